@@ -1,0 +1,32 @@
+#![doc = include_str!("primer.md")]
+
+mod channel;
+mod constant_time;
+mod credentials;
+mod error;
+mod exchange;
+mod mechanism;
+pub mod mechanisms;
+mod name;
+mod policy;
+mod registry;
+mod saslprep;
+mod secret;
+mod selection;
+
+pub use crate::{
+    channel::Channel,
+    credentials::Credentials,
+    error::{Error, OAuthFailure, PeerFault, PreparationError, Rejection},
+    exchange::{Authenticated, Exchange, Pending, Turn},
+    mechanism::{
+        Answer, Challenge, Context, Mechanism, MechanismFactory, Question, Response, ServerProof,
+        Step,
+    },
+    mechanisms::scram,
+    name::{InvalidMechanismName, MechanismName},
+    policy::{Limits, Policy},
+    registry::Registry,
+    secret::{Secret, SecretKind},
+    selection::{NoMechanism, PassedOver, Selection, Skip},
+};

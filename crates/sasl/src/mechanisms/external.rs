@@ -1,0 +1,50 @@
+//! EXTERNAL (RFC 4422, appendix A): the TLS layer has shown who we are.
+
+use crate::{
+    Context, Error, Mechanism, MechanismFactory, MechanismName, Response, ServerProof, Step,
+    selection::Skip,
+};
+
+/// EXTERNAL, priority 10: needs a client certificate. Sends the authorization identity, or an
+/// empty message for "whom the certificate names".
+#[derive(Clone, Copy, Debug, Default)]
+pub struct External;
+
+impl MechanismFactory for External {
+    fn name(&self) -> &MechanismName {
+        &MechanismName::EXTERNAL
+    }
+
+    fn priority(&self) -> i32 {
+        10
+    }
+
+    fn exposes_secret(&self) -> bool {
+        false
+    }
+
+    fn test(&self, cx: &Context<'_>) -> Result<(), Skip> {
+        if cx.channel.has_client_certificate() { Ok(()) } else { Err(Skip::NeedsCertificate) }
+    }
+
+    fn begin(&self) -> Box<dyn Mechanism> {
+        Box::new(Login)
+    }
+}
+
+#[derive(Debug)]
+struct Login;
+
+impl Mechanism for Login {
+    fn start(&mut self, cx: &Context<'_>) -> Result<Step, Error> {
+        Ok(Step::Send(Response::new(cx.credentials.authzid().unwrap_or_default())))
+    }
+
+    fn challenge(&mut self, _: &Context<'_>, _: &[u8]) -> Result<Step, Error> {
+        super::no_challenge(&MechanismName::EXTERNAL)
+    }
+
+    fn verify(&mut self, _: &Context<'_>, last: Option<&[u8]>) -> Result<ServerProof, Error> {
+        super::unproven(&MechanismName::EXTERNAL, last)
+    }
+}

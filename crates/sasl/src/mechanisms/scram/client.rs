@@ -1,0 +1,362 @@
+//! The client's side of a SCRAM login, as states that hand over to each other.
+
+use std::num::NonZeroU32;
+
+use base64ct::{Base64, Encoding};
+use zeroize::Zeroizing;
+
+use super::{
+    derivation::Derivation,
+    hash::Hash,
+    keys::ScramKeys,
+    messages::{ServerFinal, ServerFirst},
+};
+use crate::{
+    Answer, Context, Error, Limits, Mechanism, MechanismFactory, MechanismName, PeerFault,
+    Question, Rejection, Response, ServerProof, Step, constant_time,
+    mechanisms::{escape, gs2_header},
+    saslprep,
+    secret::{Secret, SecretKind},
+    selection::Skip,
+};
+
+/// SCRAM with one of the four hashes, priorities 72, 71, 70 and 60: needs a user name and a
+/// password, or keys of the same hash.
+#[derive(Clone, Debug)]
+pub struct Scram {
+    hash: Hash,
+    name: MechanismName,
+    nonce: Option<String>,
+}
+
+impl Scram {
+    /// SCRAM with this hash.
+    #[must_use]
+    pub fn new(hash: Hash) -> Self {
+        Self { hash, name: hash.mechanism(), nonce: None }
+    }
+
+    /// Replaces the random nonce, for tests against published messages. Real logins with a nonce
+    /// that an attacker can foresee are open to replay.
+    #[must_use]
+    pub fn danger_with_fixed_nonce(mut self, nonce: impl Into<String>) -> Self {
+        self.nonce = Some(nonce.into());
+        self
+    }
+}
+
+impl MechanismFactory for Scram {
+    fn name(&self) -> &MechanismName {
+        &self.name
+    }
+
+    fn priority(&self) -> i32 {
+        match self.hash {
+            Hash::Sha512 => 72,
+            Hash::Sha384 => 71,
+            Hash::Sha256 => 70,
+            Hash::Sha1 => 60,
+        }
+    }
+
+    fn exposes_secret(&self) -> bool {
+        false
+    }
+
+    fn test(&self, cx: &Context<'_>) -> Result<(), Skip> {
+        if cx.credentials.authcid().is_none() {
+            return Err(Skip::NeedsUserName);
+        }
+        match cx.credentials.secret() {
+            Secret::Password(_) | Secret::Ask(SecretKind::Password) => Ok(()),
+            Secret::Keys(keys) if keys.hash() == self.hash => Ok(()),
+            Secret::Keys(keys) => Err(Skip::KeysOfAnotherHash(keys.hash())),
+            _ => Err(Skip::NeedsSecret(SecretKind::Password)),
+        }
+    }
+
+    fn begin(&self) -> Box<dyn Mechanism> {
+        Box::new(Login { scram: self.clone(), state: State::Unstarted })
+    }
+}
+
+#[derive(Debug)]
+struct Login {
+    scram: Scram,
+    state: State,
+}
+
+/// What the login waits for. A step takes the state out and puts the next one in, so that an
+/// error leaves `Over` behind.
+enum State {
+    Unstarted,
+    ServerFirst(ExpectServerFirst),
+    Password(ExpectPassword),
+    Keys(ExpectKeys),
+    ServerFinal(ExpectServerFinal),
+    /// The server's signature came in a challenge and was right.
+    Success(ScramKeys),
+    Authenticated(ScramKeys),
+    Over,
+}
+
+struct ExpectServerFirst {
+    nonce: String,
+    gs2_header: String,
+    client_first_bare: String,
+}
+
+struct ExpectPassword {
+    terms: Terms,
+    because_keys_are_stale: bool,
+}
+
+struct ExpectKeys {
+    terms: Terms,
+}
+
+struct ExpectServerFinal {
+    signature: Zeroizing<Vec<u8>>,
+    keys: ScramKeys,
+}
+
+/// What the server laid down, and the text that both sides will sign.
+struct Terms {
+    salt: Vec<u8>,
+    iterations: NonZeroU32,
+    client_final_without_proof: String,
+    auth_message: String,
+}
+
+impl Mechanism for Login {
+    fn start(&mut self, cx: &Context<'_>) -> Result<Step, Error> {
+        let authcid = cx.credentials.authcid().unwrap_or_default();
+        let user_name = saslprep::prepare(authcid).map_err(Error::UserName)?;
+        if let Secret::Password(password) = cx.credentials.secret() {
+            saslprep::prepare(password).map_err(Error::Password)?; // before anything is sent
+        }
+        if cx.credentials.authzid().is_some_and(|authzid| authzid.contains('\0')) {
+            return Err(Error::Unsendable("authorization identity"));
+        }
+        let nonce = self.scram.nonce.clone().map_or_else(random_nonce, Ok)?;
+        let gs2_header = gs2_header(cx.credentials.authzid());
+        let client_first_bare = format!("n={},r={nonce}", escape(&user_name));
+        let message = format!("{gs2_header}{client_first_bare}");
+        self.state = State::ServerFirst(ExpectServerFirst { nonce, gs2_header, client_first_bare });
+        Ok(Step::Send(Response::new(message)))
+    }
+
+    fn challenge(&mut self, cx: &Context<'_>, challenge: &[u8]) -> Result<Step, Error> {
+        match self.take_state() {
+            State::ServerFirst(state) => {
+                let terms = state.accept(cx.limits, challenge).map_err(|no| self.error(no))?;
+                self.find_keys(cx, terms)
+            }
+            State::ServerFinal(state) => {
+                let keys = state.accept(challenge).map_err(|no| self.error(no))?;
+                self.state = State::Success(keys);
+                Ok(Step::Send(Response::new([])))
+            }
+            _ => Err(self.fault(PeerFault::UnexpectedChallenge)),
+        }
+    }
+
+    fn answer(&mut self, _: &Context<'_>, answer: Answer) -> Result<Step, Error> {
+        match (self.take_state(), answer) {
+            (State::Password(state), Answer::Secret(Secret::Password(password))) => {
+                self.derive(&password, state.terms)
+            }
+            (State::Keys(state), Answer::Keys(keys)) => {
+                if !keys.fit(self.scram.hash, &state.terms.salt, state.terms.iterations) {
+                    return Err(Error::ApiMisuse("the keys are those of another derivation"));
+                }
+                Ok(self.prove(&state.terms, keys))
+            }
+            _ => Err(Error::WRONG_ANSWER),
+        }
+    }
+
+    fn refused(&mut self, why: &str) -> Error {
+        match self.take_state() {
+            State::Password(ExpectPassword { terms, because_keys_are_stale: true }) => {
+                Error::StaleKeys { iterations: terms.iterations }
+            }
+            State::Password(_) => Error::no_answer(SecretKind::Password, why),
+            _ => Error::Refused(why.to_owned()),
+        }
+    }
+
+    fn verify(&mut self, _: &Context<'_>, last: Option<&[u8]>) -> Result<ServerProof, Error> {
+        let keys = match (self.take_state(), last) {
+            (State::ServerFinal(_), None | Some([])) => {
+                return Err(self.fault(PeerFault::SignatureMissing));
+            }
+            (State::ServerFinal(state), Some(last)) => {
+                state.accept(last).map_err(|no| self.error(no))?
+            }
+            (State::Success(keys), None | Some([])) => keys,
+            (State::Success(_), Some(_)) => {
+                return Err(self.fault(PeerFault::UnexpectedSuccessData));
+            }
+            _ => return Err(self.fault(PeerFault::SuccessTooSoon)),
+        };
+        self.state = State::Authenticated(keys);
+        Ok(ServerProof::Proven)
+    }
+
+    fn take_keys(&mut self) -> Option<ScramKeys> {
+        match self.take_state() {
+            State::Authenticated(keys) => Some(keys),
+            _ => None,
+        }
+    }
+}
+
+impl Login {
+    fn take_state(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Over)
+    }
+
+    fn find_keys(&mut self, cx: &Context<'_>, terms: Terms) -> Result<Step, Error> {
+        let because_keys_are_stale = match cx.credentials.secret() {
+            Secret::Password(password) => return self.derive(password, terms),
+            Secret::Keys(keys) if keys.fit(self.scram.hash, &terms.salt, terms.iterations) => {
+                return Ok(self.prove(&terms, keys.clone()));
+            }
+            Secret::Keys(_) if !cx.credentials.may_ask() => {
+                return Err(Error::StaleKeys { iterations: terms.iterations });
+            }
+            Secret::Keys(_) => true,
+            _ => false,
+        };
+        self.state = State::Password(ExpectPassword { terms, because_keys_are_stale });
+        Ok(Step::Ask(Question::Secret(SecretKind::Password)))
+    }
+
+    fn derive(&mut self, password: &str, terms: Terms) -> Result<Step, Error> {
+        let password = saslprep::prepare(password).map_err(Error::Password)?;
+        let Terms { salt, iterations, .. } = &terms;
+        let derivation = Derivation::new(self.scram.hash, &password, salt.clone(), *iterations);
+        self.state = State::Keys(ExpectKeys { terms });
+        Ok(Step::Ask(Question::Derive(derivation)))
+    }
+
+    fn prove(&mut self, terms: &Terms, keys: ScramKeys) -> Step {
+        let auth_message = terms.auth_message.as_bytes();
+        let proof = Base64::encode_string(&keys.client_proof(auth_message));
+        let signature = keys.server_signature(auth_message);
+        self.state = State::ServerFinal(ExpectServerFinal { signature, keys });
+        Step::Send(Response::new(format!("{},p={proof}", terms.client_final_without_proof)))
+    }
+
+    fn fault(&self, fault: PeerFault) -> Error {
+        Error::PeerMisbehaved { mechanism: self.scram.name.clone(), fault }
+    }
+
+    fn error(&self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Fault(fault) => self.fault(fault),
+            Refusal::ServerError(condition) => Error::Rejected(Box::new(Rejection::new(condition))),
+        }
+    }
+}
+
+/// Why a server's message ends the login: it is wrong, or it says `e=`.
+enum Refusal {
+    Fault(PeerFault),
+    ServerError(String),
+}
+
+impl From<PeerFault> for Refusal {
+    fn from(fault: PeerFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl ExpectServerFirst {
+    fn accept(self, limits: &Limits, message: &[u8]) -> Result<Terms, Refusal> {
+        let message = text(message)?;
+        if message.starts_with("e=") {
+            return Err(server_error(message));
+        }
+        let first = ServerFirst::parse(message)?;
+        if !first.nonce.starts_with(&self.nonce) {
+            return Err(PeerFault::NonceNotOurs.into());
+        }
+        if first.nonce.len() == self.nonce.len() {
+            return Err(PeerFault::NonceNotExtended.into());
+        }
+        let (limit, found) = (limits.salt, first.salt.len());
+        if found > limit {
+            return Err(PeerFault::SaltTooLong { limit, found }.into());
+        }
+        let iterations = iterations_within(limits, first.iterations)?;
+        let binding = Base64::encode_string(self.gs2_header.as_bytes());
+        let client_final_without_proof = format!("c={binding},r={}", first.nonce);
+        let auth_message =
+            format!("{},{message},{client_final_without_proof}", self.client_first_bare);
+        Ok(Terms { salt: first.salt, iterations, client_final_without_proof, auth_message })
+    }
+}
+
+impl ExpectServerFinal {
+    fn accept(self, message: &[u8]) -> Result<ScramKeys, Refusal> {
+        match ServerFinal::parse(text(message)?)? {
+            ServerFinal::Verifier(signature)
+                if constant_time::equal(&signature, &self.signature) =>
+            {
+                Ok(self.keys)
+            }
+            ServerFinal::Verifier(_) => Err(PeerFault::SignatureWrong.into()),
+            ServerFinal::Error(condition) => Err(Refusal::ServerError(plain_word(condition))),
+        }
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unstarted => "Unstarted",
+            Self::ServerFirst(_) => "ServerFirst",
+            Self::Password(_) => "Password",
+            Self::Keys(_) => "Keys",
+            Self::ServerFinal(_) => "ServerFinal",
+            Self::Success(_) => "Success",
+            Self::Authenticated(_) => "Authenticated",
+            Self::Over => "Over",
+        })
+    }
+}
+
+fn text(message: &[u8]) -> Result<&str, PeerFault> {
+    std::str::from_utf8(message).map_err(|_| PeerFault::Malformed("it is not UTF-8"))
+}
+
+/// Before any work is done: the count decides how much there would be.
+fn iterations_within(limits: &Limits, found: u64) -> Result<NonZeroU32, PeerFault> {
+    let allowed = limits.iterations.clone();
+    let within = u32::try_from(found).ok().filter(|count| allowed.contains(count));
+    within.and_then(NonZeroU32::new).ok_or(PeerFault::IterationsOutOfRange { allowed, found })
+}
+
+fn server_error(message: &str) -> Refusal {
+    match ServerFinal::parse(message) {
+        Ok(ServerFinal::Error(condition)) => Refusal::ServerError(plain_word(condition)),
+        Ok(ServerFinal::Verifier(_)) => PeerFault::Malformed("v= where r= is due").into(),
+        Err(fault) => fault.into(),
+    }
+}
+
+/// RFC 5802 names the conditions and lets servers add more; they end up on terminals.
+fn plain_word(condition: &str) -> String {
+    condition.chars().filter(char::is_ascii_graphic).take(CONDITION_LIMIT).collect()
+}
+
+const CONDITION_LIMIT: usize = 64;
+
+/// 24 random bytes, as 32 characters of base64, which has no comma.
+fn random_nonce() -> Result<String, Error> {
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+    Ok(Base64::encode_string(&bytes))
+}

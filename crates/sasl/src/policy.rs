@@ -1,0 +1,219 @@
+//! What a program permits, and the choice that follows from it.
+
+use std::{ops::RangeInclusive, sync::Arc};
+
+use crate::{
+    Channel, Context, Credentials, MechanismFactory, MechanismName, Registry,
+    selection::{NoMechanism, PassedOver, Selection, Skip},
+};
+
+/// What a program permits. Build one, share it in an [`Arc`] among all connections, and give a
+/// connection another where it should differ: nothing here is global.
+///
+/// ```
+/// use epode_sasl::{Channel, Credentials, MechanismName, Policy, Registry, Skip};
+///
+/// let policy = Policy::default().deny(MechanismName::PLAIN);
+/// let alice = Credentials::password("alice", "secret");
+/// let offered = [MechanismName::PLAIN, MechanismName::SCRAM_SHA_1];
+/// let selection =
+///     policy.select(&Registry::default(), &alice, &Channel::encrypted(), &offered).unwrap();
+/// assert_eq!(selection.mechanism(), &MechanismName::SCRAM_SHA_1);
+/// assert_eq!(selection.passed_over()[0].reason, Skip::Denied);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    allowed: Option<Vec<MechanismName>>,
+    denied: Vec<MechanismName>,
+    priorities: Vec<(MechanismName, i32)>,
+    minimum_priority: Option<i32>,
+    limits: Limits,
+    plaintext_allowed: bool,
+}
+
+impl Policy {
+    /// Allows these and no others. Their order means nothing: priorities decide.
+    #[must_use]
+    pub fn allow_only(mut self, names: impl IntoIterator<Item = MechanismName>) -> Self {
+        self.allowed = Some(names.into_iter().collect());
+        self
+    }
+
+    /// Never uses this one.
+    #[must_use]
+    pub fn deny(mut self, name: MechanismName) -> Self {
+        self.denied.push(name);
+        self
+    }
+
+    /// Gives a mechanism another place in the order; higher comes first.
+    #[must_use]
+    pub fn priority(mut self, name: MechanismName, priority: i32) -> Self {
+        self.priorities.retain(|(known, _)| *known != name);
+        self.priorities.push((name, priority));
+        self
+    }
+
+    /// Uses nothing whose priority is lower. There is no minimum by default.
+    #[must_use]
+    pub fn minimum_priority(mut self, minimum: i32) -> Self {
+        self.minimum_priority = Some(minimum);
+        self
+    }
+
+    /// Replaces the bounds on what a server may demand.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Lets PLAIN, OAUTHBEARER, X-OAUTH2 and the like send their secret over a connection that
+    /// anybody on the way can read. For test networks only.
+    #[must_use]
+    pub fn danger_allow_plaintext(mut self) -> Self {
+        self.plaintext_allowed = true;
+        self
+    }
+
+    /// Chooses: of all mechanisms that the server offers, the program knows, the policy permits
+    /// and whose test passes, the one of the highest priority; among equals the one registered
+    /// first. A pure function: same arguments, same answer.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMechanism`], with the reason for each, when none is left.
+    pub fn select(
+        &self,
+        registry: &Registry,
+        credentials: &Credentials,
+        channel: &Channel,
+        offered: &[MechanismName],
+    ) -> Result<Selection, NoMechanism> {
+        let cx = Context { credentials, channel, offered, limits: &self.limits };
+        let mut chosen: Option<(&Arc<dyn MechanismFactory>, i32)> = None;
+        for factory in registry.factories() {
+            let priority = self.priority_of(factory.as_ref());
+            let better = chosen.is_none_or(|(_, best)| priority > best);
+            if better && self.verdict(factory.as_ref(), &cx).is_ok() {
+                chosen = Some((factory, priority));
+            }
+        }
+        let winner = chosen.map(|(factory, _)| factory.name());
+        let passed_over = self.passed_over(registry, &cx, winner);
+        match chosen {
+            Some((factory, priority)) => Ok(Selection {
+                chosen: Arc::clone(factory),
+                priority,
+                passed_over,
+                offered: offered.to_vec(),
+                limits: self.limits.clone(),
+            }),
+            None => Err(NoMechanism { passed_over }),
+        }
+    }
+
+    fn priority_of(&self, factory: &dyn MechanismFactory) -> i32 {
+        let set = self.priorities.iter().find(|(name, _)| name == factory.name());
+        set.map_or_else(|| factory.priority(), |(_, priority)| *priority)
+    }
+
+    fn verdict(&self, factory: &dyn MechanismFactory, cx: &Context<'_>) -> Result<(), Skip> {
+        let name = factory.name();
+        if !cx.offered.contains(name) {
+            return Err(Skip::NotOffered);
+        }
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
+            return Err(Skip::NotAllowed);
+        }
+        if self.denied.contains(name) {
+            return Err(Skip::Denied);
+        }
+        let priority = self.priority_of(factory);
+        if let Some(minimum) = self.minimum_priority.filter(|minimum| priority < *minimum) {
+            return Err(Skip::BelowMinimum { priority, minimum });
+        }
+        factory.test(cx)?;
+        let readable = factory.exposes_secret() && !cx.channel.is_confidential();
+        if readable && !self.plaintext_allowed {
+            return Err(Skip::NeedsEncryption);
+        }
+        Ok(())
+    }
+
+    fn passed_over(
+        &self,
+        registry: &Registry,
+        cx: &Context<'_>,
+        winner: Option<&MechanismName>,
+    ) -> Vec<PassedOver> {
+        let known = |name: &MechanismName| registry.factories().iter().find(|f| f.name() == name);
+        let offered = cx.offered.iter().map(|name| (name, known(name)));
+        let others = registry.factories().iter().map(|factory| (factory.name(), Some(factory)));
+        let others = others.filter(|(name, _)| !cx.offered.contains(name));
+        let candidates = offered.chain(others).filter(|(name, _)| Some(*name) != winner);
+        candidates
+            .map(|(name, factory)| {
+                let verdict = factory.map_or(Err(Skip::Unknown), |f| self.verdict(f.as_ref(), cx));
+                let reason = match (verdict, winner) {
+                    (Err(reason), _) => reason,
+                    (Ok(()), Some(winner)) => Skip::Outranked { by: winner.clone() },
+                    (Ok(()), None) => unreachable!("a usable mechanism means a winner"),
+                };
+                PassedOver { mechanism: name.clone(), offered: cx.offered.contains(name), reason }
+            })
+            .collect()
+    }
+}
+
+/// Bounds on what a server may demand of a login.
+///
+/// ```
+/// use epode_sasl::{Limits, Policy};
+///
+/// let patient = Policy::default().limits(Limits::default().iterations(4096..=5_000_000));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub(crate) iterations: RangeInclusive<u32>,
+    pub(crate) rounds: u8,
+    pub(crate) message: usize,
+    pub(crate) salt: usize,
+}
+
+impl Limits {
+    /// The SCRAM iteration counts to accept; 4,096 to 1,000,000 by default, which is at most a
+    /// second or so of work. RFC 7677 demands at least 4,096.
+    #[must_use]
+    pub fn iterations(mut self, iterations: RangeInclusive<u32>) -> Self {
+        self.iterations = iterations;
+        self
+    }
+
+    /// How many challenges one login may have; 16 by default.
+    #[must_use]
+    pub fn rounds(mut self, rounds: u8) -> Self {
+        self.rounds = rounds;
+        self
+    }
+
+    /// The longest server message to accept, in bytes before base64; 65,536 by default.
+    #[must_use]
+    pub fn message(mut self, bytes: usize) -> Self {
+        self.message = bytes;
+        self
+    }
+
+    /// The longest salt to accept, in bytes; 1,024 by default.
+    #[must_use]
+    pub fn salt(mut self, bytes: usize) -> Self {
+        self.salt = bytes;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { iterations: 4096..=1_000_000, rounds: 16, message: 65_536, salt: 1024 }
+    }
+}

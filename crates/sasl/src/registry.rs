@@ -1,0 +1,53 @@
+//! The mechanisms that a program knows.
+
+use std::sync::Arc;
+
+use crate::{MechanismFactory, MechanismName, mechanisms};
+
+/// The mechanisms that a program knows: the nine by default, and what it adds of its own.
+///
+/// ```
+/// use epode_sasl::Registry;
+///
+/// let names: Vec<_> = Registry::default().names().map(|name| name.to_string()).collect();
+/// assert_eq!(names[..4], ["SCRAM-SHA-512", "SCRAM-SHA-384", "SCRAM-SHA-256", "SCRAM-SHA-1"]);
+/// assert_eq!(names[4..], ["PLAIN", "OAUTHBEARER", "X-OAUTH2", "ANONYMOUS", "EXTERNAL"]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Registry {
+    known: Vec<Arc<dyn MechanismFactory>>,
+}
+
+impl Registry {
+    /// No mechanisms at all. Those never named are not linked into the program.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { known: Vec::new() }
+    }
+
+    /// Adds a mechanism, in place of one of the same name.
+    #[must_use]
+    pub fn with(mut self, factory: Arc<dyn MechanismFactory>) -> Self {
+        match self.known.iter_mut().find(|known| known.name() == factory.name()) {
+            Some(known) => *known = factory,
+            None => self.known.push(factory),
+        }
+        self
+    }
+
+    /// The names, in the order in which they were added.
+    pub fn names(&self) -> impl Iterator<Item = &MechanismName> {
+        self.known.iter().map(|factory| factory.name())
+    }
+
+    pub(crate) fn factories(&self) -> &[Arc<dyn MechanismFactory>] {
+        &self.known
+    }
+}
+
+impl Default for Registry {
+    /// The nine mechanisms of the page.
+    fn default() -> Self {
+        mechanisms::all().into_iter().fold(Self::empty(), Self::with)
+    }
+}

@@ -1,0 +1,70 @@
+//! Secrets: wiped on drop, and never shown.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::scram::ScramKeys;
+
+/// How a login is proved. Each kind is used as what it is: a password is never sent as a token, a
+/// token never as a password, keys never as either.
+#[derive(Default)]
+#[non_exhaustive]
+pub enum Secret {
+    /// A password: for SCRAM and PLAIN.
+    Password(Zeroizing<String>),
+    /// An OAuth 2.0 access token: for OAUTHBEARER and X-OAUTH2.
+    Token(Zeroizing<String>),
+    /// Keys of an earlier login: for SCRAM with the same hash.
+    Keys(ScramKeys),
+    /// One that the application supplies when asked with [`Question::Secret`](crate::Question).
+    Ask(SecretKind),
+    /// None: for ANONYMOUS, EXTERNAL and mechanisms that bring their own.
+    #[default]
+    None,
+}
+
+impl Secret {
+    /// A password.
+    #[must_use]
+    pub fn password(password: impl Into<String>) -> Self {
+        Self::Password(Zeroizing::new(password.into()))
+    }
+
+    /// An access token.
+    #[must_use]
+    pub fn token(token: impl Into<String>) -> Self {
+        Self::Token(Zeroizing::new(token.into()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password(..)",
+            Self::Token(_) => "Token(..)",
+            Self::Keys(_) => "Keys(..)",
+            Self::Ask(SecretKind::Password) => "Ask(Password)",
+            Self::Ask(SecretKind::Token) => "Ask(Token)",
+            Self::None => "None",
+        })
+    }
+}
+
+/// The kinds of secret that a person or a token endpoint can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretKind {
+    /// A password.
+    Password,
+    /// An OAuth 2.0 access token.
+    Token,
+}
+
+impl fmt::Display for SecretKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password => "password",
+            Self::Token => "token",
+        })
+    }
+}

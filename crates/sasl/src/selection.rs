@@ -1,0 +1,153 @@
+//! The outcome of a choice: what was chosen, or why nothing could be, with a reason for every
+//! mechanism that was passed over.
+
+use std::{fmt, sync::Arc};
+
+use crate::{Limits, MechanismFactory, MechanismName, scram::Hash, secret::SecretKind};
+
+/// What [`Policy::select`](crate::Policy::select) chose.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    pub(crate) chosen: Arc<dyn MechanismFactory>,
+    pub(crate) priority: i32,
+    pub(crate) passed_over: Vec<PassedOver>,
+    pub(crate) offered: Vec<MechanismName>,
+    pub(crate) limits: Limits,
+}
+
+impl Selection {
+    /// The mechanism to use.
+    #[must_use]
+    pub fn mechanism(&self) -> &MechanismName {
+        self.chosen.name()
+    }
+
+    /// The priority that won.
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    /// Every other mechanism that the server offers or the program knows, and why it was not
+    /// chosen: the offered ones first, in the server's order.
+    #[must_use]
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
+    }
+}
+
+/// A mechanism that was not chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PassedOver {
+    /// Its name.
+    pub mechanism: MechanismName,
+    /// Whether the server offers it.
+    pub offered: bool,
+    /// Why it was not chosen.
+    pub reason: Skip,
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.mechanism, self.reason)
+    }
+}
+
+/// Nothing that the server offers can and may be used; the reasons are all here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoMechanism {
+    /// Every mechanism that the server offers or the program knows, and why it was not chosen.
+    pub passed_over: Vec<PassedOver>,
+}
+
+impl NoMechanism {
+    /// True when a mechanism was offered that this program's policy, not the lack of anything,
+    /// kept from being used.
+    #[must_use]
+    pub fn is_policy(&self) -> bool {
+        self.passed_over.iter().any(|passed| passed.offered && passed.reason.is_policy())
+    }
+}
+
+impl std::error::Error for NoMechanism {}
+
+impl fmt::Display for NoMechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut offered = self.passed_over.iter().filter(|passed| passed.offered).peekable();
+        if offered.peek().is_none() {
+            return f.write_str("the server offers none");
+        }
+        f.write_str("the server offers ")?;
+        for (position, passed) in offered.enumerate() {
+            let separator = if position == 0 { "" } else { ", " };
+            write!(f, "{separator}{} ({})", passed.mechanism, passed.reason)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a mechanism was passed over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Skip {
+    /// The server does not offer it.
+    #[error("not offered by the server")]
+    NotOffered,
+    /// The server offers it; this program does not know it.
+    #[error("not known to this program")]
+    Unknown,
+    /// The policy allows others only.
+    #[error("not among the allowed ones")]
+    NotAllowed,
+    /// The policy denies it.
+    #[error("denied")]
+    Denied,
+    /// Its priority is lower than the policy's minimum.
+    #[error("its priority {priority} is below the minimum of {minimum}")]
+    BelowMinimum {
+        /// Its priority.
+        priority: i32,
+        /// The policy's minimum.
+        minimum: i32,
+    },
+    /// One with a higher priority was usable too.
+    #[error("{by} comes first")]
+    Outranked {
+        /// The one that was chosen.
+        by: MechanismName,
+    },
+    /// It would send the secret over a channel that others can read.
+    #[error("it needs an encrypted connection")]
+    NeedsEncryption,
+    /// It needs a secret of another kind than what was given.
+    #[error("it needs a {0}")]
+    NeedsSecret(SecretKind),
+    /// It needs a user name.
+    #[error("it needs a user name")]
+    NeedsUserName,
+    /// It is for logins without a user name.
+    #[error("it is for logins without a user name")]
+    HasUserName,
+    /// It needs a client certificate on an encrypted connection.
+    #[error("it needs a client certificate")]
+    NeedsCertificate,
+    /// The keys given were derived with another hash.
+    #[error("the saved keys are for {0}")]
+    KeysOfAnotherHash(Hash),
+    /// The reason of a mechanism of the application's own.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Skip {
+    /// True for what a [`Policy`](crate::Policy) decided.
+    #[must_use]
+    pub fn is_policy(&self) -> bool {
+        matches!(
+            self,
+            Self::NotAllowed | Self::Denied | Self::BelowMinimum { .. } | Self::NeedsEncryption
+        )
+    }
+}
