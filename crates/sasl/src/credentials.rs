@@ -53,10 +53,11 @@ impl Credentials {
         Self { may_ask: true, ..Self::new(authcid, Secret::Ask(kind)) }
     }
 
-    /// Nobody in particular: for ANONYMOUS, and for EXTERNAL where the certificate says who.
+    /// No user name: for ANONYMOUS, for EXTERNAL where the certificate says who, and for a token
+    /// that does.
     #[must_use]
-    pub fn anonymous() -> Self {
-        Self::default()
+    pub fn guest(secret: Secret) -> Self {
+        Self { secret, ..Self::default() }
     }
 
     /// Acts as `authzid`, another identity than the one that the secret proves.

@@ -162,6 +162,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.condition)?;
         if let Some(text) = &self.text {
+            let text = text.replace(char::is_control, " "); // it may be printed on a terminal
             write!(f, " ({text})")?;
         }
         if let Some(oauth) = &self.oauth {

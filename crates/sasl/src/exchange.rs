@@ -72,10 +72,10 @@ impl Exchange {
     /// Whatever ends the login here; on the wire it is then to be aborted.
     pub fn challenge(mut self, challenge: &[u8]) -> Result<Turn, Error> {
         self.check_length(challenge)?;
-        self.rounds += 1;
-        if self.rounds > self.limits.rounds {
+        if self.rounds == self.limits.rounds {
             return Err(self.fault(PeerFault::TooManyRounds { limit: self.limits.rounds }));
         }
+        self.rounds += 1;
         let step = self.step(|mechanism, cx| mechanism.challenge(cx, challenge))?;
         Ok(self.turn(step))
     }

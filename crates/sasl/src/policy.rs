@@ -91,16 +91,18 @@ impl Policy {
         offered: &[MechanismName],
     ) -> Result<Selection, NoMechanism> {
         let cx = Context { credentials, channel, offered, limits: &self.limits };
+        // Asked once each: a test that changes its mind must not bring the reasons out of step.
+        let verdicts: Vec<_> =
+            registry.factories().iter().map(|known| self.verdict(known.as_ref(), &cx)).collect();
         let mut chosen: Option<(&Arc<dyn MechanismFactory>, i32)> = None;
-        for factory in registry.factories() {
+        for (factory, verdict) in registry.factories().iter().zip(&verdicts) {
             let priority = self.priority_of(factory.as_ref());
-            let better = chosen.is_none_or(|(_, best)| priority > best);
-            if better && self.verdict(factory.as_ref(), &cx).is_ok() {
+            if verdict.is_ok() && chosen.is_none_or(|(_, best)| priority > best) {
                 chosen = Some((factory, priority));
             }
         }
         let winner = chosen.map(|(factory, _)| factory.name());
-        let passed_over = self.passed_over(registry, &cx, winner);
+        let passed_over = passed_over(registry, offered, &verdicts, winner);
         match chosen {
             Some((factory, priority)) => Ok(Selection {
                 chosen: Arc::clone(factory),
@@ -139,30 +141,6 @@ impl Policy {
             return Err(Skip::NeedsEncryption);
         }
         Ok(())
-    }
-
-    fn passed_over(
-        &self,
-        registry: &Registry,
-        cx: &Context<'_>,
-        winner: Option<&MechanismName>,
-    ) -> Vec<PassedOver> {
-        let known = |name: &MechanismName| registry.factories().iter().find(|f| f.name() == name);
-        let offered = cx.offered.iter().map(|name| (name, known(name)));
-        let others = registry.factories().iter().map(|factory| (factory.name(), Some(factory)));
-        let others = others.filter(|(name, _)| !cx.offered.contains(name));
-        let candidates = offered.chain(others).filter(|(name, _)| Some(*name) != winner);
-        candidates
-            .map(|(name, factory)| {
-                let verdict = factory.map_or(Err(Skip::Unknown), |f| self.verdict(f.as_ref(), cx));
-                let reason = match (verdict, winner) {
-                    (Err(reason), _) => reason,
-                    (Ok(()), Some(winner)) => Skip::Outranked { by: winner.clone() },
-                    (Ok(()), None) => unreachable!("a usable mechanism means a winner"),
-                };
-                PassedOver { mechanism: name.clone(), offered: cx.offered.contains(name), reason }
-            })
-            .collect()
     }
 }
 
@@ -216,4 +194,29 @@ impl Default for Limits {
     fn default() -> Self {
         Self { iterations: 4096..=1_000_000, rounds: 16, message: 65_536, salt: 1024 }
     }
+}
+
+/// The reason for each mechanism but the winner: the offered ones first, in the server's order.
+fn passed_over(
+    registry: &Registry,
+    offered: &[MechanismName],
+    verdicts: &[Result<(), Skip>],
+    winner: Option<&MechanismName>,
+) -> Vec<PassedOver> {
+    let verdict_on = |name: &MechanismName| {
+        let position = registry.names().position(|known| known == name);
+        position.map_or(Err(Skip::Unknown), |position| verdicts[position].clone())
+    };
+    let others = registry.names().filter(|name| !offered.contains(name));
+    let losers = offered.iter().chain(others).filter(|name| Some(*name) != winner);
+    losers
+        .map(|name| {
+            let reason = match (verdict_on(name), winner) {
+                (Err(reason), _) => reason,
+                (Ok(()), Some(winner)) => Skip::Outranked { by: winner.clone() },
+                (Ok(()), None) => unreachable!("a usable mechanism means a winner"),
+            };
+            PassedOver { mechanism: name.clone(), offered: offered.contains(name), reason }
+        })
+        .collect()
 }

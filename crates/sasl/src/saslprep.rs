@@ -7,6 +7,11 @@ use zeroize::Zeroizing;
 /// Prepares a user name or password. Code points that Unicode 3.2 did not assign, which includes
 /// most emoji, are refused as RFC 5802 asks of stored strings.
 pub(crate) fn prepare(text: &str) -> Result<Zeroizing<String>, PreparationError> {
+    // Looked for before normalisation, which knows today's Unicode and would turn some newer
+    // characters into older ones.
+    if text.chars().any(tables::unassigned_code_point) {
+        return Err(PreparationError::Unassigned);
+    }
     let prepared = match stringprep::saslprep(text) {
         Ok(prepared) => Zeroizing::new(prepared.into_owned()),
         Err(_) => return Err(reason(text)),
@@ -32,7 +37,8 @@ pub enum PreparationError {
     Bidirectional,
 }
 
-/// The crate says why in words only, and its words quote the text.
+/// Which rule a text without unassigned characters breaks: the crate says why in words only, and
+/// its words quote the text.
 fn reason(text: &str) -> PreparationError {
     let refused = |c: char| {
         tables::ascii_control_character(c)
@@ -44,10 +50,10 @@ fn reason(text: &str) -> PreparationError {
             || tables::change_display_properties_or_deprecated(c)
             || tables::tagging_character(c)
     };
-    if text.chars().any(refused) {
+    // Some of what is removed beforehand, as U+FEFF, stands in the tables of the refused too.
+    let removed = |c: &char| tables::commonly_mapped_to_nothing(*c);
+    if text.chars().filter(|c| !removed(c)).any(refused) {
         PreparationError::Prohibited
-    } else if text.chars().any(tables::unassigned_code_point) {
-        PreparationError::Unassigned
     } else {
         PreparationError::Bidirectional
     }

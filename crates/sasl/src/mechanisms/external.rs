@@ -5,8 +5,8 @@ use crate::{
     selection::Skip,
 };
 
-/// EXTERNAL, priority 10: needs a client certificate. Sends the authorization identity, or an
-/// empty message for "whom the certificate names".
+/// EXTERNAL, priority 10: needs a client certificate on an encrypted connection. Sends the
+/// authorization identity, or an empty message for "whom the certificate names".
 #[derive(Clone, Copy, Debug, Default)]
 pub struct External;
 
@@ -24,7 +24,8 @@ impl MechanismFactory for External {
     }
 
     fn test(&self, cx: &Context<'_>) -> Result<(), Skip> {
-        if cx.channel.has_client_certificate() { Ok(()) } else { Err(Skip::NeedsCertificate) }
+        let shown = cx.channel.is_encrypted() && cx.channel.has_client_certificate();
+        if shown { Ok(()) } else { Err(Skip::NeedsCertificate) }
     }
 
     fn begin(&self) -> Box<dyn Mechanism> {

@@ -73,9 +73,10 @@ fn account<'a>(cx: &Context<'a>) -> &'a str {
     name.or_else(|| credentials.authcid()).unwrap_or_default()
 }
 
-/// The GS2 header without channel binding: `n,[a=authzid],` (RFC 5801, section 4).
+/// The GS2 header without channel binding: `n,[a=authzid],` (RFC 5801, section 4). An empty
+/// `a=` is no `saslname`; PLAIN too says nobody by an empty name.
 fn gs2_header(authzid: Option<&str>) -> String {
-    match authzid {
+    match authzid.filter(|authzid| !authzid.is_empty()) {
         Some(authzid) => format!("n,a={},", escape(authzid)),
         None => "n,,".to_owned(),
     }

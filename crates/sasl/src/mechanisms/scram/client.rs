@@ -347,9 +347,12 @@ fn server_error(message: &str) -> Refusal {
     }
 }
 
-/// RFC 5802 names the conditions and lets servers add more; they end up on terminals.
+/// RFC 5802 names the conditions and lets servers add more; they end up on terminals. One of
+/// which nothing can be shown is an `other-error`, as section 7 says of unknown ones.
 fn plain_word(condition: &str) -> String {
-    condition.chars().filter(char::is_ascii_graphic).take(CONDITION_LIMIT).collect()
+    let shown = condition.chars().filter(char::is_ascii_graphic).take(CONDITION_LIMIT);
+    let word: String = shown.collect();
+    if word.is_empty() { "other-error".to_owned() } else { word }
 }
 
 const CONDITION_LIMIT: usize = 64;

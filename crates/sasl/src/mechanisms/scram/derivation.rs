@@ -32,7 +32,8 @@ pub struct Derivation {
     password: Zeroizing<String>,
     salt: Vec<u8>,
     iterations: NonZeroU32,
-    rounds: Option<Rounds>,
+    /// Boxed, so that moving a half-done derivation leaves no copies of its state behind.
+    rounds: Option<Box<Rounds>>,
 }
 
 impl Derivation {
@@ -81,7 +82,8 @@ impl Derivation {
     #[must_use]
     pub fn advance(mut self, slice: NonZeroU32) -> Progress {
         let rounds = self.rounds.get_or_insert_with(|| {
-            Rounds::begin(self.hash, self.password.as_bytes(), &self.salt, self.iterations)
+            let password = self.password.as_bytes();
+            Box::new(Rounds::begin(self.hash, password, &self.salt, self.iterations))
         });
         if !rounds.advance(slice.get()) {
             return Progress::More(self);

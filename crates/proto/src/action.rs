@@ -1,0 +1,85 @@
+//! What can happen to a connection, and what a connection can want.
+
+use std::fmt;
+
+use epode_sasl::{Answer, Channel, Question, scram::ScramKeys};
+use zeroize::Zeroizing;
+
+use crate::{Element, Error, Status, Time};
+
+/// All that can happen to a connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// The transport is open, and vouches for this.
+    Opened(Channel),
+    /// The server sent this: one frame, where the transport has frames.
+    Received(&'a [u8]),
+    /// No transport could be had, or not in time: [`Error::Unreachable`] or [`Error::TimedOut`].
+    NotOpened(Error),
+    /// The transport has ended, and how; nothing more can be sent or received.
+    Lost(String),
+    /// A moment has come that [`Action::WakeAt`] named.
+    Tick,
+    /// The application's answer to a question.
+    Answered(QuestionId, Answer),
+    /// The application wants this sent.
+    Send(Element),
+    /// The application wants its resource bound, after [`Status::BindRequired`].
+    Bind,
+    /// The application wants the connection closed in good order.
+    Close,
+}
+
+/// All that a connection can want.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Send this: one frame, where the transport has frames.
+    Transmit(Frame),
+    /// Find the answer, and bring it as [`Input::Answered`] with the same id.
+    Ask(QuestionId, Question),
+    /// Tell the application.
+    Report(Status),
+    /// Give these to the application, once, if it wants to log in with them next time.
+    Keep(ScramKeys),
+    /// Give this to the application.
+    Deliver(Element),
+    /// Call with [`Input::Tick`] at this moment. A later one replaces it.
+    WakeAt(Time),
+    /// Close the transport. No action follows.
+    Disconnect,
+}
+
+/// Ties an answer to its question, so that a late one cannot land in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QuestionId(pub(crate) u64);
+
+/// Bytes to send. They may hold a password, so they are wiped on drop and `Debug` shows only how
+/// many there are; drivers should not keep copies.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame(Zeroizing<Vec<u8>>);
+
+impl Frame {
+    pub(crate) fn new(xml: impl Into<Vec<u8>>) -> Self {
+        Self(Zeroizing::new(xml.into()))
+    }
+
+    /// The bytes, UTF-8.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Zeroizing<Vec<u8>>> for Frame {
+    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({} bytes)", self.0.len())
+    }
+}

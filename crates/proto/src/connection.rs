@@ -1,0 +1,417 @@
+//! The connection: one input in, actions out. What one state does with what it waits for is in
+//! `negotiate`; here is what may happen in any of them.
+
+use std::{collections::VecDeque, fmt};
+
+use epode_sasl::{self as sasl, Answer, Question};
+
+use crate::{
+    ApiMisuse, Element, Error, Jid, Settings, Status, Time,
+    action::{Action, Frame, Input, QuestionId},
+    error::{PeerFault, Wait},
+    framing::{self, websocket},
+    negotiate::{
+        ExpectClose, Phase, State, Unopened,
+        transitions::{self, Stimulus},
+        unexpected,
+    },
+    stream::StreamError,
+    xml::namespaces::SASL,
+};
+
+/// An XMPP client connection without I/O: [`handle`](Self::handle) one input, [`poll`](Self::poll)
+/// until there is no action, wait for the next input, repeat.
+///
+/// Framing is that of WebSocket (RFC 7395).
+///
+/// ```
+/// use epode_proto::{Action, Connection, Input, Settings, Time, sasl::{Channel, Secret}};
+///
+/// let settings = Settings::new("alice@example.org".parse()?, Secret::password("secret"));
+/// let mut connection = Connection::new(settings);
+/// connection.handle(Time::ZERO, Input::Opened(Channel::encrypted()))?;
+/// while let Some(action) = connection.poll() {
+///     match action {
+///         Action::Report(status) => println!("{status}"), // CONNECTING 1
+///         Action::Transmit(frame) => assert!(frame.as_bytes().starts_with(b"<open ")),
+///         Action::WakeAt(time) => assert!(time > Time::ZERO),
+///         other => panic!("not yet: {other:?}"),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Connection {
+    core: Core,
+    state: State,
+}
+
+impl Connection {
+    /// A connection that waits for its transport; its first action reports
+    /// [`Status::Connecting`].
+    #[must_use]
+    pub fn new(mut settings: Settings) -> Self {
+        let credentials = settings.take_credentials();
+        let mut core = Core::new(settings);
+        core.push(Action::Report(Status::Connecting));
+        Self { core, state: State::Unopened(Unopened { credentials }) }
+    }
+
+    /// Takes one input. What follows from it comes out of [`poll`](Self::poll).
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse`] means that the caller broke the rules, as with a second
+    /// [`Input::Opened`]; nothing has changed then. What the server does wrong is no error here:
+    /// it is news, and comes as a [`Status`].
+    pub fn handle(&mut self, now: Time, input: Input<'_>) -> Result<(), ApiMisuse> {
+        self.check(&input)?;
+        let before = self.state.phase();
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let (stimulus, next) = self.core.next_state(now, state, input);
+        self.state = next.unwrap_or_else(|error| self.core.fail(before, error));
+        let after = self.state.phase();
+        debug_assert!(
+            transitions::is_allowed(before, stimulus, after),
+            "{before:?}, {stimulus:?} and {after:?} are not in the table"
+        );
+        if before != after || stimulus == Stimulus::Challenge {
+            self.core.set_deadline(now, after);
+        }
+        Ok(())
+    }
+
+    /// The next thing that it wants, if any.
+    #[must_use]
+    pub fn poll(&mut self) -> Option<Action> {
+        self.core.actions.pop_front()
+    }
+
+    /// Where it stands, for drawings and for people who debug.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.state.phase()
+    }
+
+    /// The rules of the interface.
+    fn check(&self, input: &Input<'_>) -> Result<(), ApiMisuse> {
+        let misuse = match (input, &self.state) {
+            (Input::Opened(_) | Input::NotOpened(_), State::Unopened(_)) => None,
+            (Input::Opened(_) | Input::NotOpened(_), _) => Some("the transport is open already"),
+            (Input::Received(_), State::Unopened(_)) => Some("the transport is not open yet"),
+            (Input::Answered(id, _), State::Answer(state)) if state.id == *id => None,
+            (Input::Answered(..), _) => Some("nobody waits for this answer"),
+            (Input::Bind, State::BindCall(_)) => None,
+            (Input::Bind, _) => Some("binding is not due"),
+            (Input::Send(element), State::BindCall(_) | State::Online(_)) => {
+                element.check().err().map(|_| "the stanza has a character that XML cannot carry")
+            }
+            (Input::Send(_), _) => Some("not connected"),
+            _ => None,
+        };
+        misuse.map_or(Ok(()), |words| Err(ApiMisuse(words)))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("phase", &self.phase()).finish_non_exhaustive()
+    }
+}
+
+/// What all states share: the settings, the way out, and the clock's last word.
+pub(crate) struct Core {
+    settings: Settings,
+    actions: VecDeque<Action>,
+    questions: u64,
+    deadline: Option<Deadline>,
+    flights: u32,
+    /// The server has spoken since we last did.
+    heard: bool,
+    was_online: bool,
+}
+
+struct Deadline {
+    at: Time,
+    wait: Wait,
+}
+
+impl Core {
+    fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            actions: VecDeque::new(),
+            questions: 0,
+            deadline: None,
+            flights: 0,
+            heard: true,
+            was_online: false,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn domain(&self) -> &str {
+        self.settings.jid().domain()
+    }
+
+    pub(crate) fn domain_jid(&self) -> Jid {
+        let domain = self.domain();
+        Jid::new(None, domain, None).expect("the domain of an address is an address")
+    }
+
+    pub(crate) fn was_online(&self) -> bool {
+        self.was_online
+    }
+
+    /// How many times we spoke after having listened.
+    pub(crate) fn flights(&self) -> u32 {
+        self.flights
+    }
+
+    pub(crate) fn push(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    pub(crate) fn transmit(&mut self, frame: Frame) {
+        if std::mem::replace(&mut self.heard, false) {
+            self.flights = self.flights.saturating_add(1);
+        }
+        self.push(Action::Transmit(frame));
+    }
+
+    pub(crate) fn send(&mut self, element: &Element) {
+        self.transmit(Frame::new(element.to_xml()));
+    }
+
+    pub(crate) fn open_stream(&mut self) {
+        let open = websocket::open(self.domain(), None, &self.settings.language);
+        self.send(&open);
+    }
+
+    pub(crate) fn ask(&mut self, question: Question) -> QuestionId {
+        self.questions += 1;
+        let id = QuestionId(self.questions);
+        self.push(Action::Ask(id, question));
+        id
+    }
+
+    /// An id that nobody else can foresee.
+    pub(crate) fn unguessable_id(&mut self) -> String {
+        let mut bytes = [0; 16];
+        // SCRAM has refused to begin where there is no randomness; elsewhere an id that can be
+        // guessed is still checked for its sender.
+        if getrandom::fill(&mut bytes).is_err() {
+            bytes[..8].copy_from_slice(&self.questions.to_be_bytes());
+        }
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn next_state(
+        &mut self,
+        now: Time,
+        state: State,
+        input: Input<'_>,
+    ) -> (Stimulus, Result<State, Error>) {
+        match (input, state) {
+            (Input::Received(bytes), state) => self.received(state, bytes),
+            (Input::Opened(channel), State::Unopened(state)) => {
+                (Stimulus::Opened, Ok(state.opened(self, channel)))
+            }
+            (Input::NotOpened(error), _) => (Stimulus::Lost, Err(error)),
+            (Input::Lost(_), state @ (State::Close(_) | State::Closed)) => {
+                (Stimulus::Lost, Ok(self.finish(state)))
+            }
+            (Input::Lost(why), _) => (Stimulus::Lost, Err(Error::ConnectionLost(why))),
+            (Input::Tick, state) => (Stimulus::Deadline, self.tick(now, state)),
+            (Input::Answered(_, answer), State::Answer(state)) => {
+                (Stimulus::Answered, self.answered(state, answer))
+            }
+            (Input::Bind, State::BindCall(state)) => (Stimulus::BindCalled, Ok(state.bind(self))),
+            (Input::Send(element), state) => {
+                self.send(&element);
+                (Stimulus::Sent, Ok(state))
+            }
+            (Input::Close, state) => (Stimulus::CloseCalled, Ok(self.close(state))),
+            (_, state) => (Stimulus::Sent, Ok(state)), // refused by `check` before
+        }
+    }
+
+    fn answered(
+        &mut self,
+        state: crate::negotiate::ExpectAnswer,
+        answer: Answer,
+    ) -> Result<State, Error> {
+        state.answered(self, answer)
+    }
+
+    fn received(&mut self, state: State, bytes: &[u8]) -> (Stimulus, Result<State, Error>) {
+        self.heard = true;
+        if matches!(state, State::Closed) {
+            return (Stimulus::Element, Ok(state));
+        }
+        match websocket::decode(bytes, &self.settings.limits) {
+            Err(_) if matches!(state, State::Close(_)) => (Stimulus::Element, Ok(state)),
+            Err(error) => (Stimulus::Element, Err(Error::PeerMisbehaved(error.into()))),
+            Ok(framing::Frame::Close { see_other_uri }) => {
+                (Stimulus::PeerClosed, self.peer_closed(state, see_other_uri))
+            }
+            Ok(framing::Frame::Open(header)) => match state {
+                State::Header(state) => (Stimulus::Header, state.handle(self, &header)),
+                State::Close(_) => (Stimulus::Header, Ok(state)),
+                _ => {
+                    let fault = PeerFault::UnexpectedHeader(wait_of(state.phase()));
+                    (Stimulus::Header, Err(Error::PeerMisbehaved(fault)))
+                }
+            },
+            Ok(framing::Frame::Element(element)) => {
+                let stimulus = Stimulus::of(&element);
+                (stimulus, self.element(state, element))
+            }
+        }
+    }
+
+    /// An error of the stream is one only at the top level; whatever stands inside a stanza is
+    /// the stanza's.
+    fn element(&mut self, state: State, element: Element) -> Result<State, Error> {
+        let is_closing = matches!(state, State::Close(_));
+        if let Some(error) = StreamError::parse(&element).filter(|_| !is_closing) {
+            return Err(Error::Stream(error));
+        }
+        match state {
+            State::Features(state) => state.handle(self, element),
+            State::SaslReply(state) => state.handle(self, element),
+            State::Answer(state) => Err(state.handle(&element)),
+            State::BindCall(state) => state.handle(self, element),
+            State::Bound(state) => state.handle(self, element),
+            State::Session(state) => state.handle(self, element),
+            State::Online(state) => state.handle(self, element),
+            State::Close(state) => Ok(state.handle(self, element)),
+            state => Err(unexpected(&element, wait_of(state.phase()))),
+        }
+    }
+
+    fn peer_closed(&mut self, state: State, elsewhere: Option<String>) -> Result<State, Error> {
+        match state {
+            State::Close(_) => Ok(self.finish(state)),
+            _ => Err(elsewhere.map_or(Error::ConnectionClosed, |uri| {
+                Error::Redirected(uri.chars().filter(|c| !c.is_control()).take(512).collect())
+            })),
+        }
+    }
+
+    fn tick(&mut self, now: Time, state: State) -> Result<State, Error> {
+        let Some(wait) = self.deadline.take_if(|deadline| deadline.at <= now).map(|due| due.wait)
+        else {
+            return Ok(state);
+        };
+        match state {
+            State::Close(_) => Ok(self.finish(state)),
+            _ => Err(Error::TimedOut(wait)),
+        }
+    }
+
+    /// The application has had enough.
+    fn close(&mut self, state: State) -> State {
+        match state {
+            State::Close(_) | State::Closed => state,
+            State::Unopened(_) => {
+                self.push(Action::Report(Status::Disconnecting));
+                self.finish(State::Close(ExpectClose { reason: None }))
+            }
+            _ => {
+                self.was_online = matches!(state, State::Online(_));
+                self.push(Action::Report(Status::Disconnecting));
+                self.send(&websocket::close());
+                State::Close(ExpectClose { reason: None })
+            }
+        }
+    }
+
+    /// Something ended the connection: says what, and closes as far as there is something to
+    /// close. The stage that was reached decides by which status it is told.
+    fn fail(&mut self, phase: Phase, error: Error) -> State {
+        if let Some(status) = status_for(phase, &error) {
+            self.push(Action::Report(status));
+        }
+        let gives_up_login = matches!(&error, Error::Login(login) if !is_servers_word(login));
+        if gives_up_login && matches!(phase, Phase::SaslReply | Phase::Answer) {
+            self.send(&Element::new("abort", SASL));
+        }
+        let is_gone = matches!(error, Error::ConnectionLost(_) | Error::Unreachable(_));
+        let never_was = phase == Phase::Unopened;
+        if !is_gone && !never_was {
+            self.send(&websocket::close());
+        }
+        // Whoever keeps to the protocol is given time to close its side.
+        let waits = matches!(error, Error::Login(_) | Error::Bind(_) | Error::Session(_));
+        let state = State::Close(ExpectClose { reason: Some(error) });
+        if waits { state } else { self.finish(state) }
+    }
+
+    fn finish(&mut self, state: State) -> State {
+        if let State::Close(ExpectClose { reason }) = state {
+            self.push(Action::Report(Status::Disconnected(reason)));
+            self.push(Action::Disconnect);
+        }
+        State::Closed
+    }
+
+    fn set_deadline(&mut self, now: Time, phase: Phase) {
+        let timeouts = &self.settings.timeouts;
+        let wait = wait_of(phase);
+        let span = match phase {
+            Phase::Unopened | Phase::Online | Phase::Closed => None,
+            Phase::Answer | Phase::BindCall => Some(timeouts.answer),
+            Phase::Closing => Some(timeouts.close),
+            _ => Some(timeouts.reply),
+        };
+        let total = timeouts.total.filter(|_| phase != Phase::Closing);
+        let latest = total.map(|total| Time::ZERO + total);
+        self.deadline = span.map(|span| {
+            let at = now + span;
+            Deadline { at: latest.map_or(at, |latest| at.min(latest)), wait }
+        });
+        if let Some(Deadline { at, .. }) = self.deadline {
+            self.push(Action::WakeAt(at));
+        }
+    }
+}
+
+/// What is waited for in a phase.
+fn wait_of(phase: Phase) -> Wait {
+    match phase {
+        Phase::Unopened => Wait::Transport,
+        Phase::LoginHeader | Phase::BindHeader => Wait::Header,
+        Phase::LoginFeatures | Phase::BindFeatures => Wait::Features,
+        Phase::SaslReply => Wait::SaslReply,
+        Phase::Answer => Wait::Answer,
+        Phase::BindCall => Wait::BindCall,
+        Phase::Bound => Wait::Bound,
+        Phase::Session => Wait::Session,
+        Phase::Online => Wait::Stanza,
+        Phase::Closing | Phase::Closed => Wait::Close,
+    }
+}
+
+fn status_for(phase: Phase, error: &Error) -> Option<Status> {
+    let error = error.clone();
+    let is_opening = matches!(phase, Phase::Unopened | Phase::LoginHeader | Phase::LoginFeatures);
+    match &error {
+        Error::TimedOut(_) => Some(Status::ConnTimeout(error)),
+        Error::Login(_) | Error::Bind(_) | Error::Session(_) => Some(Status::AuthFail(error)),
+        Error::Unreachable(_)
+        | Error::ConnectionLost(_)
+        | Error::ConnectionClosed
+        | Error::Redirected(_) => (phase != Phase::Online).then_some(Status::ConnFail(error)),
+        _ if is_opening => Some(Status::ConnFail(error)),
+        Error::PeerMisbehaved(_) if phase != Phase::Online => Some(Status::AuthFail(error)),
+        _ => Some(Status::Error(error)),
+    }
+}
+
+/// The server itself ended the login, so there is nothing to abort.
+fn is_servers_word(error: &sasl::Error) -> bool {
+    matches!(error, sasl::Error::Rejected(_))
+}

@@ -1,0 +1,252 @@
+//! Why a connection did not come about or ended, sorted so that an application knows what to do.
+
+use std::fmt;
+
+use epode_sasl as sasl;
+
+use crate::{
+    framing::FrameError,
+    jid::JidError,
+    stream::{FeaturesError, HeaderError, StanzaError, StreamError, Text},
+};
+
+/// Why a connection did not come about, or ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The login failed.
+    #[error(transparent)]
+    Login(#[from] sasl::Error),
+    /// The server refused to bind a resource.
+    #[error("the server refused to bind the resource: {0}")]
+    Bind(StanzaError),
+    /// The server refused the session that it demands (RFC 3921).
+    #[error("the server refused the session that it demands: {0}")]
+    Session(StanzaError),
+    /// The server ended the stream with an error.
+    #[error("{0}")]
+    Stream(StreamError),
+    /// The server sends clients elsewhere, and it is not followed.
+    #[error("the server says to connect to {0:?} instead, which is not followed")]
+    Redirected(String),
+    /// The server does not keep to the protocol.
+    #[error("the server does not keep to the protocol: {0}")]
+    PeerMisbehaved(PeerFault),
+    /// Nothing came in time.
+    #[error("timed out while waiting for {0}")]
+    TimedOut(Wait),
+    /// No transport could be had; the driver's words say why.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The transport broke; the driver's words say how.
+    #[error("the connection was lost: {0}")]
+    ConnectionLost(String),
+    /// The server closed the stream.
+    #[error("the server closed the connection")]
+    ConnectionClosed,
+}
+
+impl Error {
+    /// One word for it, stable, and the server's own where the server said one: as
+    /// `not-authorized`, `no-auth-mech`, `conflict`, `timeout`.
+    #[must_use]
+    pub fn condition(&self) -> &str {
+        match self {
+            Self::Login(error) => login_condition(error),
+            Self::Bind(error) | Self::Session(error) => &error.condition,
+            Self::Stream(error) => &error.condition,
+            Self::Redirected(_) => "see-other-uri",
+            Self::PeerMisbehaved(PeerFault::Frame(FrameError::Xml(_))) => "not-well-formed",
+            Self::PeerMisbehaved(_) => "protocol-violation",
+            Self::TimedOut(_) => "timeout",
+            Self::Unreachable(_) => "connection-failed",
+            Self::ConnectionLost(_) => "connection-lost",
+            Self::ConnectionClosed => "connection-closed",
+        }
+    }
+
+    /// What the server added for people, if anything.
+    #[must_use]
+    pub fn text(&self) -> Option<Text> {
+        match self {
+            Self::Login(sasl::Error::Rejected(rejection)) => {
+                let (text, lang) = (rejection.text.clone()?, rejection.language.clone());
+                Some(Text { text, lang })
+            }
+            Self::Bind(error) | Self::Session(error) => error.text.clone(),
+            Self::Stream(error) => error.text.clone(),
+            _ => None,
+        }
+    }
+
+    /// What an application had best do next.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::TimedOut(_)
+            | Self::Unreachable(_)
+            | Self::ConnectionLost(_)
+            | Self::ConnectionClosed => Advice::Retry,
+            Self::Login(sasl::Error::StaleKeys { .. } | sasl::Error::EmptyToken) => {
+                Advice::AskAgain
+            }
+            Self::Login(sasl::Error::Password(_) | sasl::Error::UserName(_)) => Advice::AskAgain,
+            _ => match self.condition() {
+                "not-authorized" | "credentials-expired" | "unknown-user" | "invalid-proof" => {
+                    Advice::AskAgain
+                }
+                "temporary-auth-failure"
+                | "resource-constraint"
+                | "system-shutdown"
+                | "policy-violation"
+                | "internal-server-error"
+                | "connection-timeout"
+                | "reset" => Advice::Wait,
+                _ => Advice::Stop,
+            },
+        }
+    }
+}
+
+fn login_condition(error: &sasl::Error) -> &str {
+    match error {
+        sasl::Error::Rejected(rejection) => &rejection.condition,
+        sasl::Error::NoMechanism(_) => "no-auth-mech",
+        sasl::Error::PeerMisbehaved { fault, .. } => match fault {
+            sasl::PeerFault::SignatureWrong | sasl::PeerFault::SignatureMissing => {
+                "server-not-proven"
+            }
+            _ => "protocol-violation",
+        },
+        sasl::Error::UserName(_) => "bad-user-name",
+        sasl::Error::Password(_) => "bad-password",
+        sasl::Error::Unsendable(_) | sasl::Error::EmptyToken => "bad-credentials",
+        sasl::Error::StaleKeys { .. } => "stale-keys",
+        sasl::Error::Refused(_) => "given-up",
+        _ => "internal-error",
+    }
+}
+
+/// What an application had best do after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Try again, with a pause that grows.
+    Retry,
+    /// Ask for password or token again: trying the same once more would fail too.
+    AskAgain,
+    /// Try again, but later: the server has asked for time.
+    Wait,
+    /// Stop: only a change of settings, program or server helps.
+    Stop,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Retry => "retry",
+            Self::AskAgain => "ask-again",
+            Self::Wait => "wait",
+            Self::Stop => "stop",
+        })
+    }
+}
+
+/// How the server broke the rules of the stream. One variant for each offence; those of a SASL
+/// mechanism are in [`sasl::PeerFault`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerFault {
+    /// What it sent is not the XML that XMPP allows.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// Its stream header is wrong. Perhaps it speaks something else than XMPP.
+    #[error("{0}")]
+    Header(#[from] HeaderError),
+    /// Its features are wrong.
+    #[error("{0}")]
+    Features(#[from] FeaturesError),
+    /// An element that has no place at this point.
+    #[error("<{name}/> of the namespace {namespace:?} while {wait} was due")]
+    Unexpected {
+        /// The element's name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// What was due.
+        wait: Wait,
+    },
+    /// A stream header that has no place at this point.
+    #[error("a new stream header while {0} was due")]
+    UnexpectedHeader(Wait),
+    /// A challenge or success whose content is not base64.
+    #[error("<{0}/> whose content is not base64")]
+    Base64(&'static str),
+    /// The features after the login do not offer resource binding.
+    #[error("it offers no resource binding after the login")]
+    BindNotOffered,
+    /// The answer to the bind request names no JID.
+    #[error("it bound a resource without saying which")]
+    BoundWithoutJid,
+    /// The answer to the bind request names a JID that is none.
+    #[error("it bound a JID that is none: {0}")]
+    BoundJidInvalid(JidError),
+    /// The answer to the bind request names a JID without a resource.
+    #[error("it bound a JID without a resource")]
+    BoundWithoutResource,
+    /// The answer to the bind request names somebody else.
+    #[error("it bound {bound}, which is not an address of {account}")]
+    BoundToAnother {
+        /// What it bound.
+        bound: String,
+        /// What was due.
+        account: String,
+    },
+}
+
+/// What the machine waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Wait {
+    /// The transport.
+    Transport,
+    /// The server's stream header.
+    Header,
+    /// The server's features.
+    Features,
+    /// The server's next step in the login.
+    SaslReply,
+    /// The application's answer to a question.
+    Answer,
+    /// The application's call to bind.
+    BindCall,
+    /// The server's answer to the bind request.
+    Bound,
+    /// The server's answer to the session request.
+    Session,
+    /// Stanzas.
+    Stanza,
+    /// The server's closing of the stream.
+    Close,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transport => "the connection",
+            Self::Header => "the server's stream header",
+            Self::Features => "the server's features",
+            Self::SaslReply => "the server's next step in the login",
+            Self::Answer => "the application's answer",
+            Self::BindCall => "the application's call to bind",
+            Self::Bound => "the server's answer to the bind request",
+            Self::Session => "the server's answer to the session request",
+            Self::Stanza => "a stanza",
+            Self::Close => "the end of the stream",
+        })
+    }
+}
+
+/// The caller broke the rules of this crate's interface. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("wrong use of the library: {0}")]
+pub struct ApiMisuse(pub(crate) &'static str);

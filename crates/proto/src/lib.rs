@@ -1,0 +1,41 @@
+//! An XMPP client connection as a pure state machine.
+//!
+//! Bytes, answers and moments go in; frames, questions and news come out. There is no socket, no
+//! clock and no executor here: the `epode` crate drives this machine with tokio, a browser may
+//! drive it with its own event loop, and tests drive it with invented time.
+//!
+//! * [`Connection`] is the machine, [`Input`] and [`Action`] are its two sides,
+//!   [`Settings`] what it is told before.
+//! * [`Status`] is what an application hears, with the names and numbers of Strophe.js;
+//!   [`Error`] says why, and [`Error::advice`] what to do.
+//! * [`Element`], [`xml`] and [`Jid`] are the nouns; [`stream`] and [`framing`] the grammar.
+//! * [`sasl`] is the `epode-sasl` crate, which does the login.
+
+mod action;
+mod connection;
+mod error;
+pub mod framing;
+pub mod jid;
+mod negotiate;
+mod session;
+mod settings;
+mod status;
+pub mod stream;
+mod time;
+mod transcript;
+pub mod xml;
+
+pub use epode_sasl as sasl;
+
+pub use crate::{
+    action::{Action, Frame, Input, QuestionId},
+    connection::Connection,
+    error::{Advice, ApiMisuse, Error, PeerFault, Wait},
+    jid::{Jid, JidError},
+    negotiate::Phase,
+    settings::{Settings, Timeouts},
+    status::{Authenticating, Connected, Status, StatusCode},
+    time::Time,
+    transcript::redacted,
+    xml::Element,
+};

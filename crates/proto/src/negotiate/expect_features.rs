@@ -1,0 +1,60 @@
+//! Waiting for the server's features: the choice of a mechanism, and later the binding.
+
+use epode_sasl::{self as sasl, Authenticated, Exchange, MechanismName};
+
+use super::{Candidate, ExpectBindCall, Round, State, expect_bound, expect_sasl_reply};
+use crate::{
+    Element, Error, Status, action::Action, connection::Core, error::PeerFault,
+    status::Authenticating, stream::Features,
+};
+
+pub(crate) struct ExpectFeatures {
+    pub(crate) round: Round,
+}
+
+impl ExpectFeatures {
+    pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
+        let features = Features::parse(element)
+            .map_err(|error| Error::PeerMisbehaved(PeerFault::Features(error)))?;
+        match self.round {
+            Round::Login(candidate) => begin_login(core, *candidate, &features),
+            Round::Bind(login) => begin_binding(core, login, &features),
+        }
+    }
+}
+
+fn begin_login(core: &mut Core, candidate: Candidate, features: &Features) -> Result<State, Error> {
+    let Candidate { channel, credentials } = candidate;
+    // A name that is none cannot be that of a mechanism we know.
+    let offered = features.mechanisms.iter().filter_map(|name| name.parse().ok());
+    let offered: Vec<MechanismName> = offered.collect();
+    let settings = core.settings();
+    let selection = settings
+        .policy
+        .select(&settings.registry, &credentials, &channel, &offered)
+        .map_err(|none| Error::Login(sasl::Error::NoMechanism(none)))?;
+    core.push(Action::Report(Status::Authenticating(Authenticating {
+        mechanism: selection.mechanism().clone(),
+        priority: selection.priority(),
+        passed_over: selection.passed_over().into(),
+    })));
+    let turn = Exchange::begin(selection, credentials, channel)?;
+    Ok(expect_sasl_reply::take_turn(core, turn, expect_sasl_reply::Move::Auth))
+}
+
+fn begin_binding(
+    core: &mut Core,
+    login: Authenticated,
+    features: &Features,
+) -> Result<State, Error> {
+    if !features.bind {
+        return Err(Error::PeerMisbehaved(PeerFault::BindNotOffered));
+    }
+    // RFC 3921's session; where it is optional, nobody needs it.
+    let session = features.session.is_some_and(|session| !session.optional);
+    if core.settings().explicit_binding {
+        core.push(Action::Report(Status::BindRequired));
+        return Ok(State::BindCall(ExpectBindCall { login, session }));
+    }
+    Ok(expect_bound::bind(core, login, session))
+}

@@ -1,0 +1,31 @@
+//! Waiting for the transport, and then for the server's stream header.
+
+use epode_sasl::{Channel, Credentials};
+
+use super::{Candidate, ExpectFeatures, Round, State};
+use crate::{Error, connection::Core, error::PeerFault, stream::StreamHeader};
+
+/// Nothing is sent before the transport is open.
+pub(crate) struct Unopened {
+    pub(crate) credentials: Credentials,
+}
+
+impl Unopened {
+    pub(crate) fn opened(self, core: &mut Core, channel: Channel) -> State {
+        core.open_stream();
+        let candidate = Candidate { channel, credentials: self.credentials };
+        State::Header(ExpectHeader { round: Round::Login(Box::new(candidate)) })
+    }
+}
+
+pub(crate) struct ExpectHeader {
+    pub(crate) round: Round,
+}
+
+impl ExpectHeader {
+    pub(crate) fn handle(self, core: &Core, header: &StreamHeader) -> Result<State, Error> {
+        let checked = header.check(core.domain());
+        checked.map_err(|error| Error::PeerMisbehaved(PeerFault::Header(error)))?;
+        Ok(State::Features(ExpectFeatures { round: self.round }))
+    }
+}

@@ -1,0 +1,92 @@
+//! From the first stream header to a bound resource: a state for each thing that is waited for.
+//!
+//! A state is a struct that holds only what matters while it lasts; `handle` consumes it and
+//! returns the next one, or the error that ends the connection. What can happen in any state,
+//! such as the end of the stream, is in [`connection`](crate::Connection).
+//! [`transitions`] has the whole machine as a table.
+
+mod expect_answer;
+mod expect_bound;
+mod expect_close;
+mod expect_features;
+mod expect_header;
+mod expect_sasl_reply;
+pub(crate) mod transitions;
+
+use epode_sasl::{Authenticated, Channel, Credentials};
+
+pub use self::transitions::Phase;
+pub(crate) use self::{
+    expect_answer::ExpectAnswer,
+    expect_bound::{ExpectBindCall, ExpectBound, ExpectSession},
+    expect_close::ExpectClose,
+    expect_features::ExpectFeatures,
+    expect_header::{ExpectHeader, Unopened},
+    expect_sasl_reply::ExpectSaslReply,
+};
+use crate::{
+    Element,
+    error::{PeerFault, Wait},
+    session::Online,
+};
+
+/// What the connection waits for.
+pub(crate) enum State {
+    Unopened(Unopened),
+    Header(ExpectHeader),
+    Features(ExpectFeatures),
+    SaslReply(ExpectSaslReply),
+    Answer(ExpectAnswer),
+    BindCall(ExpectBindCall),
+    Bound(ExpectBound),
+    Session(ExpectSession),
+    Online(Online),
+    Close(ExpectClose),
+    Closed,
+}
+
+/// The two rounds of a negotiation (RFC 6120, section 4.3.3): the stream is opened once for the
+/// login, and again for what follows it.
+pub(crate) enum Round {
+    /// The login is still to come.
+    Login(Box<Candidate>),
+    /// Carries its evidence: nothing can be bound without a login.
+    Bind(Authenticated),
+}
+
+/// Who wants to log in, and over what.
+pub(crate) struct Candidate {
+    pub(crate) channel: Channel,
+    pub(crate) credentials: Credentials,
+}
+
+impl State {
+    pub(crate) fn phase(&self) -> Phase {
+        match self {
+            Self::Unopened(_) => Phase::Unopened,
+            Self::Header(ExpectHeader { round: Round::Login(_) }) => Phase::LoginHeader,
+            Self::Header(ExpectHeader { round: Round::Bind(_) }) => Phase::BindHeader,
+            Self::Features(ExpectFeatures { round: Round::Login(_) }) => Phase::LoginFeatures,
+            Self::Features(ExpectFeatures { round: Round::Bind(_) }) => Phase::BindFeatures,
+            Self::SaslReply(_) => Phase::SaslReply,
+            Self::Answer(_) => Phase::Answer,
+            Self::BindCall(_) => Phase::BindCall,
+            Self::Bound(_) => Phase::Bound,
+            Self::Session(_) => Phase::Session,
+            Self::Online(_) => Phase::Online,
+            Self::Close(_) => Phase::Closing,
+            Self::Closed => Phase::Closed,
+        }
+    }
+}
+
+/// The fault of an element that has no place while `wait` was due.
+pub(crate) fn unexpected(element: &Element, wait: Wait) -> crate::Error {
+    crate::Error::PeerMisbehaved(PeerFault::Unexpected {
+        name: element.name().chars().take(NAME_LIMIT).collect(),
+        namespace: element.namespace().chars().take(NAME_LIMIT).collect(),
+        wait,
+    })
+}
+
+const NAME_LIMIT: usize = 64;

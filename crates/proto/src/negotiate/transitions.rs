@@ -1,0 +1,176 @@
+//! The whole negotiation as one table: debug builds check every step against it, and
+//! `docs/state-machine.md` is made from it.
+
+use crate::{
+    Element,
+    xml::namespaces::{CLIENT, SASL, STREAM},
+};
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// The transport is not open yet.
+    Unopened,
+    /// The server's first stream header is due.
+    LoginHeader,
+    /// The features that list the mechanisms are due.
+    LoginFeatures,
+    /// The server's next step in the login is due.
+    SaslReply,
+    /// The application's answer is due.
+    Answer,
+    /// The stream header after the login is due.
+    BindHeader,
+    /// The features that offer binding are due.
+    BindFeatures,
+    /// The application's call to bind is due.
+    BindCall,
+    /// The answer to the bind request is due.
+    Bound,
+    /// The answer to the session request is due.
+    Session,
+    /// Stanzas pass.
+    Online,
+    /// We have closed our side; the server's is due.
+    Closing,
+    /// Over.
+    Closed,
+}
+
+/// What moved it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Stimulus {
+    Opened,
+    Header,
+    Features,
+    Challenge,
+    Success,
+    Failure,
+    Answered,
+    Iq,
+    Element,
+    BindCalled,
+    Sent,
+    CloseCalled,
+    PeerClosed,
+    Lost,
+    Deadline,
+}
+
+impl Stimulus {
+    pub(crate) fn of(element: &Element) -> Self {
+        match (element.name(), element.namespace()) {
+            ("features", STREAM) => Self::Features,
+            ("challenge", SASL) => Self::Challenge,
+            ("success", SASL) => Self::Success,
+            ("failure", SASL) => Self::Failure,
+            ("iq", CLIENT) => Self::Iq,
+            _ => Self::Element,
+        }
+    }
+}
+
+/// Whether the table has this step. What ends the connection may come at any time; what changes
+/// nothing may too, since [`ApiMisuse`](crate::ApiMisuse) and stray stanzas leave no trace.
+pub(crate) fn is_allowed(before: Phase, stimulus: Stimulus, after: Phase) -> bool {
+    let is_end = matches!(after, Phase::Closing | Phase::Closed);
+    let is_stay = before == after && !matches!(stimulus, Stimulus::Challenge | Stimulus::Answered);
+    let has_row = |row: &(Phase, Stimulus, &[Phase], &str)| {
+        row.0 == before && row.1 == stimulus && row.2.contains(&after)
+    };
+    is_end || is_stay || TABLE.iter().any(has_row)
+}
+
+/// `(phase, stimulus, next phases, what is done on the way)`
+const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
+    use Phase::*;
+    use Stimulus as On;
+    &[
+        (Unopened, On::Opened, &[LoginHeader], "send the stream header"),
+        (LoginHeader, On::Header, &[LoginFeatures], "check id, version and sender"),
+        (LoginFeatures, On::Features, &[SaslReply, Answer], "choose a mechanism, begin the login"),
+        (SaslReply, On::Challenge, &[SaslReply, Answer], "respond, or ask"),
+        (Answer, On::Answered, &[SaslReply, Answer], "send the response, or ask again"),
+        (SaslReply, On::Success, &[BindHeader], "verify the server, send a new stream header"),
+        (BindHeader, On::Header, &[BindFeatures], "check id, version and sender"),
+        (BindFeatures, On::Features, &[Bound], "ask for a resource"),
+        (BindFeatures, On::Features, &[BindCall], "explicit binding: tell the application"),
+        (BindCall, On::BindCalled, &[Bound], "ask for a resource"),
+        (Bound, On::Iq, &[Online], "check the bound address"),
+        (Bound, On::Iq, &[Session], "the server demands a session: ask for it"),
+        (Session, On::Iq, &[Online], "connected"),
+    ]
+};
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
+
+    use super::*;
+
+    fn drawing() -> String {
+        let mut page = String::from(HEAD);
+        for (before, stimulus, next, _) in TABLE {
+            for after in *next {
+                writeln!(page, "    {before:?} --> {after:?}: {stimulus:?}").unwrap();
+            }
+        }
+        page.push_str("    Online --> Closing: CloseCalled\n    Closing --> Closed: PeerClosed\n");
+        page.push_str("    Closed --> [*]\n```\n\n| phase | on | next | meanwhile |\n");
+        page.push_str("|---|---|---|---|\n");
+        for (before, stimulus, next, what) in TABLE {
+            let next: Vec<_> = next.iter().map(|phase| format!("{phase:?}")).collect();
+            writeln!(page, "| {before:?} | {stimulus:?} | {} | {what} |", next.join(", ")).unwrap();
+        }
+        page.push_str(TAIL);
+        page
+    }
+
+    const HEAD: &str = "# The negotiation as a state machine\n\n\
+        Made from the table in `crates/proto/src/negotiate/transitions.rs` by its test; to renew \
+        it, run\n`EPODE_UPDATE=1 cargo test -p epode-proto drawing`.\n\n\
+        ```mermaid\nstateDiagram-v2\n    [*] --> Unopened\n";
+
+    const TAIL: &str = "\nNot drawn, because it holds in every phase:\n\n\
+        * a fault of the server, a stream error, a lost connection, a deadline and a refused login \
+        lead to\n  Closing, or straight to Closed where there is nobody to wait for;\n\
+        * `CloseCalled` leads to Closing, and `PeerClosed`, `Lost` or `Deadline` from there to \
+        Closed;\n\
+        * in BindCall, Bound, Session and Online other stanzas change nothing.\n";
+
+    #[test]
+    fn the_drawing_in_docs_is_up_to_date() {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/state-machine.md");
+        if std::env::var_os("EPODE_UPDATE").is_some() {
+            fs::write(&path, drawing()).unwrap();
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(found, drawing(), "renew it with EPODE_UPDATE=1");
+    }
+
+    #[test]
+    fn every_phase_can_be_reached_and_left() {
+        let reached: BTreeSet<_> =
+            TABLE.iter().flat_map(|row| row.2).map(|phase| format!("{phase:?}")).collect();
+        for (before, ..) in TABLE.iter().filter(|row| row.0 != Phase::Unopened) {
+            assert!(reached.contains(&format!("{before:?}")), "{before:?} is never reached");
+        }
+        assert!(reached.contains("Online"));
+    }
+
+    #[test]
+    fn nothing_can_be_bound_without_a_login() {
+        let skips = |before| {
+            [Phase::BindHeader, Phase::BindFeatures, Phase::Bound, Phase::Session, Phase::Online]
+                .into_iter()
+                .any(|after| {
+                    let stimuli = [Stimulus::Features, Stimulus::Header, Stimulus::Iq];
+                    stimuli.into_iter().any(|stimulus| is_allowed(before, stimulus, after))
+                })
+        };
+        for before in [Phase::LoginHeader, Phase::LoginFeatures, Phase::SaslReply, Phase::Answer] {
+            assert!(!skips(before), "{before:?}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What one connection is told before it begins.
+
+use std::{sync::Arc, time::Duration};
+
+use epode_sasl::{Credentials, Policy, Registry, Secret};
+
+use crate::{Jid, xml};
+
+/// What one connection is told before it begins: who logs in, by what, and within which bounds.
+///
+/// ```
+/// use epode_proto::{Settings, sasl::Secret};
+///
+/// let settings = Settings::new("alice@example.org/balcony".parse()?, Secret::password("secret"));
+/// assert_eq!(settings.credentials().authcid(), Some("alice"));
+/// # Ok::<(), epode_proto::JidError>(())
+/// ```
+#[derive(Debug)]
+pub struct Settings {
+    jid: Jid,
+    secret: Secret,
+    authcid: Option<String>,
+    someone_to_ask: bool,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) explicit_binding: bool,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: xml::Limits,
+    pub(crate) language: String,
+}
+
+impl Settings {
+    /// The account, or the bare domain for a guest, with the resource to ask for if it has one;
+    /// and the secret.
+    #[must_use]
+    pub fn new(jid: Jid, secret: Secret) -> Self {
+        Self {
+            jid,
+            secret,
+            authcid: None,
+            someone_to_ask: false,
+            policy: Arc::default(),
+            registry: Arc::default(),
+            explicit_binding: false,
+            timeouts: Timeouts::default(),
+            limits: xml::Limits::default(),
+            language: "en".to_owned(),
+        }
+    }
+
+    /// Whose secret it is, where that is not the JID's local part. The login then asks to act as
+    /// the JID, unless this is the JID or its local part.
+    #[must_use]
+    pub fn authcid(mut self, authcid: impl Into<String>) -> Self {
+        self.authcid = Some(authcid.into());
+        self
+    }
+
+    /// Says that the driver can ask somebody for a secret while the login waits.
+    #[must_use]
+    pub fn someone_to_ask(mut self) -> Self {
+        self.someone_to_ask = true;
+        self
+    }
+
+    /// What is permitted; [`Policy::default`] otherwise.
+    #[must_use]
+    pub fn policy(mut self, policy: Arc<Policy>) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The mechanisms that are known; the nine of [`Registry::default`] otherwise.
+    #[must_use]
+    pub fn registry(mut self, registry: Arc<Registry>) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Stops before binding a resource and reports
+    /// [`Status::BindRequired`](crate::Status::BindRequired).
+    #[must_use]
+    pub fn explicit_binding(mut self, explicit: bool) -> Self {
+        self.explicit_binding = explicit;
+        self
+    }
+
+    /// How long each wait may take.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// How much XML is taken from the server at once.
+    #[must_use]
+    pub fn limits(mut self, limits: xml::Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The language in which the server should word its texts (BCP 47); `en` otherwise.
+    #[must_use]
+    pub fn language(mut self, language: impl Into<String>) -> Self {
+        self.language = language.into();
+        self
+    }
+
+    /// The account or domain.
+    #[must_use]
+    pub fn jid(&self) -> &Jid {
+        &self.jid
+    }
+
+    /// What the SASL layer makes of account, authcid and secret. Takes the secret out.
+    pub(crate) fn take_credentials(&mut self) -> Credentials {
+        let secret = std::mem::take(&mut self.secret);
+        self.describe(secret)
+    }
+
+    /// The credentials without their secret: for showing what would be tried.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        self.describe(Secret::None)
+    }
+
+    fn describe(&self, secret: Secret) -> Credentials {
+        let bare = self.jid.bare().to_string();
+        let local = self.jid.local();
+        let authcid = self.authcid.as_deref().or(local);
+        let is_own = authcid.is_none() || authcid == local || authcid == Some(bare.as_str());
+        let mut credentials = match authcid {
+            Some(authcid) => Credentials::new(authcid, secret),
+            None => Credentials::guest(secret),
+        };
+        if !is_own {
+            credentials = credentials.with_authzid(&bare);
+        }
+        if local.is_some() {
+            credentials = credentials.with_account(bare);
+        }
+        if self.someone_to_ask { credentials.with_someone_to_ask() } else { credentials }
+    }
+}
+
+/// How long each wait of the negotiation may take.
+///
+/// ```
+/// use epode_proto::Timeouts;
+/// use std::time::Duration;
+///
+/// let hasty = Timeouts::default().answer(Duration::from_secs(20));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub(crate) reply: Duration,
+    pub(crate) answer: Duration,
+    pub(crate) close: Duration,
+    pub(crate) total: Option<Duration>,
+}
+
+impl Timeouts {
+    /// For each thing that the server is to send during negotiation; 20 seconds by default.
+    #[must_use]
+    pub fn reply(mut self, limit: Duration) -> Self {
+        self.reply = limit;
+        self
+    }
+
+    /// For each question to the application, and for its call to bind; 5 minutes by default,
+    /// since a person may have to be asked.
+    #[must_use]
+    pub fn answer(mut self, limit: Duration) -> Self {
+        self.answer = limit;
+        self
+    }
+
+    /// For all of it together, until the resource is bound, counted from the driver's zero of time;
+    /// unlimited by default.
+    #[must_use]
+    pub fn total(mut self, limit: Duration) -> Self {
+        self.total = Some(limit);
+        self
+    }
+
+    /// For the server to close its side after we closed ours; 2 seconds by default.
+    #[must_use]
+    pub fn close(mut self, limit: Duration) -> Self {
+        self.close = limit;
+        self
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            reply: Duration::from_secs(20),
+            answer: Duration::from_secs(300),
+            close: Duration::from_secs(2),
+            total: None,
+        }
+    }
+}

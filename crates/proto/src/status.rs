@@ -1,0 +1,180 @@
+//! What the application hears of a connection, with the names and numbers of the page.
+
+use std::{fmt, sync::Arc};
+
+use epode_sasl::{MechanismName, PassedOver, ServerProof};
+
+use crate::{Error, Jid};
+
+/// What has become of the connection. The names and numbers are those of Strophe.js; what it
+/// tells in a condition string is a typed value here.
+///
+/// A good login reports `Connecting`, `Authenticating`, `Connected`; a refused one `Connecting`,
+/// `Authenticating`, `AuthFail`, `Disconnected`. `Disconnected` is always the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// 0: the stream failed after the login had begun.
+    Error(Error),
+    /// 1: the transport is being established.
+    Connecting,
+    /// 2: there was no connection, or it failed before the login began.
+    ConnFail(Error),
+    /// 3: a mechanism was chosen and messages are being exchanged.
+    Authenticating(Authenticating),
+    /// 4: the login or the binding failed. The connection is being closed.
+    AuthFail(Error),
+    /// 5: logged in and bound: stanzas can be sent and received.
+    Connected(Connected),
+    /// 6: it is over. The reason is there unless the application asked for it.
+    Disconnected(Option<Error>),
+    /// 7: the application asked for the end.
+    Disconnecting,
+    /// 10: the server did not do in time what was due.
+    ConnTimeout(Error),
+    /// 11: logged in; the application is to call for the binding.
+    BindRequired,
+}
+
+impl Status {
+    /// Its name and number.
+    #[must_use]
+    pub fn code(&self) -> StatusCode {
+        match self {
+            Self::Error(_) => StatusCode::Error,
+            Self::Connecting => StatusCode::Connecting,
+            Self::ConnFail(_) => StatusCode::ConnFail,
+            Self::Authenticating(_) => StatusCode::Authenticating,
+            Self::AuthFail(_) => StatusCode::AuthFail,
+            Self::Connected(_) => StatusCode::Connected,
+            Self::Disconnected(_) => StatusCode::Disconnected,
+            Self::Disconnecting => StatusCode::Disconnecting,
+            Self::ConnTimeout(_) => StatusCode::ConnTimeout,
+            Self::BindRequired => StatusCode::BindRequired,
+        }
+    }
+
+    /// The reason, where there is one.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Error(error)
+            | Self::ConnFail(error)
+            | Self::AuthFail(error)
+            | Self::ConnTimeout(error) => Some(error),
+            Self::Disconnected(error) => error.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// A line for people: name, number, detail.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code();
+        write!(f, "{code} {}", code.number())?;
+        match self {
+            Self::Authenticating(choice) => write!(f, " {}", choice.mechanism),
+            Self::Connected(connected) => write!(f, " {}", connected.jid),
+            _ => match self.error() {
+                Some(error) => write!(f, " {}: {error}", error.condition()),
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+/// The names and numbers of Strophe.js, all of them, whichever this crate reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum StatusCode {
+    /// The stream failed.
+    Error = 0,
+    /// The transport is being established.
+    Connecting = 1,
+    /// No connection.
+    ConnFail = 2,
+    /// SASL is under way.
+    Authenticating = 3,
+    /// The login failed.
+    AuthFail = 4,
+    /// Logged in and bound.
+    Connected = 5,
+    /// Over.
+    Disconnected = 6,
+    /// About to end.
+    Disconnecting = 7,
+    /// Took over a session that another program opened.
+    Attached = 8,
+    /// Sent elsewhere.
+    Redirect = 9,
+    /// Too late.
+    ConnTimeout = 10,
+    /// The application is to bind.
+    BindRequired = 11,
+    /// Could not take over a session.
+    AttachFail = 12,
+    /// About to try again.
+    Reconnecting = 13,
+}
+
+impl StatusCode {
+    /// The number, 0 to 13.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The name in capitals, as `CONNECTED`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "ERROR",
+            Self::Connecting => "CONNECTING",
+            Self::ConnFail => "CONNFAIL",
+            Self::Authenticating => "AUTHENTICATING",
+            Self::AuthFail => "AUTHFAIL",
+            Self::Connected => "CONNECTED",
+            Self::Disconnected => "DISCONNECTED",
+            Self::Disconnecting => "DISCONNECTING",
+            Self::Attached => "ATTACHED",
+            Self::Redirect => "REDIRECT",
+            Self::ConnTimeout => "CONNTIMEOUT",
+            Self::BindRequired => "BINDREQUIRED",
+            Self::AttachFail => "ATTACHFAIL",
+            Self::Reconnecting => "RECONNECTING",
+        }
+    }
+}
+
+impl fmt::Display for StatusCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The choice of a mechanism, explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Authenticating {
+    /// The mechanism that is used.
+    pub mechanism: MechanismName,
+    /// The priority that won.
+    pub priority: i32,
+    /// Every other mechanism that is offered or known, and why it is not used.
+    pub passed_over: Arc<[PassedOver]>,
+}
+
+/// A login that succeeded, described. No secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connected {
+    /// Our address, with the resource that the server bound, exactly as the server wrote it.
+    pub jid: Jid,
+    /// The mechanism that was used.
+    pub mechanism: MechanismName,
+    /// Whether the server proved itself too.
+    pub proof: ServerProof,
+    /// How many times we spoke before it was done: each is a wait of one round trip.
+    pub flights: u32,
+}

@@ -1,0 +1,18 @@
+//! What an XMPP stream says about itself: its header, its features, its errors.
+//!
+//! Elements in, plain values out; in which order they may come is not decided here.
+
+mod error;
+mod features;
+mod header;
+
+pub use error::{SaslFailure, StanzaError, StanzaErrorKind, StreamError, Text};
+pub use features::{Features, FeaturesError, SessionFeature};
+pub use header::{HeaderError, StreamHeader};
+
+/// The beginning of a peer's text, for an error of ours that quotes it.
+pub(crate) fn excerpt(text: &str) -> String {
+    text.chars().take(MAX_EXCERPT).collect()
+}
+
+const MAX_EXCERPT: usize = 64;

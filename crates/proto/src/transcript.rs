@@ -1,0 +1,38 @@
+//! Frames as they may be shown to people and kept in files: without what proves an identity.
+
+use crate::xml::{self, Element, Node, namespaces::SASL};
+
+/// A frame with the content of every SASL element replaced by its length. What is not XML is
+/// shown by its length alone.
+///
+/// ```
+/// let frame = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>";
+/// let shown = epode_proto::redacted(frame);
+/// assert!(shown.ends_with(">[8 characters]</auth>"), "{shown}");
+/// ```
+#[must_use]
+pub fn redacted(frame: &[u8]) -> String {
+    match xml::parse_document(frame, &xml::Limits::default()) {
+        Ok(element) => redact(element).to_xml(),
+        Err(_) => format!("[{} bytes that are not one XML element]", frame.len()),
+    }
+}
+
+/// The depth is bounded by the reader's limit.
+fn redact(element: Element) -> Element {
+    let mut shown = Element::new(element.name(), element.namespace());
+    for (namespace, name, value) in element.attributes() {
+        shown.set_attr_ns(namespace.unwrap_or_default(), name, value);
+    }
+    let is_secret = element.namespace() == SASL && element.name() != "mechanism";
+    for node in element.nodes() {
+        match node {
+            Node::Element(child) => shown.push(redact(child.clone())),
+            Node::Text(text) if is_secret && element.name() != "text" => {
+                shown.push(Node::Text(format!("[{} characters]", text.chars().count())));
+            }
+            Node::Text(text) => shown.push(Node::Text(text.clone())),
+        }
+    }
+    shown
+}

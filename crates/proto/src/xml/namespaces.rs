@@ -1,0 +1,103 @@
+//! The XML namespaces that this crate speaks, and the small type that holds one.
+//!
+//! Namespaces of extensions that only an application knows are not listed; they work all the same.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The element that wraps an RFC 6120 stream, its features and its errors.
+pub const STREAM: &str = "http://etherx.jabber.org/streams";
+/// The conditions inside a stream error (RFC 6120, section 4.9).
+pub const STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+/// The conditions inside a stanza error (RFC 6120, section 8.3).
+pub const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// `message`, `presence` and `iq` between a client and its server.
+pub const CLIENT: &str = "jabber:client";
+/// `<open/>` and `<close/>` over WebSocket (RFC 7395).
+pub const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
+/// STARTTLS (RFC 6120, section 5).
+pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+/// SASL (RFC 6120, section 6).
+pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// Resource binding (RFC 6120, section 7).
+pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+/// The session request of RFC 3921, which RFC 6120 dropped.
+pub const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
+/// XMPP ping (XEP-0199).
+pub const PING: &str = "urn:xmpp:ping";
+/// The namespace of the prefix `xml`, as in `xml:lang`; it is never declared.
+pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// The namespace of the prefix `xmlns`; no element and no attribute can be in it.
+pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+
+/// A namespace name, cheap to clone: known ones are borrowed for ever, others are shared.
+#[derive(Clone)]
+pub(crate) enum Namespace {
+    Known(&'static str),
+    Other(Arc<str>),
+}
+
+impl Namespace {
+    /// No namespace at all.
+    pub(crate) const NONE: Self = Self::Known("");
+
+    pub(crate) fn new(name: &str) -> Self {
+        match KNOWN.iter().find(|known| **known == name) {
+            Some(known) => Self::Known(known),
+            None => Self::Other(name.into()),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Known(name) => name,
+            Self::Other(name) => name,
+        }
+    }
+
+    /// The name, or `None` where there is no namespace.
+    pub(crate) fn name(&self) -> Option<&str> {
+        Some(self.as_str()).filter(|name| !name.is_empty())
+    }
+}
+
+impl PartialEq for Namespace {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Namespace {}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+const KNOWN: [&str; 13] =
+    ["", CLIENT, STREAM, SASL, FRAMING, BIND, STREAMS, STANZAS, SESSION, TLS, PING, XML, XMLNS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_names_are_not_copied() {
+        assert!(matches!(Namespace::new("jabber:client"), Namespace::Known(CLIENT)));
+        assert!(matches!(Namespace::new("urn:example"), Namespace::Other(_)));
+    }
+
+    #[test]
+    fn equality_is_by_name() {
+        assert_eq!(Namespace::Other(CLIENT.into()), Namespace::Known(CLIENT));
+        assert_ne!(Namespace::new("jabber:server"), Namespace::new(CLIENT));
+    }
+
+    #[test]
+    fn no_namespace_has_no_name() {
+        assert_eq!(Namespace::NONE.name(), None);
+        assert_eq!(Namespace::new("").name(), None);
+        assert_eq!(Namespace::new(PING).name(), Some("urn:xmpp:ping"));
+    }
+}
