@@ -5,7 +5,7 @@ use std::fmt;
 use epode_sasl::{Answer, Channel, Question, scram::ScramKeys};
 use zeroize::Zeroizing;
 
-use crate::{Element, Error, Status, Time};
+use crate::{Element, Error, Explanation, Status, Time};
 
 /// All that can happen to a connection.
 #[derive(Debug)]
@@ -41,6 +41,9 @@ pub enum Action {
     Ask(QuestionId, Question),
     /// Tell the application.
     Report(Status),
+    /// Give this to the application, which asked for it with
+    /// [`Settings::explain_only`](crate::Settings::explain_only).
+    Explain(Explanation),
     /// Give these to the application, once, if it wants to log in with them next time.
     Keep(ScramKeys),
     /// Give this to the application.

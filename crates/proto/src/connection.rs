@@ -6,7 +6,7 @@ use std::{collections::VecDeque, fmt};
 use epode_sasl::{self as sasl, Answer, Question};
 
 use crate::{
-    ApiMisuse, Element, Error, Jid, Settings, Status, Time,
+    ApiMisuse, Element, Error, Explanation, Jid, Settings, Status, Time,
     action::{Action, Frame, Input, QuestionId},
     error::{PeerFault, Wait},
     framing::{self, websocket},
@@ -327,6 +327,13 @@ impl Core {
                 State::Close(ExpectClose { reason: None })
             }
         }
+    }
+
+    /// The offer is known, and no more was wanted.
+    pub(crate) fn explain(&mut self, explanation: Explanation) -> State {
+        self.push(Action::Explain(explanation));
+        self.send(&websocket::close());
+        State::Close(ExpectClose { reason: None })
     }
 
     /// Something ended the connection: says what, and closes as far as there is something to

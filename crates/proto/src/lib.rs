@@ -34,7 +34,7 @@ pub use crate::{
     jid::{Jid, JidError},
     negotiate::Phase,
     settings::{Settings, Timeouts},
-    status::{Authenticating, Connected, Status, StatusCode},
+    status::{Authenticating, Connected, Explanation, Status, StatusCode},
     time::Time,
     transcript::redacted,
     xml::Element,

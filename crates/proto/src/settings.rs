@@ -24,6 +24,7 @@ pub struct Settings {
     pub(crate) policy: Arc<Policy>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) explicit_binding: bool,
+    pub(crate) explain_only: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: xml::Limits,
     pub(crate) language: String,
@@ -42,6 +43,7 @@ impl Settings {
             policy: Arc::default(),
             registry: Arc::default(),
             explicit_binding: false,
+            explain_only: false,
             timeouts: Timeouts::default(),
             limits: xml::Limits::default(),
             language: "en".to_owned(),
@@ -82,6 +84,14 @@ impl Settings {
     #[must_use]
     pub fn explicit_binding(mut self, explicit: bool) -> Self {
         self.explicit_binding = explicit;
+        self
+    }
+
+    /// Does not log in: tells what would be chosen ([`Action::Explain`](crate::Action::Explain)),
+    /// and closes. No credentials are sent.
+    #[must_use]
+    pub fn explain_only(mut self) -> Self {
+        self.explain_only = true;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use epode_sasl::{MechanismName, PassedOver, ServerProof};
+use epode_sasl::{MechanismName, NoMechanism, PassedOver, Selection, ServerProof};
 
 use crate::{Error, Jid};
 
@@ -163,6 +163,26 @@ pub struct Authenticating {
     pub priority: i32,
     /// Every other mechanism that is offered or known, and why it is not used.
     pub passed_over: Arc<[PassedOver]>,
+}
+
+impl Authenticating {
+    pub(crate) fn describe(selection: &Selection) -> Self {
+        Self {
+            mechanism: selection.mechanism().clone(),
+            priority: selection.priority(),
+            passed_over: selection.passed_over().into(),
+        }
+    }
+}
+
+/// What a server offers, and what would be made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The names that the server offers, as it wrote them, in its order.
+    pub offered: Vec<String>,
+    /// What would be chosen, or why nothing would.
+    pub choice: Result<Authenticating, NoMechanism>,
 }
 
 /// A login that succeeded, described. No secret is in it.

@@ -4,7 +4,7 @@ use epode_sasl::{self as sasl, Authenticated, Exchange, MechanismName};
 
 use super::{Candidate, ExpectBindCall, Round, State, expect_bound, expect_sasl_reply};
 use crate::{
-    Element, Error, Status, action::Action, connection::Core, error::PeerFault,
+    Element, Error, Explanation, Status, action::Action, connection::Core, error::PeerFault,
     status::Authenticating, stream::Features,
 };
 
@@ -29,15 +29,13 @@ fn begin_login(core: &mut Core, candidate: Candidate, features: &Features) -> Re
     let offered = features.mechanisms.iter().filter_map(|name| name.parse().ok());
     let offered: Vec<MechanismName> = offered.collect();
     let settings = core.settings();
-    let selection = settings
-        .policy
-        .select(&settings.registry, &credentials, &channel, &offered)
-        .map_err(|none| Error::Login(sasl::Error::NoMechanism(none)))?;
-    core.push(Action::Report(Status::Authenticating(Authenticating {
-        mechanism: selection.mechanism().clone(),
-        priority: selection.priority(),
-        passed_over: selection.passed_over().into(),
-    })));
+    let selected = settings.policy.select(&settings.registry, &credentials, &channel, &offered);
+    if settings.explain_only {
+        let choice = selected.map(|selection| Authenticating::describe(&selection));
+        return Ok(core.explain(Explanation { offered: features.mechanisms.clone(), choice }));
+    }
+    let selection = selected.map_err(|none| Error::Login(sasl::Error::NoMechanism(none)))?;
+    core.push(Action::Report(Status::Authenticating(Authenticating::describe(&selection))));
     let turn = Exchange::begin(selection, credentials, channel)?;
     Ok(expect_sasl_reply::take_turn(core, turn, expect_sasl_reply::Move::Auth))
 }

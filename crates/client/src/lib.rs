@@ -1,0 +1,75 @@
+//! An XMPP client connection library with SASL at its heart.
+//!
+//! Connecting does the login by itself: of the mechanisms that the server offers, the strongest
+//! that works for the given secret is used, and with SCRAM the server must prove itself too.
+//!
+//! ```no_run
+//! use epode::{Client, Element};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut session = Client::builder("alice@example.org")?
+//!     .endpoint("wss://example.org/xmpp-websocket")?
+//!     .password("secret")
+//!     .connect()
+//!     .await?;
+//!
+//! let hello = Element::new("message", "jabber:client")
+//!     .with_attr("to", "bob@example.org")
+//!     .with_child(Element::new("body", "jabber:client").with_text("Hello!"));
+//! session.send(hello).await?;
+//! if let Some(stanza) = session.receive().await {
+//!     println!("{stanza}");
+//! }
+//! session.disconnect().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`Client::builder`] is where to begin; [`Session`] is what it leads to.
+//! * [`sasl::Policy`] restricts, denies and re-ranks mechanisms; [`AsyncMechanism`] adds one.
+//! * [`Builder::watch`] tells the status flow, [`Builder::transcript`] shows every frame without
+//!   its secrets, and each [`Error`] has a [`condition`](Error::condition) and an
+//!   [`advice`](Error::advice).
+//!
+//! The state machine without I/O is [`epode_proto`]; the SASL core is [`epode_sasl`].
+//!
+//! # Features
+//!
+//! * `ring` (default) or `aws-lc-rs`: the cryptography under TLS. A program of its own may also
+//!   bring a `rustls` configuration.
+//! * `platform-verifier` (default) or `webpki-roots`: where trust in certificates comes from.
+
+mod answers;
+mod builder;
+mod driver;
+mod error;
+mod mechanism;
+mod session;
+mod transport;
+
+pub use epode_proto::{
+    self as proto, Advice, Authenticating, Connected, Element, Explanation, Jid, JidError, Status,
+    StatusCode, sasl,
+};
+
+pub use crate::{
+    builder::{Builder, Client},
+    error::Error,
+    mechanism::{AsyncMechanism, GivenUp},
+    session::{Outbox, Session, StatusEvents, Unbound},
+    transport::{
+        CertificateProblem, Endpoint, EndpointError, HeaderError, IoFailure, Peer, Phase, Proxy,
+        ProxyError, ProxySettings, ProxyUrlError, TlsError, TlsOptions, TransportError,
+        TransportOptions,
+    },
+};
+
+/// Which way a frame went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From us to the server.
+    Sent,
+    /// From the server to us.
+    Received,
+}

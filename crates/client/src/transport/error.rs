@@ -1,0 +1,415 @@
+//! What can go wrong between a URL and a WebSocket connection that carries frames.
+//! Mistakes in what the caller set up have errors of their own, beside what they speak about.
+
+use std::{fmt, io, net::SocketAddr};
+
+use super::{proxy::ProxyError, tls::TlsError};
+
+/// Why there is no connection, or no longer one. Names the place and the remedy, never a secret.
+///
+/// Equal errors mean equal offences, so a test can ask for the exact one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The host name has no address.
+    #[error("{peer} has no address ({reason}); check the host name, and that names resolve here")]
+    Unresolved {
+        /// Whose name was looked up.
+        peer: Peer,
+        /// What the system says.
+        reason: String,
+    },
+    /// Each address answered, and none of them listens on that port.
+    #[error(
+        "{peer} refused the connection (tried {}); check the port, and that it is running",
+        list(tried)
+    )]
+    Refused {
+        /// Who refused.
+        peer: Peer,
+        /// The addresses, in the order tried.
+        tried: Vec<SocketAddr>,
+    },
+    /// No address could be connected to, and not only because of refusals.
+    #[error("cannot reach {peer} (tried {}): {failure}; check the network on the way", list(tried))]
+    Unreachable {
+        /// Who was not reached.
+        peer: Peer,
+        /// The addresses, in the order tried.
+        tried: Vec<SocketAddr>,
+        /// What happened at the last of them.
+        failure: IoFailure,
+    },
+    /// Something took longer than [`TransportOptions`](super::TransportOptions) allow.
+    #[error("{peer}: timed out {phase}; try again, or allow more time")]
+    TimedOut {
+        /// What was going on.
+        phase: Phase,
+        /// Who was waited for.
+        peer: Peer,
+    },
+
+    /// The environment names a proxy that cannot be used.
+    #[error(transparent)]
+    ProxySetting(#[from] ProxyError),
+    /// The proxy wants a login, or another one.
+    #[error("{proxy} wants a valid login; put user:password@ before its host in the proxy URL")]
+    ProxyLogin {
+        /// The proxy.
+        proxy: Peer,
+    },
+    /// An HTTP proxy answered CONNECT with a status outside 200 to 299.
+    #[error("{proxy} answered {status} when asked for {target}; ask who runs it, or set NO_PROXY")]
+    ProxyStatus {
+        /// The proxy.
+        proxy: Peer,
+        /// Where the tunnel should have led.
+        target: Peer,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A SOCKS5 proxy refused the tunnel or could not build it.
+    #[error("{proxy} gave no way to {target}: {reason}; ask who runs it, or set NO_PROXY")]
+    ProxyRefused {
+        /// The proxy.
+        proxy: Peer,
+        /// Where the tunnel should have led.
+        target: Peer,
+        /// The reason that the proxy gave, in SOCKS terms.
+        reason: String,
+    },
+    /// The proxy's answer is not of the protocol that its URL names.
+    #[error("{proxy} does not speak {protocol}; check the scheme and port of the proxy URL")]
+    ProxyGarbled {
+        /// The proxy.
+        proxy: Peer,
+        /// `HTTP` or `SOCKS5`.
+        protocol: &'static str,
+    },
+    /// The head of the proxy's answer does not end.
+    #[error("{proxy} sent an answer longer than {limit} bytes; check the proxy URL")]
+    ProxyTooLong {
+        /// The proxy.
+        proxy: Peer,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The proxy sent data before the tunnel carried any of ours, which no server behind it does.
+    #[error("{proxy} put data of its own into the tunnel; it cannot be used for this")]
+    ProxyIntruded {
+        /// The proxy.
+        proxy: Peer,
+    },
+
+    /// The TLS options make no configuration.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The server's certificate was not accepted.
+    #[error("{peer}: {problem}")]
+    Certificate {
+        /// Whose certificate.
+        peer: Peer,
+        /// What is wrong with it.
+        problem: CertificateProblem,
+    },
+    /// What answers there does not speak TLS.
+    #[error("{peer} does not speak TLS; check the port, or use ws:// for a server on this machine")]
+    NotTls {
+        /// Who answered.
+        peer: Peer,
+    },
+    /// The server broke TLS off and named a reason.
+    #[error("{peer} ended TLS with the alert {alert}; see its log, and what it asks of clients")]
+    TlsAlert {
+        /// Who sent the alert.
+        peer: Peer,
+        /// The alert's name, as `HandshakeFailure` or `CertificateRequired`.
+        alert: String,
+    },
+    /// TLS failed in some other way.
+    #[error("{peer}: TLS failed: {reason}; check the TLS versions and ciphers that it allows")]
+    TlsFailed {
+        /// With whom.
+        peer: Peer,
+        /// What the TLS library found.
+        reason: String,
+    },
+
+    /// The answer to the WebSocket handshake is a redirect, which is never followed: it could lead
+    /// a login to another host, or out of TLS.
+    #[error("{url} redirects ({status}) to {}; use that URL if you trust it", shown(location))]
+    Redirected {
+        /// The URL asked for, without its query.
+        url: String,
+        /// The HTTP status, 300 to 399.
+        status: u16,
+        /// The `Location` header, made printable and cut off at 256 characters.
+        location: Option<String>,
+    },
+    /// The answer to the WebSocket handshake has another status than 101.
+    #[error("{url} answered HTTP status {status}, not with a WebSocket; {}", advice(*status))]
+    HttpStatus {
+        /// The URL asked for, without its query.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// What answers there does not speak HTTP, or opens a WebSocket in a wrong way.
+    #[error("{url} is no WebSocket service ({reason}); check host, port and path of the URL")]
+    NotWebSocket {
+        /// The URL asked for, without its query.
+        url: String,
+        /// What was wrong with the answer.
+        reason: String,
+    },
+    /// The server opened a WebSocket, but not one for XMPP (RFC 7395, section 3.1).
+    #[error("{url} is a WebSocket service, but not for XMPP; check the path of the URL")]
+    NoSubprotocol {
+        /// The URL asked for, without its query.
+        url: String,
+    },
+    /// The server chose a subprotocol that was not offered to it.
+    #[error("{url} chose another subprotocol than xmpp; check the path of the URL")]
+    WrongSubprotocol {
+        /// The URL asked for, without its query.
+        url: String,
+    },
+
+    /// The connection broke.
+    #[error("{peer}: connection lost {phase}: {failure}; connect again")]
+    Lost {
+        /// To whom.
+        peer: Peer,
+        /// What was going on.
+        phase: Phase,
+        /// What the system says.
+        failure: IoFailure,
+    },
+    /// The peer closed the connection without saying so first.
+    #[error("{peer} closed the connection {phase}, without a word; see its log, or connect again")]
+    Dropped {
+        /// Who closed.
+        peer: Peer,
+        /// What was going on.
+        phase: Phase,
+    },
+    /// A binary frame, which XMPP has no use for (RFC 7395, section 3.2).
+    #[error(
+        "{peer} sent a binary WebSocket frame, which XMPP does not allow; the server is at fault"
+    )]
+    BinaryFrame {
+        /// Who sent it.
+        peer: Peer,
+    },
+    /// A message that is longer than allowed, by its own announcement or in its parts.
+    #[error(
+        "{peer} sent a message of more than {limit} bytes; the server is at fault, or the limit too low"
+    )]
+    MessageTooLarge {
+        /// Who sent it.
+        peer: Peer,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Pings and pongs without end, and nothing else.
+    #[error(
+        "{peer} sent more than {limit} pings and nothing else for seconds; the server is at fault"
+    )]
+    ControlFlood {
+        /// Who sent them.
+        peer: Peer,
+        /// The limit.
+        limit: u32,
+    },
+    /// A text message that is not UTF-8 (RFC 6455, section 8.1).
+    #[error("{peer} sent text that is not UTF-8; the server is at fault")]
+    NotUtf8 {
+        /// Who sent it.
+        peer: Peer,
+    },
+    /// The WebSocket protocol (RFC 6455) was broken in some other way.
+    #[error("{peer} broke the WebSocket protocol ({reason}); the server is at fault")]
+    WebSocket {
+        /// Who broke it.
+        peer: Peer,
+        /// What was wrong.
+        reason: String,
+    },
+    /// Something was to be sent after the connection had been closed.
+    #[error("the connection to {peer} is closed; connect again")]
+    Closed {
+        /// To whom it was.
+        peer: Peer,
+    },
+    /// The system gave no random bytes, which each frame needs.
+    #[error("the system has no random bytes to give; nothing can be sent safely")]
+    NoRandomness,
+}
+
+/// One end of a connection, by name: the server, or the proxy on the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    host: String,
+    port: u16,
+    proxy: bool,
+}
+
+impl Peer {
+    pub(super) fn server(host: String, port: u16) -> Self {
+        Self { host, port, proxy: false }
+    }
+
+    pub(super) fn proxy(host: String, port: u16) -> Self {
+        Self { host, port, proxy: true }
+    }
+
+    /// The host name, or an IP address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// True for a proxy, false for the server itself.
+    #[must_use]
+    pub fn is_proxy(&self) -> bool {
+        self.proxy
+    }
+
+    /// `host:port`, an IPv6 address in brackets.
+    pub(super) fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = if self.proxy { "the proxy " } else { "" };
+        write!(f, "{role}{}", self.authority())
+    }
+}
+
+/// What was going on when a connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Looking the host name up.
+    Resolve,
+    /// Connecting by TCP.
+    Dial,
+    /// Asking a proxy for a tunnel.
+    Proxy,
+    /// The TLS handshake.
+    Tls,
+    /// The WebSocket handshake.
+    WebSocket,
+    /// Sending a message.
+    Send,
+    /// Waiting for a message.
+    Receive,
+    /// Closing the WebSocket.
+    Close,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "while looking its name up",
+            Self::Dial => "while connecting",
+            Self::Proxy => "while asking for a tunnel",
+            Self::Tls => "in the TLS handshake",
+            Self::WebSocket => "in the WebSocket handshake",
+            Self::Send => "while sending",
+            Self::Receive => "while receiving",
+            Self::Close => "while closing",
+        })
+    }
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateProblem {
+    /// No trusted authority issued it.
+    #[error("its certificate is from an unknown issuer; if you trust that CA, name its PEM file")]
+    UnknownIssuer,
+    /// It is for other hosts.
+    #[error(
+        "its certificate is for {}, not for this host; check the host in the URL",
+        names(presented)
+    )]
+    WrongName {
+        /// The names in the certificate, at most 8.
+        presented: Vec<String>,
+    },
+    /// Its time is over.
+    #[error("its certificate has expired; check this machine's clock, or tell who runs the server")]
+    Expired,
+    /// Its time has not begun.
+    #[error("its certificate is not valid yet; check this machine's clock")]
+    NotYetValid,
+    /// It was taken back.
+    #[error("its certificate has been revoked; tell who runs the server")]
+    Revoked,
+    /// It is refused for another reason.
+    #[error("its certificate is not acceptable: {reason}; tell who runs the server")]
+    Other {
+        /// What the verifier found.
+        reason: String,
+    },
+}
+
+/// An [`io::Error`] that can be kept, copied and compared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct IoFailure {
+    kind: io::ErrorKind,
+    message: String,
+}
+
+impl IoFailure {
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.kind
+    }
+}
+
+impl From<&io::Error> for IoFailure {
+    fn from(error: &io::Error) -> Self {
+        Self { kind: error.kind(), message: error.to_string() }
+    }
+}
+
+/// The remedy for an HTTP status that is neither 101 nor a redirect.
+fn advice(status: u16) -> &'static str {
+    match status {
+        200..=299 => "an ordinary page is there: check the path of the URL",
+        401 | 403 => "it wants another permission: ask who runs the server",
+        404 => "check the path of the URL",
+        500..=599 => "the server or what stands before it is in trouble: try later",
+        _ => "check host, port and path of the URL",
+    }
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    addresses.join(", ")
+}
+
+fn names(presented: &[String]) -> String {
+    if presented.is_empty() { "no host at all".to_owned() } else { presented.join(", ") }
+}
+
+fn shown(location: &Option<String>) -> &str {
+    location.as_deref().unwrap_or("an unnamed place")
+}
