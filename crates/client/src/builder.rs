@@ -307,10 +307,8 @@ impl Builder {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let endpoint = self.endpoint.clone().ok_or(Error::NoEndpoint)?;
-        let transport = self.transport.clone().with_tls(self.tls.clone());
-        let dial = async move { Link::over(stream, channel, &endpoint, &transport).await };
-        self.connect_by(Box::pin(dial)).await
+        let dial = self.dial_over(stream, channel)?;
+        self.connect_by(dial).await
     }
 
     /// Connects and logs in, and leaves it to the caller when to bind a resource; until then
@@ -322,10 +320,7 @@ impl Builder {
     pub async fn connect_unbound(mut self) -> Result<Unbound, Error> {
         self.purpose = Purpose::ConnectUnbound;
         let dial = self.dial()?;
-        match self.start(dial).await? {
-            (Reached::BindRequired, running) => Ok(Unbound::new(running)),
-            _ => Err(Error::Ended),
-        }
+        self.unbound_by(dial).await
     }
 
     /// Asks the server what it offers, and tells what would be chosen and why. Nothing is logged
@@ -337,6 +332,53 @@ impl Builder {
     pub async fn explain(mut self) -> Result<Explanation, Error> {
         self.purpose = Purpose::Explain;
         let dial = self.dial()?;
+        self.explain_by(dial).await
+    }
+
+    /// [`connect_unbound`](Self::connect_unbound) over a stream of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_unbound_over<S>(
+        mut self,
+        stream: S,
+        channel: Channel,
+    ) -> Result<Unbound, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.purpose = Purpose::ConnectUnbound;
+        let dial = self.dial_over(stream, channel)?;
+        self.unbound_by(dial).await
+    }
+
+    /// [`explain`](Self::explain) over a stream of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), as far as it gets.
+    pub async fn explain_over<S>(
+        mut self,
+        stream: S,
+        channel: Channel,
+    ) -> Result<Explanation, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.purpose = Purpose::Explain;
+        let dial = self.dial_over(stream, channel)?;
+        self.explain_by(dial).await
+    }
+
+    async fn unbound_by(self, dial: Dial) -> Result<Unbound, Error> {
+        match self.start(dial).await? {
+            (Reached::BindRequired, running) => Ok(Unbound::new(running)),
+            _ => Err(Error::Ended),
+        }
+    }
+
+    async fn explain_by(self, dial: Dial) -> Result<Explanation, Error> {
         match self.start(dial).await? {
             (Reached::Explained(explanation), running) => {
                 let _ = running.task.await; // it is closing
@@ -357,6 +399,15 @@ impl Builder {
         let endpoint = self.endpoint.clone().ok_or(Error::NoEndpoint)?;
         let transport = self.transport.clone().with_tls(self.tls.clone());
         Ok(Box::pin(async move { Link::connect(&endpoint, &transport).await }))
+    }
+
+    fn dial_over<S>(&self, stream: S, channel: Channel) -> Result<Dial, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let endpoint = self.endpoint.clone().ok_or(Error::NoEndpoint)?;
+        let transport = self.transport.clone().with_tls(self.tls.clone());
+        Ok(Box::pin(async move { Link::over(stream, channel, &endpoint, &transport).await }))
     }
 
     async fn start(self, dial: Dial) -> Result<(Reached, Running), Error> {

@@ -203,7 +203,7 @@ pub enum TransportError {
     },
     /// A message that is longer than allowed, by its own announcement or in its parts.
     #[error(
-        "{peer} sent a message of more than {limit} bytes; the server is at fault, or the limit too low"
+        "{peer} sent a message of more than {limit} bytes; the server is at fault, or the limit low"
     )]
     MessageTooLarge {
         /// Who sent it.
@@ -244,6 +244,30 @@ pub enum TransportError {
     /// The system gave no random bytes, which each frame needs.
     #[error("the system has no random bytes to give; nothing can be sent safely")]
     NoRandomness,
+}
+
+impl TransportError {
+    /// True when the same attempt may go better later: the server was not reached, or was lost.
+    /// False when it will fail again until a person changes something.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unresolved { .. }
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::ProxyRefused { .. }
+            | Self::Lost { .. }
+            | Self::Dropped { .. }
+            | Self::ControlFlood { .. }
+            | Self::Closed { .. }
+            | Self::NoRandomness => true,
+            Self::ProxyStatus { status, .. } | Self::HttpStatus { status, .. } => {
+                (500..=599).contains(status)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// One end of a connection, by name: the server, or the proxy on the way to it.
@@ -412,4 +436,98 @@ fn names(presented: &[String]) -> String {
 
 fn shown(location: &Option<String>) -> &str {
     location.as_deref().unwrap_or("an unnamed place")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<TransportError> {
+        let peer = || Peer::server("2001:db8::1".to_owned(), 443);
+        let proxy = || Peer::proxy("proxy.example".to_owned(), 3128);
+        let tried = vec!["[2001:db8::1]:443".parse().unwrap(), "192.0.2.1:443".parse().unwrap()];
+        let failure = || IoFailure::from(&io::Error::from(io::ErrorKind::ConnectionReset));
+        let url = || "wss://chat.example.org/ws".to_owned();
+        let reason = || "for a reason".to_owned();
+        let problem = CertificateProblem::WrongName { presented: vec!["a.example".to_owned()] };
+        let setting = super::super::ProxyUrlError::NoHost;
+        let (phase, limit) = (Phase::Receive, 100);
+        vec![
+            TransportError::Unresolved { peer: peer(), reason: reason() },
+            TransportError::Refused { peer: peer(), tried: tried.clone() },
+            TransportError::Unreachable { peer: peer(), tried, failure: failure() },
+            TransportError::TimedOut { phase, peer: peer() },
+            ProxyError { variable: "https_proxy", problem: setting }.into(),
+            TransportError::ProxyLogin { proxy: proxy() },
+            TransportError::ProxyStatus { proxy: proxy(), target: peer(), status: 403 },
+            TransportError::ProxyRefused { proxy: proxy(), target: peer(), reason: reason() },
+            TransportError::ProxyGarbled { proxy: proxy(), protocol: "SOCKS5" },
+            TransportError::ProxyTooLong { proxy: proxy(), limit },
+            TransportError::ProxyIntruded { proxy: proxy() },
+            TlsError::NoCaCertificate.into(),
+            TransportError::Certificate { peer: peer(), problem },
+            TransportError::NotTls { peer: peer() },
+            TransportError::TlsAlert { peer: peer(), alert: "HandshakeFailure".to_owned() },
+            TransportError::TlsFailed { peer: peer(), reason: reason() },
+            TransportError::Redirected { url: url(), status: 302, location: None },
+            TransportError::HttpStatus { url: url(), status: 404 },
+            TransportError::NotWebSocket { url: url(), reason: reason() },
+            TransportError::NoSubprotocol { url: url() },
+            TransportError::WrongSubprotocol { url: url() },
+            TransportError::Lost { peer: peer(), phase, failure: failure() },
+            TransportError::Dropped { peer: peer(), phase },
+            TransportError::BinaryFrame { peer: peer() },
+            TransportError::MessageTooLarge { peer: peer(), limit },
+            TransportError::ControlFlood { peer: peer(), limit: 100 },
+            TransportError::NotUtf8 { peer: peer() },
+            TransportError::WebSocket { peer: peer(), reason: reason() },
+            TransportError::Closed { peer: peer() },
+            TransportError::NoRandomness,
+        ]
+    }
+
+    #[test]
+    fn each_message_is_one_line_with_a_remedy() {
+        let mut seen = Vec::new();
+        for error in all() {
+            let message = error.to_string();
+            assert!(!message.contains('\n') && !message.ends_with('.'), "{message}");
+            assert!(message.chars().next().is_some_and(|first| !first.is_uppercase()), "{message}");
+            let (offence, remedy) = message.rsplit_once("; ").expect("offence; remedy");
+            assert!(offence.len() > 20 && remedy.len() > 10, "{message}");
+            assert!(!seen.contains(&message), "{message}");
+            seen.push(message);
+        }
+    }
+
+    #[test]
+    fn messages_name_the_place() {
+        let shown: Vec<_> = all().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown[1],
+            "[2001:db8::1]:443 refused the connection (tried [2001:db8::1]:443, 192.0.2.1:443); \
+             check the port, and that it is running"
+        );
+        assert_eq!(
+            shown[5],
+            "the proxy proxy.example:3128 wants a valid login; \
+             put user:password@ before its host in the proxy URL"
+        );
+        assert_eq!(
+            shown[17],
+            "wss://chat.example.org/ws answered HTTP status 404, not with a WebSocket; \
+             check the path of the URL"
+        );
+    }
+
+    #[test]
+    fn only_what_may_pass_is_temporary() {
+        let temporary: Vec<_> = all().iter().map(TransportError::is_temporary).collect();
+        let kinds = [0, 1, 2, 3, 7, 21, 22, 25, 28, 29];
+        for (index, temporary) in temporary.into_iter().enumerate() {
+            assert_eq!(temporary, kinds.contains(&index), "{}", all()[index]);
+        }
+        let url = || "ws://localhost/".to_owned();
+        assert!(TransportError::HttpStatus { url: url(), status: 503 }.is_temporary());
+    }
 }

@@ -69,7 +69,8 @@ impl Link {
         }
         let handshake = tls::handshake(tcp, &target, config);
         let stream = deadline.bound(Phase::Tls, &target, handshake).await?;
-        tracing::debug!(host = endpoint.host(), version = ?stream.get_ref().1.protocol_version(), "TLS");
+        let version = stream.get_ref().1.protocol_version();
+        tracing::debug!(host = endpoint.host(), ?version, "TLS handshake done");
         Self::finish(Box::new(stream), channel, endpoint, options, deadline).await
     }
 

@@ -337,7 +337,7 @@ enum Hosts {
 }
 
 impl Exception {
-    /// Reads `*`, `name`, `.name`, `*.name`, an address or `address/prefix`, and `:port` after them.
+    /// Reads `*`, `name`, `.name`, `*.name`, an address or `address/prefix`; `:port` may follow.
     fn parse(entry: &str) -> Option<Self> {
         if let Some(hosts) = Hosts::parse_address(entry) {
             return Some(Self { hosts, port: None });

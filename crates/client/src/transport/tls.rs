@@ -56,7 +56,8 @@ impl TlsOptions {
     }
 
     /// Uses this cryptography instead of that of the features `ring` or, where that one is off,
-    /// `aws-lc-rs`. Call it before [`with_client_certificate_pem`](Self::with_client_certificate_pem).
+    /// `aws-lc-rs`. Call it before
+    /// [`with_client_certificate_pem`](Self::with_client_certificate_pem).
     #[must_use]
     pub fn with_crypto_provider(mut self, provider: Arc<CryptoProvider>) -> Self {
         self.provider = Some(provider);
@@ -123,8 +124,8 @@ impl TlsOptions {
     ///
     /// # Errors
     ///
-    /// [`TlsError::NoProvider`] or [`TlsError::NoRoots`] when the crate's features leave out what is
-    /// needed, [`TlsError::Roots`] when the platform has no roots to offer.
+    /// [`TlsError::NoProvider`] or [`TlsError::NoRoots`] when the crate's features leave out what
+    /// is needed, [`TlsError::Roots`] when the platform has no roots to offer.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         if let Some(given) = &self.given {
             return Ok(Arc::clone(given));

@@ -74,7 +74,8 @@ impl WebSocket {
             .max_message_size(Some(options.max_message()))
             .max_frame_size(Some(options.max_message()));
         let request = request(endpoint, options.headers());
-        let opening = client_async_with_config(request, Outbox::new(stream), Some(config));
+        let outbox = Outbox::new(stream, read_allowance(options.max_message()));
+        let opening = client_async_with_config(request, outbox, Some(config));
         let opened = async {
             let (socket, response) =
                 opening.await.map_err(|error| handshake_error(endpoint, error))?;
@@ -131,6 +132,7 @@ impl WebSocket {
                     return Ok(None);
                 }
             };
+            self.socket.get_mut().allowance = read_allowance(self.max_message);
             match message {
                 Message::Text(text) => {
                     self.controls = ControlFrames::default();
@@ -207,7 +209,11 @@ impl WebSocket {
     fn read_error(&mut self, error: tungstenite::Error) -> TransportError {
         use tungstenite::Error;
 
+        let limit = self.max_message;
         match error {
+            Error::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                TransportError::MessageTooLarge { peer: self.fail(CloseCode::Size), limit }
+            }
             Error::Io(error) => {
                 self.state = State::Closed;
                 tls::broken(&self.peer, Phase::Receive, &error)
@@ -217,7 +223,6 @@ impl WebSocket {
                 TransportError::Dropped { peer: self.peer.clone(), phase: Phase::Receive }
             }
             Error::Capacity(_) => {
-                let limit = self.max_message;
                 TransportError::MessageTooLarge { peer: self.fail(CloseCode::Size), limit }
             }
             Error::Utf8(_) => TransportError::NotUtf8 { peer: self.fail(CloseCode::Invalid) },
@@ -271,16 +276,18 @@ impl ControlFrames {
 }
 
 /// The stream under the WebSocket library, with a message of ours that goes out before what the
-/// library writes next.
+/// library writes next, and a limit on what may come in without making a message.
 struct Outbox {
     stream: Box<dyn ByteStream>,
     message: Zeroizing<Vec<u8>>,
     written: usize,
+    /// How many bytes may still be read: the library counts neither frames nor empty parts.
+    allowance: usize,
 }
 
 impl Outbox {
-    fn new(stream: Box<dyn ByteStream>) -> Self {
-        Self { stream, message: Zeroizing::default(), written: 0 }
+    fn new(stream: Box<dyn ByteStream>, allowance: usize) -> Self {
+        Self { stream, message: Zeroizing::default(), written: 0, allowance }
     }
 
     /// Takes a message; it goes out with the next flush. The one before it must be out.
@@ -309,7 +316,14 @@ impl AsyncRead for Outbox {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        if self.allowance == 0 {
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let read = buffer.filled().len() - before;
+        self.allowance = self.allowance.saturating_sub(read);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -332,6 +346,11 @@ impl AsyncWrite for Outbox {
         ready!(self.poll_message(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+/// What may be read for one message: twice its limit, and some more, for headers of its parts.
+fn read_allowance(max_message: usize) -> usize {
+    max_message.saturating_mul(2).saturating_add(READ_MARGIN)
 }
 
 /// A whole text message in one masked frame (RFC 6455, section 5.2).
@@ -429,6 +448,9 @@ const SUBPROTOCOL: &str = "xmpp";
 
 /// How many bytes are read at once.
 const READ_BUFFER: usize = 8 * 1024;
+/// What may be read in excess of twice the longest message, in bytes; more than the library takes
+/// for the head of the opening answer.
+const READ_MARGIN: usize = 128 * 1024;
 /// Pongs and close frames that may wait for a peer that does not read, in bytes.
 const MAX_CONTROL_BUFFER: usize = 1024;
 /// The longest header of a frame, mask included (RFC 6455, section 5.2).
@@ -445,7 +467,7 @@ const MAX_SHOWN: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, OnceLock};
+    use std::cell::RefCell;
 
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio_tungstenite::{
@@ -761,6 +783,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_message_in_endless_empty_parts_is_refused() {
+        let (mut client, mut server) = raw_pair().await;
+        let flooding = async {
+            server.write_all(b"\x01\x01<").await.unwrap();
+            // Until the client has hung up.
+            while server.write_all(&[0; 4096]).await.is_ok() {}
+        };
+        let receiving = async {
+            let received = client.receive().await;
+            drop(client);
+            received
+        };
+        let (received, ()) = tokio::join!(receiving, flooding);
+        let limit = TransportOptions::DEFAULT_MAX_MESSAGE;
+        assert_eq!(received, Err(TransportError::MessageTooLarge { peer: peer(), limit }));
+    }
+
+    #[tokio::test]
     async fn a_message_as_long_as_the_limit_is_taken() {
         let (mut client, mut server) = pair().await;
         let text = "x".repeat(TransportOptions::DEFAULT_MAX_MESSAGE);
@@ -901,18 +941,25 @@ mod tests {
         assert_eq!(unmasked, b"<auth/>");
     }
 
-    /// Keeps all that any library logs, as a program with its log level at `trace` would.
-    struct Log(Mutex<String>);
+    thread_local! {
+        static LOGGED: RefCell<Option<String>> = const { RefCell::new(None) };
+    }
+
+    /// Keeps all that any library logs on a thread that asked for it, as a program does that has
+    /// its log level at `trace`.
+    struct Log;
 
     impl log::Log for Log {
         fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-            true
+            LOGGED.with_borrow(Option::is_some)
         }
 
         fn log(&self, record: &log::Record<'_>) {
-            let mut text = self.0.lock().unwrap();
-            text.push_str(&record.args().to_string());
-            text.push('\n');
+            LOGGED.with_borrow_mut(|logged| {
+                if let Some(logged) = logged {
+                    logged.push_str(&format!("{}\n", record.args()));
+                }
+            });
         }
 
         fn flush(&self) {}
@@ -920,19 +967,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_log_shows_what_is_sent() {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        log::set_logger(LOG.get_or_init(|| Log(Mutex::default()))).unwrap();
+        log::set_logger(&Log).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
+        LOGGED.set(Some(String::new()));
 
-        let (mut client, server) = pair().await;
+        let (mut client, server) = raw_pair().await;
         let secret = "<auth>cGFzc3dvcmQ-never-logged</auth>";
         client.send(secret.as_bytes()).await.unwrap();
         client.close().await.unwrap_err();
         drop(server);
 
-        let logged = LOG.get().unwrap().0.lock().unwrap();
+        let logged = LOGGED.take().unwrap();
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-        // The library does log: what it sent itself, the close frame, is there.
+        // The library does log frames: the close frame, which is its own, is there.
         assert!(logged.contains("writing frame"), "{logged}");
         for shown in [secret, "never-logged", &hex] {
             assert!(!logged.contains(shown));

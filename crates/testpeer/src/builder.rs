@@ -1,0 +1,189 @@
+//! What a server is told before it runs: accounts, mechanisms, limits, and quirks.
+//!
+//! Leaves out misbehaviour: everything here is allowed to a server. What is not allowed is played
+//! from a [`script`](crate::script).
+
+use std::sync::Arc;
+
+use epode_proto::Jid;
+use epode_proto::xml::Element;
+
+use crate::accounts::Accounts;
+use crate::hub::ResourceConflict;
+use crate::sasl::{self, CustomMechanism, SaslCondition, SaslOptions};
+use crate::server::{Config, LegacySession, Limits, Server};
+
+/// Collects the parts of a [`Server`]; made by [`Server::builder`].
+///
+/// Names of accounts are compared as addresses are: after SASLprep, in lower case.
+#[derive(Debug)]
+#[must_use = "call `build` to get the server"]
+pub struct ServerBuilder(Config);
+
+impl ServerBuilder {
+    pub(crate) fn new(domain: &str) -> Self {
+        let address = domain.parse::<Jid>().ok();
+        let is_domain = |it: &Jid| it.local().is_none() && it.resource().is_none();
+        assert!(address.is_some_and(|it| is_domain(&it)), "{domain:?} should be a domain");
+        Self(Config {
+            accounts: Accounts::new(domain.to_owned(), DEFAULT_ITERATIONS),
+            mechanisms: sasl::ALL.map(str::to_owned).to_vec(),
+            too_weak: Vec::new(),
+            encryption_required: false,
+            sasl: SaslOptions::default(),
+            legacy_session: LegacySession::default(),
+            features: Vec::new(),
+            answers: Vec::new(),
+            conflict: ResourceConflict::default(),
+            limits: Limits::default(),
+        })
+    }
+
+    /// An account with a password, for SCRAM and PLAIN.
+    ///
+    /// # Panics
+    ///
+    /// If SASLprep (RFC 4013) prohibits the name or the password, or leaves nothing of it.
+    pub fn account(mut self, user: &str, password: &str) -> Self {
+        self.0.accounts.set_password(user, password);
+        self
+    }
+
+    /// One more token of an account, for OAUTHBEARER and X-OAUTH2.
+    ///
+    /// # Panics
+    ///
+    /// If SASLprep prohibits the name.
+    pub fn token(mut self, user: &str, token: &str) -> Self {
+        self.0.accounts.add_token(user, token);
+        self
+    }
+
+    /// Lets an account log in by EXTERNAL, with a certificate that holds its address.
+    ///
+    /// # Panics
+    ///
+    /// If SASLprep prohibits the name.
+    pub fn certificate_account(mut self, user: &str) -> Self {
+        self.0.accounts.allow_certificate(user);
+        self
+    }
+
+    /// Refuses an account with this condition, even when its credentials are right.
+    ///
+    /// # Panics
+    ///
+    /// If SASLprep prohibits the name.
+    pub fn refuse(mut self, user: &str, condition: SaslCondition) -> Self {
+        self.0.accounts.refuse(user, condition);
+        self
+    }
+
+    /// The iteration count of SCRAM. Default 4096.
+    pub fn iterations(mut self, iterations: u32) -> Self {
+        self.0.accounts.set_iterations(iterations.max(1));
+        self
+    }
+
+    /// The mechanisms to offer, in this order. Default all nine, the strongest first.
+    ///
+    /// EXTERNAL is offered only on a channel with a client certificate. A name that the server
+    /// does not know is offered as well, and answered with `invalid-mechanism`.
+    pub fn mechanisms<I>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        self.0.mechanisms = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A mechanism of one message, offered after the others: `verdict` gives the user whom a
+    /// message logs in.
+    ///
+    /// ```
+    /// # use epode_testpeer::Server;
+    /// let server = Server::builder("localhost").custom_mechanism("X-MY-MECHANISM", |message| {
+    ///     (message == b"token=right").then(|| "alice".to_owned())
+    /// });
+    /// ```
+    pub fn custom_mechanism<F>(mut self, name: &str, verdict: F) -> Self
+    where
+        F: Fn(&[u8]) -> Option<String> + Send + Sync + 'static,
+    {
+        self.0.mechanisms.push(name.to_owned());
+        let name = name.to_owned();
+        self.0.sasl.custom.push(CustomMechanism { name, verdict: Arc::new(verdict) });
+        self
+    }
+
+    /// Offers this mechanism, and refuses it with `mechanism-too-weak`.
+    pub fn too_weak(mut self, mechanism: &str) -> Self {
+        self.0.too_weak.push(mechanism.to_owned());
+        self
+    }
+
+    /// Offers PLAIN, OAUTHBEARER and X-OAUTH2 on encrypted channels only, and refuses them with
+    /// `encryption-required` elsewhere. Default: they are offered everywhere, since a test server
+    /// is on the same machine.
+    pub fn require_encryption(mut self) -> Self {
+        self.0.encryption_required = true;
+        self
+    }
+
+    /// Sends SCRAM's server signature in a challenge of its own, not with the success.
+    pub fn verifier_in_challenge(mut self) -> Self {
+        self.0.sasl.verifier_in_challenge = true;
+        self
+    }
+
+    /// The scope that OAUTHBEARER names when it refuses a token.
+    pub fn oauth_scope(mut self, scope: &str) -> Self {
+        self.0.sasl.scope = Some(scope.to_owned());
+        self
+    }
+
+    /// The address of the OpenID configuration that OAUTHBEARER names when it refuses a token.
+    pub fn openid_configuration(mut self, url: &str) -> Self {
+        self.0.sasl.openid_configuration = Some(url.to_owned());
+        self
+    }
+
+    /// The session request of RFC 3921. Default absent.
+    pub fn legacy_session(mut self, legacy_session: LegacySession) -> Self {
+        self.0.legacy_session = legacy_session;
+        self
+    }
+
+    /// One more feature to advertise, before the login and after it.
+    pub fn feature(mut self, feature: Element) -> Self {
+        self.0.features.push(feature);
+        self
+    }
+
+    /// A fixed answer to a stream element that is no stanza, at any time after the first header:
+    /// `<enable xmlns='urn:xmpp:sm:3'/>`, for one, may be answered before an address is bound.
+    pub fn answer(mut self, name: &str, namespace: &str, answer: Element) -> Self {
+        self.0.answers.push((name.to_owned(), namespace.to_owned(), answer));
+        self
+    }
+
+    /// What happens when a resource is asked for that is taken. Default: another one is given.
+    pub fn resource_conflict(mut self, rule: ResourceConflict) -> Self {
+        self.0.conflict = rule;
+        self
+    }
+
+    /// How much the server takes from its clients.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.0.limits = limits;
+        self
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn build(self) -> Server {
+        Server::new(self.0)
+    }
+}
+
+const DEFAULT_ITERATIONS: u32 = 4096;

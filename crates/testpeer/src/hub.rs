@@ -1,0 +1,207 @@
+//! The bound sessions of a server, and the mailboxes through which they reach each other.
+//!
+//! Leaves out what stanzas mean: the sessions decide what goes where.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use epode_proto::xml::Element;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use crate::random;
+
+/// All bound sessions, by user.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    sessions: Mutex<HashMap<String, Vec<Entry>>>,
+}
+
+/// What comes through a mailbox. A mailbox that closes has overflown.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// A stanza from another session.
+    Stanza(Box<Element>),
+    /// Another session took this one's resource.
+    Replaced,
+}
+
+/// What a server does when a resource is asked for that is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResourceConflict {
+    /// The newcomer gets a resource of the server's making.
+    #[default]
+    Rename,
+    /// The newcomer is refused with `conflict`.
+    Refuse,
+    /// The newcomer gets the resource, and the older session ends with the stream error
+    /// `conflict`.
+    Replace,
+}
+
+/// A place in the hub, given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    hub: Arc<Hub>,
+    user: String,
+    resource: String,
+    id: String,
+}
+
+/// The resource is taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Taken;
+
+#[derive(Debug)]
+struct Entry {
+    resource: String,
+    /// Tells a replaced session from the one that replaced it.
+    id: String,
+    available: bool,
+    mailbox: Sender<Delivery>,
+}
+
+impl Hub {
+    /// Registers a session, under another resource if that is the rule.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        user: &str,
+        resource: Option<&str>,
+        rule: ResourceConflict,
+        capacity: usize,
+    ) -> Result<(Registration, Receiver<Delivery>), Taken> {
+        let mut sessions = self.lock();
+        let entries = sessions.entry(user.to_owned()).or_default();
+        let mut resource = resource.map_or_else(random::name, str::to_owned);
+        if let Some(taken) = entries.iter().position(|entry| entry.resource == resource) {
+            match rule {
+                ResourceConflict::Rename => resource = random::name(),
+                ResourceConflict::Refuse => return Err(Taken),
+                ResourceConflict::Replace => {
+                    // A full mailbox closes, which ends the older session just the same.
+                    let _ = entries.swap_remove(taken).mailbox.try_send(Delivery::Replaced);
+                }
+            }
+        }
+        let (mailbox, deliveries) = mpsc::channel(capacity.max(1));
+        let id = random::name();
+        let entry = Entry { resource: resource.clone(), id: id.clone(), available: false, mailbox };
+        entries.push(entry);
+        let hub = Arc::clone(self);
+        Ok((Registration { hub, user: user.to_owned(), resource, id }, deliveries))
+    }
+
+    /// Delivers to one session, or to every session of the user; whether anybody got it.
+    pub(crate) fn deliver(&self, user: &str, resource: Option<&str>, stanza: &Element) -> bool {
+        self.deliver_where(user, stanza, |entry| resource.is_none_or(|it| it == entry.resource))
+    }
+
+    /// Delivers to the sessions of the user that said they are available.
+    pub(crate) fn broadcast(&self, user: &str, stanza: &Element) {
+        self.deliver_where(user, stanza, |entry| entry.available);
+    }
+
+    fn deliver_where(&self, user: &str, stanza: &Element, wanted: impl Fn(&Entry) -> bool) -> bool {
+        let mut sessions = self.lock();
+        let Some(entries) = sessions.get_mut(user) else { return false };
+        let mut delivered = false;
+        // A session that does not read loses its place: its mailbox closes with the entry.
+        entries.retain(|entry| {
+            let sent = wanted(entry).then(|| {
+                entry.mailbox.try_send(Delivery::Stanza(Box::new(stanza.clone()))).is_ok()
+            });
+            delivered |= sent == Some(true);
+            sent != Some(false)
+        });
+        delivered
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Entry>>> {
+        // No code panics half way through a change, so the map is whole in any case.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registration {
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(crate) fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// Notes whether the session is available; gives what was noted before.
+    pub(crate) fn set_available(&self, available: bool) -> bool {
+        let mut sessions = self.hub.lock();
+        let entries = sessions.get_mut(&self.user).map(Vec::as_mut_slice).unwrap_or_default();
+        match entries.iter_mut().find(|entry| entry.id == self.id) {
+            Some(entry) => std::mem::replace(&mut entry.available, available),
+            None => false,
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut sessions = self.hub.lock();
+        if let Some(entries) = sessions.get_mut(&self.user) {
+            entries.retain(|entry| entry.id != self.id);
+            if entries.is_empty() {
+                sessions.remove(&self.user);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub() -> Arc<Hub> {
+        Arc::default()
+    }
+
+    fn stanza() -> Element {
+        Element::new("message", "jabber:client")
+    }
+
+    #[test]
+    fn a_taken_resource_is_renamed_refused_or_replaced() {
+        let hub = hub();
+        let bind = |rule| hub.register("a", Some("r"), rule, 1);
+        let (first, mut mailbox) = bind(ResourceConflict::Rename).unwrap();
+        assert_eq!(first.resource(), "r");
+        assert_eq!(bind(ResourceConflict::Refuse).unwrap_err(), Taken);
+        assert_ne!(bind(ResourceConflict::Rename).unwrap().0.resource(), "r");
+        let (second, _mailbox) = bind(ResourceConflict::Replace).unwrap();
+        assert!(matches!(mailbox.try_recv(), Ok(Delivery::Replaced)));
+        drop(first);
+        assert!(hub.deliver("a", Some("r"), &stanza()), "the replaced one leaves alone");
+        drop(second);
+        assert!(!hub.deliver("a", None, &stanza()));
+    }
+
+    #[test]
+    fn a_full_mailbox_costs_its_place() {
+        let hub = hub();
+        let (_registration, mut mailbox) =
+            hub.register("a", None, ResourceConflict::Rename, 1).unwrap();
+        assert!(hub.deliver("a", None, &stanza()));
+        assert!(!hub.deliver("a", None, &stanza()));
+        assert!(matches!(mailbox.try_recv(), Ok(Delivery::Stanza(_))));
+        assert!(matches!(mailbox.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+    }
+
+    #[test]
+    fn broadcasts_reach_the_available() {
+        let hub = hub();
+        let bind = || hub.register("a", None, ResourceConflict::Rename, 1).unwrap();
+        let ((here, mut near), (_away, mut far)) = (bind(), bind());
+        assert!(!here.set_available(true));
+        hub.broadcast("a", &stanza());
+        assert!(near.try_recv().is_ok());
+        assert!(far.try_recv().is_err());
+        assert!(here.set_available(false));
+    }
+}

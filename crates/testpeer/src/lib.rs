@@ -1,0 +1,56 @@
+//! A small true XMPP server for tests, demos and benches: honest, or scripted to misbehave.
+//!
+//! Leaves out what such a server does not need: rosters, federation, storage.
+//!
+//! * [`Server`] is honest. It has accounts, the server's side of nine SASL mechanisms, binding,
+//!   and routing between its sessions. [`Server::session`] is one conversation without transport.
+//! * [`Server::listen`] puts it on ports, with TLS and certificates made on the spot;
+//!   [`Server::memory_link`] does without.
+//! * [`script`] plays what an honest server never would, word for word.
+//!
+//! One visit, without any transport:
+//!
+//! ```
+//! use epode_testpeer::{Server, SessionChannel};
+//!
+//! let server = Server::builder("localhost").account("alice", "secret").build();
+//! let mut session = server.session(SessionChannel::plaintext());
+//!
+//! let open = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
+//! assert!(session.receive(open)[1].contains("<mechanism>PLAIN</mechanism>"));
+//!
+//! // NUL alice NUL secret
+//! let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' \
+//!             mechanism='PLAIN'>AGFsaWNlAHNlY3JldA==</auth>";
+//! assert!(session.receive(auth)[0].starts_with("<success "));
+//! assert!(session.receive(open)[1].contains("<bind "));
+//!
+//! let bind = "<iq xmlns='jabber:client' type='set' id='1'>\
+//!             <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>home</resource></bind>\
+//!             </iq>";
+//! assert!(session.receive(bind)[0].contains("<jid>alice@localhost/home</jid>"));
+//!
+//! let close = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
+//! assert_eq!(session.receive(close), [close]);
+//! assert!(session.is_closed());
+//! ```
+
+mod accounts;
+mod builder;
+mod escape;
+mod hub;
+mod random;
+mod sasl;
+pub mod script;
+mod server;
+mod session;
+mod transport;
+
+pub use builder::ServerBuilder;
+pub use hub::ResourceConflict;
+pub use sasl::SaslCondition;
+pub use server::{LegacySession, Limits, Server};
+pub use session::{Session, SessionChannel};
+pub use transport::{
+    ClientCertificate, ListenOptions, Outcome, Running, RunningScript, listen_script,
+};

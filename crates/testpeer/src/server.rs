@@ -1,0 +1,210 @@
+//! The server: what it was told, and what all its sessions share.
+//!
+//! Leaves out sockets: [`Server::listen`] is in `listen`, [`Server::memory_link`] in `link`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use epode_proto::xml::{self, Element};
+
+use crate::accounts::Accounts;
+use crate::builder::ServerBuilder;
+use crate::hub::{Hub, ResourceConflict};
+use crate::sasl::{NEED_ENCRYPTION, SaslOptions};
+use crate::session::machine::Machine;
+use crate::session::tcp::TcpSession;
+use crate::session::{Session, SessionChannel};
+
+/// A small XMPP server for one domain. Clones are the same server.
+///
+/// ```
+/// use epode_testpeer::{Server, SessionChannel};
+///
+/// let server = Server::builder("localhost")
+///     .account("alice", "secret")
+///     .token("alice", "a-token")
+///     .mechanisms(["SCRAM-SHA-256", "OAUTHBEARER"])
+///     .build();
+/// let mut session = server.session(SessionChannel::encrypted());
+/// let open = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
+/// assert!(session.receive(open)[1].contains("OAUTHBEARER"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Server(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    hub: Arc<Hub>,
+    sessions: AtomicUsize,
+}
+
+/// Everything that the builder was told.
+pub(crate) struct Config {
+    pub(crate) accounts: Accounts,
+    pub(crate) mechanisms: Vec<String>,
+    pub(crate) too_weak: Vec<String>,
+    pub(crate) encryption_required: bool,
+    pub(crate) sasl: SaslOptions,
+    pub(crate) legacy_session: LegacySession,
+    pub(crate) features: Vec<Element>,
+    /// Requests outside of stanzas that have a fixed answer: name, namespace, answer.
+    pub(crate) answers: Vec<(String, String, Element)>,
+    pub(crate) conflict: ResourceConflict,
+    pub(crate) limits: Limits,
+}
+
+/// Whether the server has the session request of RFC 3921, section 3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LegacySession {
+    /// It is not advertised, and not understood.
+    #[default]
+    Absent,
+    /// It is advertised with `<optional/>`, and does nothing.
+    Optional,
+    /// It is advertised without `<optional/>`, and no stanza is taken before it.
+    Required,
+}
+
+/// How much a server takes from its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The bytes of one frame or stanza. Default 256 KiB.
+    pub stanza: usize,
+    /// The sessions at one time. Default 1024.
+    pub sessions: usize,
+    /// The stanzas that wait for a session that does not read. Default 256.
+    pub mailbox: usize,
+    /// The failed logins in one stream; the last of them ends it. Default 3.
+    pub attempts: u32,
+    /// The time for the handshakes of TLS and WebSocket. Default 10 seconds.
+    pub handshake: Duration,
+    /// The time until an address must be bound. Default 60 seconds.
+    pub login: Duration,
+    /// The time for writing one answer, and for the last words of a connection. Default 10
+    /// seconds.
+    pub write: Duration,
+}
+
+/// A place among the sessions that a server may have, given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Slot(Arc<Inner>);
+
+impl Server {
+    /// Begins a server for this domain.
+    ///
+    /// # Panics
+    ///
+    /// If the domain is not the domain of an XMPP address.
+    pub fn builder(domain: &str) -> ServerBuilder {
+        ServerBuilder::new(domain)
+    }
+
+    /// The domain that the server answers for.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.config().accounts.domain()
+    }
+
+    /// Begins the conversation with a client whose frames somebody else carries.
+    ///
+    /// When the server has all the sessions that it may have, the conversation ends with
+    /// `resource-constraint` as soon as it begins.
+    #[must_use]
+    pub fn session(&self, channel: SessionChannel) -> Session {
+        Session::new(self.machine(channel), self.xml_limits())
+    }
+
+    pub(crate) fn tcp_session(&self, channel: SessionChannel) -> TcpSession {
+        TcpSession::new(self.machine(channel), self.xml_limits())
+    }
+
+    pub(crate) fn new(config: Config) -> Self {
+        Self(Arc::new(Inner { config, hub: Arc::default(), sessions: AtomicUsize::new(0) }))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.config().limits
+    }
+
+    fn machine(&self, channel: SessionChannel) -> Machine {
+        Machine::new(self.clone(), channel, self.slot())
+    }
+
+    fn slot(&self) -> Option<Slot> {
+        let limit = self.limits().sessions;
+        let one_more = |taken: usize| (taken < limit).then_some(taken + 1);
+        let took = self.0.sessions.try_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        took.is_ok().then(|| Slot(Arc::clone(&self.0)))
+    }
+
+    fn xml_limits(&self) -> xml::Limits {
+        xml::Limits::default().with_stanza(self.limits().stanza)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Config {
+    /// The mechanisms for this channel.
+    pub(crate) fn offered(&self, channel: &SessionChannel) -> Vec<String> {
+        let fits = |name: &&String| {
+            let has_certificate = !channel.certificate().is_empty();
+            (*name != "EXTERNAL" || has_certificate) && !self.needs_encryption(name, channel)
+        };
+        self.mechanisms.iter().filter(fits).cloned().collect()
+    }
+
+    /// Whether the mechanism is kept back because the channel is not encrypted.
+    pub(crate) fn needs_encryption(&self, mechanism: &str, channel: &SessionChannel) -> bool {
+        self.encryption_required
+            && !channel.is_encrypted()
+            && NEED_ENCRYPTION.contains(&mechanism)
+            && self.mechanisms.iter().any(|name| name == mechanism)
+    }
+
+    /// The fixed answer to a stream element, if there is one.
+    pub(crate) fn answer_to(&self, request: &Element) -> Option<&Element> {
+        let mut answers = self.answers.iter();
+        answers.find(|(name, namespace, _)| request.is(name, namespace)).map(|(_, _, it)| it)
+    }
+}
+
+impl std::fmt::Debug for Config {
+    /// Without the accounts, which hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("domain", &self.accounts.domain())
+            .field("mechanisms", &self.mechanisms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            stanza: 256 * 1024,
+            sessions: 1024,
+            mailbox: 256,
+            attempts: 3,
+            handshake: Duration::from_secs(10),
+            login: Duration::from_secs(60),
+            write: Duration::from_secs(10),
+        }
+    }
+}

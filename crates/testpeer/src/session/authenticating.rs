@@ -1,0 +1,121 @@
+//! The login as XML (RFC 6120, section 6): base64, attempts and conditions.
+//!
+//! Leaves out the mechanisms themselves, which are in `sasl`.
+
+use base64ct::{Base64, Encoding};
+use epode_proto::xml::{Element, namespaces};
+use zeroize::Zeroizing;
+
+use super::SessionChannel;
+use super::conditions::StreamCondition;
+use super::machine::{Said, State, Transition};
+use crate::sasl::{Context, Exchange, SaslCondition, Step};
+use crate::server::{Config, Server};
+
+/// Waits for the client to choose a mechanism, or for its next message.
+#[derive(Debug)]
+pub(super) struct Authenticating {
+    offered: Vec<String>,
+    exchange: Option<Exchange>,
+    failures: u32,
+}
+
+impl Authenticating {
+    pub(super) fn new(offered: Vec<String>) -> Self {
+        Self { offered, exchange: None, failures: 0 }
+    }
+
+    pub(super) fn handle(
+        mut self,
+        server: &Server,
+        channel: &SessionChannel,
+        element: &Element,
+    ) -> Transition {
+        let config = server.config();
+        let step = match (element.name(), self.exchange.take()) {
+            ("auth", None) => self.begin(config, channel, element),
+            ("response", Some(exchange)) => proceed(config, channel, exchange, &element.text()),
+            ("abort", _) => Err(SaslCondition::Aborted),
+            ("auth" | "response", _) => Err(SaslCondition::MalformedRequest),
+            _ => return ended(StreamCondition::UnsupportedStanzaType, Vec::new()),
+        };
+        match step.unwrap_or_else(Step::Failure) {
+            Step::Challenge(exchange, data) => {
+                let challenge = Element::new("challenge", namespaces::SASL);
+                let said = challenge.with_text(Base64::encode_string(&data));
+                self.exchange = Some(exchange);
+                (State::Authenticating(self), vec![Said::Element(said)])
+            }
+            Step::Success { user, data } => {
+                let success = Element::new("success", namespaces::SASL);
+                let said = match data {
+                    None => success,
+                    Some(data) if data.is_empty() => success.with_text("="),
+                    Some(data) => success.with_text(Base64::encode_string(&data)),
+                };
+                (State::Opening(Some(user)), vec![Said::Element(said)])
+            }
+            Step::Failure(condition) => self.refuse(config, condition),
+        }
+    }
+
+    fn begin(
+        &self,
+        config: &Config,
+        channel: &SessionChannel,
+        auth: &Element,
+    ) -> Result<Step, SaslCondition> {
+        let name = auth.attr("mechanism").ok_or(SaslCondition::InvalidMechanism)?;
+        if !self.offered.iter().any(|offered| offered == name) {
+            return Err(if config.needs_encryption(name, channel) {
+                SaslCondition::EncryptionRequired
+            } else {
+                SaslCondition::InvalidMechanism
+            });
+        }
+        if config.too_weak.iter().any(|weak| weak == name) {
+            return Err(SaslCondition::MechanismTooWeak);
+        }
+        let exchange =
+            Exchange::begin(name, &config.sasl).ok_or(SaslCondition::InvalidMechanism)?;
+        match auth.text().as_str() {
+            // Every mechanism here has the client speak first, so it is asked to.
+            "" => Ok(Step::Challenge(exchange, Vec::new())),
+            text => proceed(config, channel, exchange, text),
+        }
+    }
+
+    fn refuse(mut self, config: &Config, condition: SaslCondition) -> Transition {
+        let failure = Element::new("failure", namespaces::SASL)
+            .with_child(Element::new(condition.name(), namespaces::SASL));
+        let said = vec![Said::Element(failure)];
+        self.failures += 1;
+        if self.failures >= config.limits.attempts {
+            return ended(StreamCondition::PolicyViolation, said);
+        }
+        (State::Authenticating(self), said)
+    }
+}
+
+fn proceed(
+    config: &Config,
+    channel: &SessionChannel,
+    exchange: Exchange,
+    text: &str,
+) -> Result<Step, SaslCondition> {
+    let message = Zeroizing::new(match text {
+        "=" => Vec::new(),
+        _ => Base64::decode_vec(text).map_err(|_| SaslCondition::IncorrectEncoding)?,
+    });
+    let cx = Context {
+        accounts: &config.accounts,
+        options: &config.sasl,
+        certificate: channel.certificate(),
+    };
+    Ok(exchange.respond(&cx, &message))
+}
+
+fn ended(condition: StreamCondition, mut said: Vec<Said>) -> Transition {
+    said.extend([Said::Element(condition.element()), Said::Close]);
+    (State::Closed, said)
+}

@@ -1,0 +1,207 @@
+//! One connection's conversation as a state machine over parsed elements.
+//!
+//! Leaves out framing: WebSocket and TCP put the same conversation into different bytes.
+
+use epode_proto::Jid;
+use epode_proto::xml::{Element, namespaces};
+
+use super::authenticating::Authenticating;
+use super::bound::{Bound, bind};
+use super::conditions::StreamCondition;
+use super::{SessionChannel, features};
+use crate::hub::Delivery;
+use crate::random;
+use crate::server::{Server, Slot};
+
+/// What the client sent.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A stream header, whose attributes are those of this element.
+    Open(Element),
+    Element(Element),
+    Close,
+    /// Something that ends the stream.
+    Broken(StreamCondition),
+}
+
+/// What the server sends.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Open(Header),
+    Element(Element),
+    Close,
+}
+
+/// The server's stream header.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) id: String,
+    pub(crate) from: String,
+    pub(crate) to: Option<String>,
+}
+
+/// The server's half of one connection.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    server: Server,
+    channel: SessionChannel,
+    /// `None` when the server has more sessions than it may have.
+    slot: Option<Slot>,
+    state: State,
+}
+
+/// What the server waits for.
+#[derive(Debug)]
+pub(super) enum State {
+    /// A stream header, from this user if one has logged in.
+    Opening(Option<String>),
+    Authenticating(Authenticating),
+    /// A request to bind, from this user.
+    Binding(String),
+    Bound(Bound),
+    Closed,
+}
+
+/// A state, and what is said on the way to it.
+pub(super) type Transition = (State, Vec<Said>);
+
+impl Machine {
+    pub(crate) fn new(server: Server, channel: SessionChannel, slot: Option<Slot>) -> Self {
+        Self { server, channel, slot, state: State::Opening(None) }
+    }
+
+    /// Takes what the client sent, and gives what to send.
+    pub(crate) fn handle(&mut self, heard: Heard) -> Vec<Said> {
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let (state, said) = match (state, heard) {
+            (State::Closed, _) => (State::Closed, Vec::new()),
+            (_, Heard::Close) => (State::Closed, vec![Said::Close]),
+            (state, Heard::Broken(condition)) => self.fail(&state, condition),
+            (State::Opening(user), Heard::Open(header)) => self.open(user, &header),
+            (state, Heard::Open(_)) | (state @ State::Opening(_), Heard::Element(_)) => {
+                self.fail(&state, StreamCondition::BadFormat)
+            }
+            (state, Heard::Element(element)) => self.element(state, element),
+        };
+        self.state = state;
+        said
+    }
+
+    /// Takes what came through the mailbox; `None` when the mailbox has overflown.
+    pub(crate) fn deliver(&mut self, delivery: Option<Delivery>) -> Vec<Said> {
+        match delivery {
+            Some(Delivery::Stanza(stanza)) => vec![Said::Element(*stanza)],
+            Some(Delivery::Replaced) => self.end(StreamCondition::Conflict),
+            None => self.end(StreamCondition::ResourceConstraint),
+        }
+    }
+
+    /// Ends the stream for a reason of the server's.
+    pub(crate) fn end(&mut self, condition: StreamCondition) -> Vec<Said> {
+        self.handle(Heard::Broken(condition))
+    }
+
+    /// What waits in the mailbox now.
+    pub(crate) fn poll_delivery(&mut self) -> Option<Option<Delivery>> {
+        match &mut self.state {
+            State::Bound(bound) => bound.poll_delivery(),
+            _ => None,
+        }
+    }
+
+    /// Waits for the mailbox, for ever if there is none. Nothing is lost when dropped early.
+    pub(crate) async fn delivery(&mut self) -> Option<Delivery> {
+        match &mut self.state {
+            State::Bound(bound) => bound.delivery().await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    pub(crate) fn is_opening(&self) -> bool {
+        matches!(self.state, State::Opening(_))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// The bound address.
+    pub(crate) fn jid(&self) -> Option<&Jid> {
+        match &self.state {
+            State::Bound(bound) => Some(bound.jid()),
+            _ => None,
+        }
+    }
+
+    fn open(&self, user: Option<String>, header: &Element) -> Transition {
+        let domain = self.server.domain();
+        let fault = if self.slot.is_none() {
+            Some(StreamCondition::ResourceConstraint)
+        } else if !header.attr("to").is_some_and(|to| to.eq_ignore_ascii_case(domain)) {
+            Some(StreamCondition::HostUnknown)
+        } else if header.attr("version") != Some("1.0") {
+            Some(StreamCondition::UnsupportedVersion)
+        } else {
+            None
+        };
+        let mut said = vec![self.header(header.attr("from"))];
+        if let Some(condition) = fault {
+            said.extend([Said::Element(condition.element()), Said::Close]);
+            return (State::Closed, said);
+        }
+        let config = self.server.config();
+        let (state, features) = match user {
+            None => {
+                let offered = config.offered(&self.channel);
+                let features = features::before_login(config, &offered);
+                (State::Authenticating(Authenticating::new(offered)), features)
+            }
+            Some(user) => (State::Binding(user), features::after_login(config)),
+        };
+        said.push(Said::Element(features));
+        (state, said)
+    }
+
+    fn element(&self, state: State, element: Element) -> Transition {
+        if let Some(answer) = self.server.config().answer_to(&element) {
+            return (state, vec![Said::Element(answer.clone())]);
+        }
+        match state {
+            State::Authenticating(state) if element.namespace() == namespaces::SASL => {
+                state.handle(&self.server, &self.channel, &element)
+            }
+            State::Binding(user) if is_stanza(&element) => bind(&self.server, user, &element),
+            State::Bound(bound) if is_stanza(&element) => bound.handle(&self.server, element),
+            state => {
+                let early = is_stanza(&element);
+                let condition = if early {
+                    StreamCondition::NotAuthorized
+                } else {
+                    StreamCondition::UnsupportedStanzaType
+                };
+                self.fail(&state, condition)
+            }
+        }
+    }
+
+    fn fail(&self, state: &State, condition: StreamCondition) -> Transition {
+        // An error needs a stream to stand in (RFC 6120, section 4.9.1.2).
+        let mut said = match state {
+            State::Opening(_) => vec![self.header(None)],
+            _ => Vec::new(),
+        };
+        said.extend([Said::Element(condition.element()), Said::Close]);
+        (State::Closed, said)
+    }
+
+    fn header(&self, to: Option<&str>) -> Said {
+        let from = self.server.domain().to_owned();
+        Said::Open(Header { id: random::name(), from, to: to.map(str::to_owned) })
+    }
+}
+
+/// Whether the element is a stanza (RFC 6120, section 8).
+fn is_stanza(element: &Element) -> bool {
+    element.namespace() == namespaces::CLIENT
+        && matches!(element.name(), "message" | "presence" | "iq")
+}

@@ -1,0 +1,127 @@
+//! One client's conversation with the server, without any transport.
+//!
+//! Leaves out sockets and deadlines, which the listeners have.
+
+mod authenticating;
+mod bound;
+pub(crate) mod conditions;
+mod features;
+pub(crate) mod machine;
+pub(crate) mod tcp;
+mod websocket;
+
+#[cfg(test)]
+mod tests;
+
+use epode_proto::Jid;
+use epode_proto::xml::Limits;
+
+use crate::hub::Delivery;
+use conditions::StreamCondition;
+use machine::{Machine, Said};
+
+/// What the server knows of a connection's channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionChannel {
+    encrypted: bool,
+    certificate: Vec<String>,
+}
+
+/// One WebSocket connection's conversation: text frames in, text frames out (RFC 7395).
+///
+/// ```
+/// use epode_testpeer::{Server, SessionChannel};
+///
+/// let server = Server::builder("localhost").account("alice", "secret").build();
+/// let mut session = server.session(SessionChannel::plaintext());
+/// let frames = session.receive(
+///     "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>",
+/// );
+/// assert!(frames[0].starts_with("<open "));
+/// assert!(frames[1].contains("<mechanism>SCRAM-SHA-512</mechanism>"));
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    machine: Machine,
+    limits: Limits,
+}
+
+impl SessionChannel {
+    /// A channel that anybody on the way can read.
+    #[must_use]
+    pub fn plaintext() -> Self {
+        Self::default()
+    }
+
+    /// A channel that TLS or the like protects.
+    #[must_use]
+    pub fn encrypted() -> Self {
+        Self { encrypted: true, certificate: Vec::new() }
+    }
+
+    /// The client has shown a certificate that holds this address; call it again for one more.
+    #[must_use]
+    pub fn with_certificate(mut self, address: impl Into<String>) -> Self {
+        self.certificate.push(address.into());
+        self
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    pub(crate) fn certificate(&self) -> &[String] {
+        &self.certificate
+    }
+}
+
+impl Session {
+    pub(crate) fn new(machine: Machine, limits: Limits) -> Self {
+        Self { machine, limits }
+    }
+
+    /// Takes one text frame of the client's, and gives the frames that answer it.
+    pub fn receive(&mut self, frame: &str) -> Vec<String> {
+        let heard = websocket::decode(frame.as_bytes(), &self.limits);
+        encode(&self.machine.handle(heard))
+    }
+
+    /// Gives the frames that other sessions have caused since the last call.
+    pub fn take_routed(&mut self) -> Vec<String> {
+        let mut frames = Vec::new();
+        while let Some(delivery) = self.machine.poll_delivery() {
+            frames.extend(encode(&self.machine.deliver(delivery)));
+        }
+        frames
+    }
+
+    /// The address that was bound, while it is.
+    #[must_use]
+    pub fn jid(&self) -> Option<&Jid> {
+        self.machine.jid()
+    }
+
+    /// Whether the conversation is over; the transport can be closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.machine.is_closed()
+    }
+
+    /// Waits for other sessions, for ever if there can be none.
+    pub(crate) async fn delivery(&mut self) -> Option<Delivery> {
+        self.machine.delivery().await
+    }
+
+    pub(crate) fn deliver(&mut self, delivery: Option<Delivery>) -> Vec<String> {
+        encode(&self.machine.deliver(delivery))
+    }
+
+    /// Ends the conversation for a reason of the server's.
+    pub(crate) fn end(&mut self, condition: StreamCondition) -> Vec<String> {
+        encode(&self.machine.end(condition))
+    }
+}
+
+fn encode(said: &[Said]) -> Vec<String> {
+    said.iter().map(websocket::encode).collect()
+}
