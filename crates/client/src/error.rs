@@ -56,9 +56,10 @@ impl Error {
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
-            Self::Transport(_) | Self::Ended => Advice::Retry,
+            Self::Transport(error) if error.is_temporary() => Advice::Retry,
+            Self::Ended => Advice::Retry,
             Self::Connection(error) => error.advice(),
-            Self::NoEndpoint | Self::NotSent(_) => Advice::Stop,
+            Self::Transport(_) | Self::NoEndpoint | Self::NotSent(_) => Advice::Stop,
         }
     }
 }

@@ -48,6 +48,9 @@ mod mechanism;
 mod session;
 mod transport;
 
+/// The TLS library, in the version that [`TlsOptions`] takes configurations of.
+pub use rustls;
+
 pub use epode_proto::{
     self as proto, Advice, Authenticating, Connected, Element, Explanation, Jid, JidError, Status,
     StatusCode, sasl,

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use epode_sasl::{
     Answer, Challenge, Context, Credentials, Error, Exchange, Mechanism, MechanismFactory,
-    MechanismName, Pending, Policy, Question, Registry, Rejection, Response, Secret, SecretKind,
-    Selection, ServerProof, Skip, Step, Turn,
+    MechanismName, PeerFault, Pending, Policy, Question, Registry, Rejection, Response, Secret,
+    SecretKind, ServerProof, Skip, Step, Turn, scram::ScramKeys,
 };
 use zeroize::Zeroizing;
 
@@ -18,7 +18,7 @@ use crate::support::{best_channel, refused, servers_move};
 #[test]
 fn the_mechanism_of_the_page_logs_in() {
     let calls = Calls::default();
-    let (login, sent) = servers_move(begin(&MyMechanism::new(&calls), token()).unwrap());
+    let (login, sent) = servers_move(begin(MyMechanism::new(&calls), token()).unwrap());
     assert_eq!(sent.unwrap().as_bytes(), b"token=my-access-token");
     assert_eq!(login.mechanism().as_str(), "X-MY-MECHANISM");
     let authenticated = login.success(None).unwrap();
@@ -31,7 +31,7 @@ fn the_mechanism_of_the_page_logs_in() {
 #[test]
 fn the_mechanism_of_the_page_answers_every_challenge() {
     let calls = Calls::default();
-    let (mut login, _) = servers_move(begin(&MyMechanism::new(&calls), token()).unwrap());
+    let (mut login, _) = servers_move(begin(MyMechanism::new(&calls), token()).unwrap());
     for _ in 0..2 {
         let sent;
         (login, sent) = servers_move(login.challenge(b"once more").unwrap());
@@ -44,7 +44,7 @@ fn the_mechanism_of_the_page_answers_every_challenge() {
 #[test]
 fn the_mechanism_of_the_page_is_told_of_a_failure() {
     let calls = Calls::default();
-    let (login, _) = servers_move(begin(&MyMechanism::new(&calls), token()).unwrap());
+    let (login, _) = servers_move(begin(MyMechanism::new(&calls), token()).unwrap());
     let error = login.failure(Rejection::new("not-authorized"));
     let expected = Rejection::new("not-authorized").with_text("is the token still good?", None);
     assert_eq!(error, Error::Rejected(Box::new(expected)));
@@ -67,9 +67,8 @@ fn the_mechanism_of_the_page_has_its_place_among_the_nine() {
     assert_eq!(order, ["OAUTHBEARER", "X-OAUTH2", "X-MY-MECHANISM", "ANONYMOUS", "EXTERNAL"]);
 
     let who = Credentials::password("alice", "x");
-    let refusal = Policy::default()
-        .select(&registry, &who, &best_channel(), &[my_mechanism()])
-        .unwrap_err();
+    let refusal =
+        Policy::default().select(&registry, &who, &best_channel(), &[my_mechanism()]).unwrap_err();
     assert_eq!(refusal.passed_over[0].reason, Skip::NeedsSecret(SecretKind::Token));
 }
 
@@ -137,7 +136,7 @@ impl Mechanism for MyMechanism {
         rejection.with_text("is the token still good?", None)
     }
 
-    fn take_keys(&mut self) -> Option<epode_sasl::scram::ScramKeys> {
+    fn take_keys(&mut self) -> Option<ScramKeys> {
         self.calls.add("take_keys");
         None
     }
@@ -147,7 +146,7 @@ impl Mechanism for MyMechanism {
 
 #[test]
 fn a_response_may_come_later() {
-    let login = asked(begin(&Later, guest()).unwrap(), None);
+    let login = asked(start(Later::NAME, Later).unwrap(), None);
     assert_eq!(login.mechanism().as_str(), "X-LATER");
     let (login, sent) = servers_move(login.answer(response("hello")).unwrap());
     assert_eq!(sent.unwrap().as_bytes(), b"hello");
@@ -160,14 +159,14 @@ fn a_response_may_come_later() {
 #[test]
 fn nobody_answers() {
     let words = "the card was pulled out".to_owned();
-    let login = asked(begin(&Later, guest()).unwrap(), None);
+    let login = asked(start(Later::NAME, Later).unwrap(), None);
     let error = refused(login.answer(Answer::Refuse(words.clone())), "a refusal");
     assert_eq!(error, Error::Refused(words));
 }
 
 #[test]
 fn the_server_loses_patience_while_the_answer_is_awaited() {
-    let login = asked(begin(&Later, guest()).unwrap(), None);
+    let login = asked(start(Later::NAME, Later).unwrap(), None);
     let error = login.failure(Rejection::new("temporary-auth-failure"));
     assert_eq!(error, Error::Rejected(Box::new(Rejection::new("temporary-auth-failure"))));
 }
@@ -175,7 +174,7 @@ fn the_server_loses_patience_while_the_answer_is_awaited() {
 #[test]
 fn an_answer_of_another_kind() {
     for answer in [Answer::Secret(Secret::password("x")), Answer::Secret(Secret::None)] {
-        let login = asked(begin(&Later, guest()).unwrap(), None);
+        let login = asked(start(Later::NAME, Later).unwrap(), None);
         let error = refused(login.answer(answer), "a secret");
         assert_eq!(error, Error::ApiMisuse("a response is due"));
     }
@@ -223,16 +222,16 @@ impl Mechanism for Later {
 fn a_mechanism_may_refuse_at_every_step() {
     let refusal = |step: &str| Error::Refused(format!("not at {step}"));
     let at = |step| Refuses { step };
-    assert_eq!(refused(begin(&at("start"), guest()), "start"), refusal("start"));
+    assert_eq!(refused(start(Refuses::NAME, at("start")), "start"), refusal("start"));
 
-    let (login, _) = servers_move(begin(&at("challenge"), guest()).unwrap());
+    let (login, _) = servers_move(start(Refuses::NAME, at("challenge")).unwrap());
     assert_eq!(refused(login.challenge(b""), "challenge"), refusal("challenge"));
 
-    let (login, _) = servers_move(begin(&at("answer"), guest()).unwrap());
+    let (login, _) = servers_move(start(Refuses::NAME, at("answer")).unwrap());
     let Turn::Question(login, _) = login.challenge(b"").unwrap() else { panic!("it asks") };
     assert_eq!(refused(login.answer(response("x")), "answer"), refusal("answer"));
 
-    let (login, _) = servers_move(begin(&at("verify"), guest()).unwrap());
+    let (login, _) = servers_move(start(Refuses::NAME, at("verify")).unwrap());
     assert_eq!(refused(login.success(None), "verify"), refusal("verify"));
 }
 
@@ -272,7 +271,7 @@ impl Mechanism for Refuses {
 
 #[test]
 fn the_server_may_speak_first() {
-    let (login, sent) = servers_move(begin(&ServerFirst::default(), guest()).unwrap());
+    let (login, sent) = servers_move(start(ServerFirst::NAME, ServerFirst::default()).unwrap());
     assert!(sent.is_none(), "not even an empty message");
     let (login, sent) = servers_move(login.challenge(b"Who goes there?").unwrap());
     assert_eq!(sent.unwrap().as_bytes(), b"a friend");
@@ -282,17 +281,17 @@ fn the_server_may_speak_first() {
 
 #[test]
 fn a_server_that_does_not_know_its_part() {
-    let (login, _) = servers_move(begin(&ServerFirst::default(), guest()).unwrap());
+    let (login, _) = servers_move(start(ServerFirst::NAME, ServerFirst::default()).unwrap());
     let error = refused(login.challenge(b"Password?"), "the wrong challenge");
-    assert_eq!(error, ServerFirst::fault(epode_sasl::PeerFault::UnexpectedChallenge));
-    let (login, _) = servers_move(begin(&ServerFirst::default(), guest()).unwrap());
+    assert_eq!(error, ServerFirst::fault(PeerFault::UnexpectedChallenge));
+    let (login, _) = servers_move(start(ServerFirst::NAME, ServerFirst::default()).unwrap());
     let error = refused(login.success(Some(b"advance, friend")), "success before the challenge");
-    assert_eq!(error, ServerFirst::fault(epode_sasl::PeerFault::SuccessTooSoon));
+    assert_eq!(error, ServerFirst::fault(PeerFault::SuccessTooSoon));
     for last in [None, Some(&b"come in"[..])] {
-        let (login, _) = servers_move(begin(&ServerFirst::default(), guest()).unwrap());
+        let (login, _) = servers_move(start(ServerFirst::NAME, ServerFirst::default()).unwrap());
         let (login, _) = servers_move(login.challenge(b"Who goes there?").unwrap());
         let error = refused(login.success(last), last);
-        assert_eq!(error, ServerFirst::fault(epode_sasl::PeerFault::SignatureMissing));
+        assert_eq!(error, ServerFirst::fault(PeerFault::SignatureMissing));
     }
 }
 
@@ -305,7 +304,7 @@ struct ServerFirst {
 impl ServerFirst {
     const NAME: &str = "X-SENTRY";
 
-    fn fault(fault: epode_sasl::PeerFault) -> Error {
+    fn fault(fault: PeerFault) -> Error {
         support::fault(&Self::NAME.parse().expect("the name follows the grammar"), fault)
     }
 }
@@ -317,7 +316,7 @@ impl Mechanism for ServerFirst {
 
     fn challenge(&mut self, _: &Context<'_>, challenge: &[u8]) -> Result<Step, Error> {
         if challenge != b"Who goes there?" {
-            return Err(Self::fault(epode_sasl::PeerFault::UnexpectedChallenge));
+            return Err(Self::fault(PeerFault::UnexpectedChallenge));
         }
         self.challenged = true;
         Ok(Step::Send(Response::new("a friend")))
@@ -325,9 +324,9 @@ impl Mechanism for ServerFirst {
 
     fn verify(&mut self, _: &Context<'_>, last: Option<&[u8]>) -> Result<ServerProof, Error> {
         match last {
-            _ if !self.challenged => Err(Self::fault(epode_sasl::PeerFault::SuccessTooSoon)),
+            _ if !self.challenged => Err(Self::fault(PeerFault::SuccessTooSoon)),
             Some(b"advance, friend") => Ok(ServerProof::Proven),
-            _ => Err(Self::fault(epode_sasl::PeerFault::SignatureMissing)),
+            _ => Err(Self::fault(PeerFault::SignatureMissing)),
         }
     }
 }
@@ -341,7 +340,7 @@ fn a_mechanism_that_asks_must_take_answers() {
 
     impl Mechanism for Forgetful {
         fn start(&mut self, _: &Context<'_>) -> Result<Step, Error> {
-            Ok(Later::ask(None))
+            Ok(Step::Ask(Question::Secret(SecretKind::Password)))
         }
 
         fn challenge(&mut self, _: &Context<'_>, _: &[u8]) -> Result<Step, Error> {
@@ -353,16 +352,73 @@ fn a_mechanism_that_asks_must_take_answers() {
         }
     }
 
-    let factory = Always { name: "X-FORGETFUL".parse().unwrap(), begin: || Box::new(Forgetful) };
-    let login = asked(begin_from(Arc::new(factory), guest()).unwrap(), None);
-    let error = refused(login.answer(response("x")), "an answer");
+    let Turn::Question(login, _) = start("X-FORGETFUL", Forgetful).unwrap() else {
+        panic!("it asks");
+    };
+    let error = refused(login.answer(Answer::Secret(Secret::password("x"))), "an answer");
     assert_eq!(error, Error::ApiMisuse("this mechanism asked nothing"));
 }
 
-/// A factory that lets everybody use its mechanism.
-struct Always {
+/// Begins a login by a mechanism that everybody can use.
+fn start(name: &str, mechanism: impl Mechanism + Copy + Sync + 'static) -> Result<Turn, Error> {
+    begin(Always { name: name.parse().unwrap(), mechanism }, Credentials::guest(Secret::None))
+}
+
+/// Begins a login by a mechanism that is the only one known and offered.
+fn begin(factory: impl MechanismFactory + 'static, who: Credentials) -> Result<Turn, Error> {
+    let offered = [factory.name().clone()];
+    let registry = Registry::empty().with(Arc::new(factory));
+    let selection = Policy::default().select(&registry, &who, &best_channel(), &offered).unwrap();
+    Exchange::begin(selection, who, best_channel())
+}
+
+/// The turn must be the application's, and the question what to respond to this.
+fn asked(turn: Turn, challenge: Option<&[u8]>) -> Pending {
+    match turn {
+        Turn::Question(login, Question::Respond(asked)) => {
+            assert_eq!(&asked.mechanism, login.mechanism());
+            assert_eq!(asked.data.as_ref().map(|data| data.as_slice()), challenge);
+            login
+        }
+        other => panic!("a response is to be asked for, but {other:?}"),
+    }
+}
+
+fn response(text: &str) -> Answer {
+    Answer::Response(Response::new(text))
+}
+
+fn token() -> Credentials {
+    Credentials::token("alice", "my-access-token")
+}
+
+fn my_mechanism() -> MechanismName {
+    "X-MY-MECHANISM".parse().unwrap()
+}
+
+/// The factory of a mechanism that everybody can use.
+#[derive(Debug)]
+struct Always<M> {
     name: MechanismName,
-    begin: fn() -> Box<dyn Mechanism>,
+    mechanism: M,
+}
+
+impl<M: Mechanism + Copy + Sync + 'static> MechanismFactory for Always<M> {
+    fn name(&self) -> &MechanismName {
+        &self.name
+    }
+
+    fn priority(&self) -> i32 {
+        1
+    }
+
+    fn test(&self, _: &Context<'_>) -> Result<(), Skip> {
+        Ok(())
+    }
+
+    fn begin(&self) -> Box<dyn Mechanism> {
+        Box::new(self.mechanism)
+    }
 }
 
 /// What was called, in order.

@@ -19,12 +19,9 @@ use crate::support::{
 
 #[test]
 fn the_json_has_the_shape_of_the_page() {
-    for (hash, key) in [
-        (Hash::Sha1, 28),
-        (Hash::Sha256, 44),
-        (Hash::Sha384, 64),
-        (Hash::Sha512, 88),
-    ] {
+    for (hash, key) in
+        [(Hash::Sha1, 28), (Hash::Sha256, 44), (Hash::Sha384, 64), (Hash::Sha512, 88)]
+    {
         let count = NonZeroU32::new(5000).unwrap();
         let keys = ScramKeys::from_salted_password(hash, b"x", b"salt".to_vec(), count);
         let json = keys.to_json();
@@ -53,7 +50,7 @@ fn what_is_no_json_of_keys_says_where() {
         ("", at(1, 0)),
         ("{", at(1, 1)),
         ("{}", at(1, 2)),
-        ("[]", at(1, 0)),
+        ("[]", at(1, 2)),
         ("null", at(1, 4)),
         ("\"pencil\"", at(1, 8)),
         ("{\n\"name\": SHA-1", at(2, 9)),
@@ -127,8 +124,7 @@ fn a_login_leaves_keys_and_the_next_one_derives_nothing() {
     let keys = authenticated.into_keys().unwrap();
 
     let login = at_server_first(&Policy::default(), Credentials::keys("user", keys));
-    let (login, sent) =
-        servers_move(login.challenge(published::SERVER_FIRST.as_bytes()).unwrap());
+    let (login, sent) = servers_move(login.challenge(published::SERVER_FIRST.as_bytes()).unwrap());
     assert_eq!(sent.unwrap().as_bytes(), published::CLIENT_FINAL.as_bytes());
     let authenticated = login.success(Some(published::SERVER_FINAL.as_bytes())).unwrap();
     assert_eq!(*authenticated.keys().unwrap().to_json(), published::KEYS);

@@ -275,6 +275,32 @@ mod tests {
     }
 
     #[test]
+    fn a_right_proof_does_not_excuse_another_nonce_or_header() {
+        for row in &ROWS {
+            let signed = |without_proof: &str| {
+                let salt = Base64::decode_vec(row.salt).unwrap();
+                let keys = row.hash.keys("pencil", &salt, 4096);
+                let bare = &row.client_first[3..];
+                let message = format!("{bare},{},{without_proof}", row.server_first);
+                let signature = row.hash.hmac(&keys.stored_key, message.as_bytes());
+                let proof = Base64::encode_string(&xor(&keys.client_key, &signature));
+                run(row, &SaslOptions::default(), &format!("{without_proof},p={proof}"))
+            };
+            let right = row.client_final.rsplit_once(",p=").unwrap().0;
+            assert!(matches!(signed(right), Step::Success { .. }));
+            assert!(matches!(signed(&format!("{right},x=y")), Step::Success { .. }));
+            for wrong in [
+                right.replace("c=biws", "c=eSws"),
+                right.replace(row.server_nonce, ""),
+                right.replace(row.server_nonce, "x"),
+            ] {
+                let refused = Step::Failure(SaslCondition::NotAuthorized);
+                assert_eq!(format!("{:?}", signed(&wrong)), format!("{refused:?}"), "{wrong}");
+            }
+        }
+    }
+
+    #[test]
     fn a_first_message_outside_of_the_grammar_is_refused() {
         let accounts = accounts("QUJD");
         let options = SaslOptions::default();

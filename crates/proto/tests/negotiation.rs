@@ -1,0 +1,119 @@
+//! Plays every conversation in `transcripts/` and checks what came of it, to the exact error.
+//! What may happen at any point of a conversation is in `every_point.rs`.
+
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use epode_proto::Status;
+use support::{Case, Driver, error_of, play};
+
+#[test]
+fn every_transcript_ends_as_it_says() {
+    let failures: Vec<String> = Case::all().iter().filter_map(failure).collect();
+    assert!(failures.is_empty(), "{} failed:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn a_header_that_nobody_reads_is_refused() {
+    let parse = |text| Case::parse("x", text).map(|cases| cases.len());
+    assert_eq!(parse("title: a\nC: *\n"), Ok(1));
+    assert_eq!(parse("title: a\neach: 1 | 2 | 3\nC: *\n"), Ok(3));
+    assert_eq!(parse("tittle: a\nC: *\n"), Err("unknown header `tittle`".to_owned()));
+}
+
+#[test]
+fn a_deviation_is_noticed() {
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/transcripts/login-scram-sha-1.xml"
+    ));
+    let text = text.expect("the transcript is there");
+    for (from, to) in [
+        ("flights: 5", "flights: 4"),
+        ("bound: alice", "bound: mallory"),
+        ("mechanism: SCRAM-SHA-1", "mechanism: PLAIN"),
+        ("AUTHENTICATING, CONNECTED", "CONNECTED"),
+        ("p={proof}", "p={verifier}"),
+        ("to='example.org'", "to='example.com'"),
+    ] {
+        let changed = text.replace(from, to);
+        assert_ne!(changed, text, "{from} is in the transcript");
+        let case = Case::parse("changed", &changed).expect("it is well-formed").remove(0);
+        assert!(failure(&case).is_some(), "nobody noticed {to}");
+    }
+}
+
+/// What is wrong with a case, in words, with its name.
+fn failure(case: &Case) -> Option<String> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| check(case))).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("it panicked: {}", words.unwrap_or("?")))
+    });
+    outcome.err().map(|error| format!("{}: {error}", case.name))
+}
+
+fn check(case: &Case) -> Result<(), String> {
+    case.demand("title");
+    let mut driver = Driver::new(case, case.settings());
+    let mut player = case.player();
+    play(&mut driver, &mut player).map_err(|error| {
+        format!("{error}\n  after {:?} {:?}", driver.names(), driver.errors().first())
+    })?;
+    if !player.finished() {
+        return Err(format!("the client did not say all; it reported {:?}", driver.names()));
+    }
+    expect("statuses", &case.demand("statuses"), &driver.names().join(", "))?;
+    check_error(case, &driver)?;
+    check_login(case, &driver)?;
+    if let Some(expected) = case.header("questions") {
+        expect("questions", &expected, &driver.asked.join(", "))?;
+    }
+    let delivered: String = driver.delivered.iter().map(ToString::to_string).collect();
+    expect("delivered", &case.header("delivered").unwrap_or_default(), &delivered)
+}
+
+/// A case that ends with an error says exactly which one; one without says none.
+fn check_error(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
+    let error = driver.errors().first().copied();
+    let found = error.map(error_of).unwrap_or_default();
+    expect("error", &case.header("error").unwrap_or_default(), &found)?;
+    let condition = error.map(|error| error.condition()).unwrap_or_default();
+    expect("condition", &case.header("condition").unwrap_or_default(), condition)?;
+    match (case.header("says"), error) {
+        (Some(expected), Some(error)) => expect("says", &expected, &error.to_string()),
+        (Some(_), None) => Err("it says an error, and there is none".to_owned()),
+        (None, _) => Ok(()),
+    }
+}
+
+/// A case that connects says as whom and how.
+fn check_login(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
+    let used = driver.statuses.iter().find_map(|status| match status {
+        Status::Authenticating(choice) => Some(choice.mechanism.to_string()),
+        _ => None,
+    });
+    if let Some(expected) = case.header("mechanism") {
+        expect("mechanism", &expected, &used.unwrap_or_default())?;
+    }
+    let connected = driver.statuses.iter().find_map(|status| match status {
+        Status::Connected(connected) => Some(connected),
+        _ => None,
+    });
+    let Some(connected) = connected else { return Ok(()) };
+    expect("mechanism", &case.demand("mechanism"), connected.mechanism.as_str())?;
+    expect("bound", &case.demand("bound"), connected.jid.as_str())?;
+    expect("flights", &case.demand("flights"), &connected.flights.to_string())?;
+    let is_scram = connected.mechanism.as_str().starts_with("SCRAM-");
+    let proof = if is_scram { "Proven" } else { "NotOffered" };
+    expect("proof", proof, &format!("{:?}", connected.proof))?;
+    expect("number of keys kept", &usize::from(is_scram).to_string(), &driver.kept.len().to_string())
+}
+
+fn expect(what: &str, expected: &str, found: &str) -> Result<(), String> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(format!("{what}\n  expected: {expected}\n  found:    {found}"))
+}

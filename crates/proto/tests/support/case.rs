@@ -1,0 +1,205 @@
+//! A conversation as a file: whose login it is, what the server says, and what must come of it.
+//!
+//! The format is that of `epode_testpeer::script`. In addition `\u{…}` is a character in the whole
+//! file, and a header `each: a | b` makes one case of each value, put in place of `%each%`; with
+//! `each: a => x | b => y` the value after the arrow takes the place of `%gives%`.
+
+use std::{fs, path::Path, sync::Arc};
+
+use epode_proto::{
+    Jid, Settings,
+    sasl::{
+        Channel, MechanismName, Policy, Registry, Secret,
+        scram::{Hash, Scram, ScramKeys},
+    },
+};
+use epode_testpeer::script::{Player, Script};
+
+use super::custom::Custom;
+
+/// One conversation to be had.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    /// The file's name, and which of its values.
+    pub(crate) name: String,
+    script: Script,
+}
+
+impl Case {
+    /// Every case of every file.
+    pub(crate) fn all() -> Vec<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+        let entries = fs::read_dir(&folder).expect("the folder with the transcripts is there");
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("it is readable").path()).collect();
+        paths.sort();
+        let cases: Vec<_> = paths.iter().flat_map(|path| Self::read(path)).collect();
+        assert!(!cases.is_empty(), "no transcript in {}", folder.display());
+        cases
+    }
+
+    /// Those in which everybody keeps to the protocol.
+    pub(crate) fn logins() -> Vec<Self> {
+        let logins: Vec<_> =
+            Self::all().into_iter().filter(|case| case.name.starts_with("login-")).collect();
+        assert!(logins.len() > 20, "only {} good logins", logins.len());
+        logins
+    }
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Self {
+        let found = Self::all().into_iter().find(|case| case.name == name);
+        found.unwrap_or_else(|| panic!("no transcript {name}.xml"))
+    }
+
+    fn read(path: &Path) -> Vec<Self> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let is_xml = path.extension().is_some_and(|extension| extension == "xml");
+        assert!(is_xml, "{} is no transcript: name it *.xml", path.display());
+        let text = fs::read_to_string(path).expect("a transcript is UTF-8");
+        Self::parse(&name, &text).unwrap_or_else(|error| panic!("{name}.xml: {error}"))
+    }
+
+    /// The cases of one file, or what is wrong with it.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Vec<Self>, String> {
+        let text = unescape(text)?;
+        let script = Script::parse(&text).map_err(|error| error.to_string())?;
+        if let Some((key, _)) = script.headers().find(|(key, _)| !HEADERS.contains(key)) {
+            return Err(format!("unknown header `{key}`"));
+        }
+        let Some(values) = script.header("each") else {
+            return Ok(vec![Self { name: name.to_owned(), script }]);
+        };
+        let one = |value: &str| {
+            let (value, gives) = value.split_once(" => ").unwrap_or((value, ""));
+            let text = text.replace("%each%", value.trim()).replace("%gives%", gives.trim());
+            let script = Script::parse(&text).map_err(|error| format!("{value}: {error}"))?;
+            Ok(Self { name: format!("{name} [{}]", value.trim()), script })
+        };
+        values.split(" | ").map(one).collect()
+    }
+
+    /// A header's value; `{fill:N}` in it is `x`, N times.
+    pub(crate) fn header(&self, key: &str) -> Option<String> {
+        assert!(HEADERS.contains(&key), "no header is called {key}");
+        let mut value = self.script.header(key)?.to_owned();
+        while let Some((before, rest)) = value.split_once("{fill:") {
+            let (count, after) = rest.split_once('}').expect("a fill is closed");
+            let filling = "x".repeat(count.parse().expect("a fill has a count"));
+            value = format!("{before}{filling}{after}");
+        }
+        Some(value)
+    }
+
+    pub(crate) fn demand(&self, key: &str) -> String {
+        self.header(key).unwrap_or_else(|| panic!("{}: the header `{key}` is missing", self.name))
+    }
+
+    pub(crate) fn says_yes(&self, key: &str) -> bool {
+        self.header(key).is_some_and(|value| {
+            assert_eq!(value, "yes", "{}: `{key}` is either `yes` or left out", self.name);
+            true
+        })
+    }
+
+    /// The server's half of it.
+    pub(crate) fn player(&self) -> Player {
+        self.script.player()
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings_with_nonce(self.header("nonce").as_deref())
+    }
+
+    /// The same with a nonce that is known beforehand, so that each run is like the other.
+    pub(crate) fn settings_with_nonce(&self, nonce: Option<&str>) -> Settings {
+        let mut settings = Settings::new(self.jid(), self.secret())
+            .policy(Arc::new(self.policy()))
+            .registry(Arc::new(self.registry(nonce)))
+            .explicit_binding(self.says_yes("explicit-bind"));
+        if let Some(authcid) = self.header("authcid") {
+            settings = settings.authcid(authcid);
+        }
+        if self.says_yes("someone-to-ask") { settings.someone_to_ask() } else { settings }
+    }
+
+    pub(crate) fn jid(&self) -> Jid {
+        self.demand("jid").parse().unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    fn secret(&self) -> Secret {
+        if let Some(kind) = self.header("ask") {
+            return Secret::Ask(match kind.as_str() {
+                "password" => epode_proto::sasl::SecretKind::Password,
+                "token" => epode_proto::sasl::SecretKind::Token,
+                other => panic!("{}: `ask: {other}` is neither password nor token", self.name),
+            });
+        }
+        if let Some(json) = self.header("keys") {
+            return Secret::Keys(ScramKeys::from_json(&json).expect("the keys are right"));
+        }
+        if let Some(token) = self.header("token") {
+            return Secret::token(token);
+        }
+        self.header("password").map_or(Secret::None, Secret::password)
+    }
+
+    fn policy(&self) -> Policy {
+        let names = |key| -> Option<Vec<MechanismName>> {
+            let list = self.header(key)?;
+            Some(list.split(", ").map(|name| name.parse().expect("a mechanism's name")).collect())
+        };
+        let mut policy = Policy::default();
+        if let Some(allowed) = names("mechanisms") {
+            policy = policy.allow_only(allowed);
+        }
+        for denied in names("without").unwrap_or_default() {
+            policy = policy.deny(denied);
+        }
+        if self.says_yes("danger-allow-plaintext") { policy.danger_allow_plaintext() } else { policy }
+    }
+
+    fn registry(&self, nonce: Option<&str>) -> Registry {
+        let mut registry = Registry::default();
+        for hash in nonce.map_or(&[][..], |_| &Hash::ALL) {
+            let scram = Scram::new(*hash).danger_with_fixed_nonce(nonce.unwrap_or_default());
+            registry = registry.with(Arc::new(scram));
+        }
+        match self.header("custom") {
+            Some(order) => registry.with(Arc::new(Custom::new(&order))),
+            None => registry,
+        }
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        match self.demand("channel").as_str() {
+            "encrypted" => Channel::encrypted(),
+            "loopback" => Channel::loopback(),
+            "plaintext" => Channel::plaintext(),
+            "certificate" => Channel::encrypted().with_client_certificate(),
+            other => panic!("{}: no channel is called {other}", self.name),
+        }
+    }
+}
+
+/// Every header that a transcript may have; in the second half what must come of it.
+const HEADERS: [&str; 28] = [
+    "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
+    "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
+    "nonce", "explicit-bind", "send-before-bind", //
+    "statuses", "mechanism", "bound", "flights", "questions", "delivered", "error", "says",
+    "condition",
+];
+
+/// Replaces `\u{…}`.
+fn unescape(text: &str) -> Result<String, String> {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(r"\u{") {
+        let (code, after) = after.split_once('}').ok_or(r"an unclosed \u{")?;
+        let code = u32::from_str_radix(code, 16).map_err(|error| error.to_string())?;
+        plain.push_str(before);
+        plain.push(char::from_u32(code).ok_or("no character")?);
+        rest = after;
+    }
+    Ok(plain + rest)
+}

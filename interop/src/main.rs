@@ -1,0 +1,143 @@
+//! Logs in to real servers, in every way that they offer, and prints what came of it.
+//!
+//! `cargo xtask interop` installs the servers and runs this. Words on the command line choose rows:
+//! those that have all of them, as in `cargo xtask interop -- prosody SCRAM-SHA-1`.
+
+mod login;
+mod matrix;
+mod servers;
+
+use std::{
+    env,
+    error::Error,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use epode_interop::{Rig, Stop, Table};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+
+use crate::{
+    matrix::{Outcome, ROWS, Refusal, Row},
+    servers::Servers,
+};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    match run(&words) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the rows and returns how many failed.
+fn run(words: &[String]) -> Result<usize, Box<dyn Error>> {
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| is_chosen(row, words)).collect();
+    if rows.is_empty() {
+        return Err(format!("no row has all of these words: {}", words.join(" ")).into());
+    }
+    // The one worker watches for signals; everything else happens on this thread.
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let rig = Rig::new()?;
+    watch_for_signals(&runtime, rig.stop())?;
+
+    let start = Instant::now();
+    let servers = Servers::start(&rig)?;
+    println!("servers ready after {:.1} s, in {}\n", seconds(start), rig.folder().display());
+
+    let mut table = Table::new(HEADLINE);
+    let mut failed = 0;
+    for row in &rows {
+        let start = Instant::now();
+        let outcome = runtime.block_on(attempt(&rig, &servers, row))?;
+        let verdict = row.judge(&outcome);
+        failed += usize::from(verdict.is_err());
+        table.row(cells(row, &outcome, &verdict, start.elapsed()));
+    }
+    print!("{table}");
+    println!("\n{} passed, {failed} failed", rows.len() - failed);
+    Ok(failed)
+}
+
+/// One login within its time, or an error when the run is to end.
+async fn attempt(rig: &Rig, servers: &Servers, row: &Row) -> Result<Outcome, epode_interop::Error> {
+    tokio::select! {
+        () = rig.stop().raised() => Err(epode_interop::Error::Stopped),
+        outcome = timeout(LOGIN_WITHIN, login::login(rig, servers, row)) => {
+            Ok(outcome.unwrap_or_else(|_| {
+                let message = format!("nothing came of it within {} s", LOGIN_WITHIN.as_secs());
+                Err(Refusal { condition: "hung".to_owned(), message })
+            }))
+        }
+    }
+}
+
+/// Ctrl-C and a polite kill end the run in order: servers first, then their folder.
+fn watch_for_signals(runtime: &Runtime, stop: &Stop) -> Result<(), std::io::Error> {
+    let _guard = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = stop.clone();
+    runtime.spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.raise();
+    });
+    Ok(())
+}
+
+fn is_chosen(row: &Row, words: &[String]) -> bool {
+    let text = [
+        row.server.to_string(),
+        row.transport.to_string(),
+        row.mechanism.to_string(),
+        row.jid.to_owned(),
+        row.expected.to_string(),
+    ];
+    words.iter().all(|word| text.contains(word))
+}
+
+fn cells(
+    row: &Row,
+    outcome: &Outcome,
+    verdict: &Result<(), String>,
+    time: Duration,
+) -> [String; HEADLINE.len()] {
+    [
+        row.server.to_string(),
+        row.transport.to_string(),
+        row.mechanism.to_string(),
+        row.jid.to_owned(),
+        row.credentials.to_string(),
+        row.expected.to_string(),
+        match outcome {
+            Ok(session) => session.jid.clone(),
+            Err(refusal) => refusal.condition.clone(),
+        },
+        format!("{:>6.1} ms", time.as_secs_f64() * 1_000.0),
+        match verdict {
+            Ok(()) => "passed".to_owned(),
+            Err(why) => format!("FAILED: {why}"),
+        },
+    ]
+}
+
+fn seconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64()
+}
+
+const HEADLINE: [&str; 9] =
+    ["server", "via", "mechanism", "account", "with", "expected", "came of it", "time", "verdict"];
+
+/// A login takes a fraction of a second; the client's own deadlines are shorter than this.
+const LOGIN_WITHIN: Duration = Duration::from_secs(60);
