@@ -1,19 +1,19 @@
 //! The connection: one input in, actions out. What one state does with what it waits for is in
 //! `negotiate`; here is what may happen in any of them.
 
-use std::{collections::VecDeque, fmt};
+use std::fmt;
 
-use epode_sasl::{self as sasl, Answer, Question};
+use epode_sasl as sasl;
 
 use crate::{
-    ApiMisuse, Element, Error, Explanation, Jid, Settings, Status, Time,
-    action::{Action, Frame, Input, QuestionId},
-    error::{PeerFault, Wait},
+    ApiMisuse, Element, Error, Phase, Settings, Status, Time,
+    action::{Action, Input},
+    core::Core,
+    error::PeerFault,
     framing::{self, websocket},
     negotiate::{
-        ExpectClose, Phase, State, Unopened,
+        ExpectClose, State, Unopened,
         transitions::{self, Stimulus},
-        unexpected,
     },
     stream::StreamError,
     xml::namespaces::SASL,
@@ -67,8 +67,8 @@ impl Connection {
         self.check(&input)?;
         let before = self.state.phase();
         let state = std::mem::replace(&mut self.state, State::Closed);
-        let (stimulus, next) = self.core.next_state(now, state, input);
-        self.state = next.unwrap_or_else(|error| self.core.fail(before, error));
+        let (stimulus, next) = self.next_state(now, state, input);
+        self.state = next.unwrap_or_else(|error| self.fail(before, stimulus, error));
         let after = self.state.phase();
         debug_assert!(
             transitions::is_allowed(before, stimulus, after),
@@ -83,7 +83,7 @@ impl Connection {
     /// The next thing that it wants, if any.
     #[must_use]
     pub fn poll(&mut self) -> Option<Action> {
-        self.core.actions.pop_front()
+        self.core.pop()
     }
 
     /// Where it stands, for drawings and for people who debug.
@@ -110,103 +110,6 @@ impl Connection {
         };
         misuse.map_or(Ok(()), |words| Err(ApiMisuse(words)))
     }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("phase", &self.phase()).finish_non_exhaustive()
-    }
-}
-
-/// What all states share: the settings, the way out, and the clock's last word.
-pub(crate) struct Core {
-    settings: Settings,
-    actions: VecDeque<Action>,
-    questions: u64,
-    deadline: Option<Deadline>,
-    flights: u32,
-    /// The server has spoken since we last did.
-    heard: bool,
-    was_online: bool,
-}
-
-struct Deadline {
-    at: Time,
-    wait: Wait,
-}
-
-impl Core {
-    fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            actions: VecDeque::new(),
-            questions: 0,
-            deadline: None,
-            flights: 0,
-            heard: true,
-            was_online: false,
-        }
-    }
-
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    pub(crate) fn domain(&self) -> &str {
-        self.settings.jid().domain()
-    }
-
-    pub(crate) fn domain_jid(&self) -> Jid {
-        let domain = self.domain();
-        Jid::new(None, domain, None).expect("the domain of an address is an address")
-    }
-
-    pub(crate) fn was_online(&self) -> bool {
-        self.was_online
-    }
-
-    /// How many times we spoke after having listened.
-    pub(crate) fn flights(&self) -> u32 {
-        self.flights
-    }
-
-    pub(crate) fn push(&mut self, action: Action) {
-        self.actions.push_back(action);
-    }
-
-    pub(crate) fn transmit(&mut self, frame: Frame) {
-        if std::mem::replace(&mut self.heard, false) {
-            self.flights = self.flights.saturating_add(1);
-        }
-        self.push(Action::Transmit(frame));
-    }
-
-    pub(crate) fn send(&mut self, element: &Element) {
-        self.transmit(Frame::new(element.to_xml()));
-    }
-
-    pub(crate) fn open_stream(&mut self) {
-        let open = websocket::open(self.domain(), None, &self.settings.language);
-        self.send(&open);
-    }
-
-    pub(crate) fn ask(&mut self, question: Question) -> QuestionId {
-        self.questions += 1;
-        let id = QuestionId(self.questions);
-        self.push(Action::Ask(id, question));
-        id
-    }
-
-    /// An id that nobody else can foresee.
-    pub(crate) fn unguessable_id(&mut self) -> String {
-        let mut bytes = [0; 16];
-        // SCRAM has refused to begin where there is no randomness; elsewhere an id that can be
-        // guessed is still checked for its sender.
-        if getrandom::fill(&mut bytes).is_err() {
-            bytes[..8].copy_from_slice(&self.questions.to_be_bytes());
-        }
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 
     fn next_state(
         &mut self,
@@ -217,7 +120,7 @@ impl Core {
         match (input, state) {
             (Input::Received(bytes), state) => self.received(state, bytes),
             (Input::Opened(channel), State::Unopened(state)) => {
-                (Stimulus::Opened, Ok(state.opened(self, channel)))
+                (Stimulus::Opened, Ok(state.opened(&mut self.core, channel)))
             }
             (Input::NotOpened(error), _) => (Stimulus::Lost, Err(error)),
             (Input::Lost(_), state @ (State::Close(_) | State::Closed)) => {
@@ -226,11 +129,13 @@ impl Core {
             (Input::Lost(why), _) => (Stimulus::Lost, Err(Error::ConnectionLost(why))),
             (Input::Tick, state) => (Stimulus::Deadline, self.tick(now, state)),
             (Input::Answered(_, answer), State::Answer(state)) => {
-                (Stimulus::Answered, self.answered(state, answer))
+                (Stimulus::Answered, state.answered(&mut self.core, answer))
             }
-            (Input::Bind, State::BindCall(state)) => (Stimulus::BindCalled, Ok(state.bind(self))),
+            (Input::Bind, State::BindCall(state)) => {
+                (Stimulus::BindCalled, Ok(state.bind(&mut self.core)))
+            }
             (Input::Send(element), state) => {
-                self.send(&element);
+                self.core.send(&element);
                 (Stimulus::Sent, Ok(state))
             }
             (Input::Close, state) => (Stimulus::CloseCalled, Ok(self.close(state))),
@@ -238,30 +143,22 @@ impl Core {
         }
     }
 
-    fn answered(
-        &mut self,
-        state: crate::negotiate::ExpectAnswer,
-        answer: Answer,
-    ) -> Result<State, Error> {
-        state.answered(self, answer)
-    }
-
     fn received(&mut self, state: State, bytes: &[u8]) -> (Stimulus, Result<State, Error>) {
-        self.heard = true;
+        self.core.hear();
         if matches!(state, State::Closed) {
             return (Stimulus::Element, Ok(state));
         }
-        match websocket::decode(bytes, &self.settings.limits) {
+        match websocket::decode(bytes, &self.core.settings().limits) {
             Err(_) if matches!(state, State::Close(_)) => (Stimulus::Element, Ok(state)),
             Err(error) => (Stimulus::Element, Err(Error::PeerMisbehaved(error.into()))),
             Ok(framing::Frame::Close { see_other_uri }) => {
                 (Stimulus::PeerClosed, self.peer_closed(state, see_other_uri))
             }
             Ok(framing::Frame::Open(header)) => match state {
-                State::Header(state) => (Stimulus::Header, state.handle(self, &header)),
+                State::Header(state) => (Stimulus::Header, state.handle(&self.core, &header)),
                 State::Close(_) => (Stimulus::Header, Ok(state)),
                 _ => {
-                    let fault = PeerFault::UnexpectedHeader(wait_of(state.phase()));
+                    let fault = PeerFault::UnexpectedHeader(state.phase().wait());
                     (Stimulus::Header, Err(Error::PeerMisbehaved(fault)))
                 }
             },
@@ -280,15 +177,18 @@ impl Core {
             return Err(Error::Stream(error));
         }
         match state {
-            State::Features(state) => state.handle(self, element),
-            State::SaslReply(state) => state.handle(self, element),
+            State::Features(state) => state.handle(&mut self.core, element),
+            State::SaslReply(state) => state.handle(&mut self.core, element),
             State::Answer(state) => Err(state.handle(&element)),
-            State::BindCall(state) => state.handle(self, element),
-            State::Bound(state) => state.handle(self, element),
-            State::Session(state) => state.handle(self, element),
-            State::Online(state) => state.handle(self, element),
-            State::Close(state) => Ok(state.handle(self, element)),
-            state => Err(unexpected(&element, wait_of(state.phase()))),
+            State::BindCall(state) => state.handle(&mut self.core, element),
+            State::Bound(state) => state.handle(&mut self.core, element),
+            State::Session(state) => state.handle(&mut self.core, element),
+            State::Online(mut session) => {
+                session.handle(&mut self.core, element)?;
+                Ok(State::Online(session))
+            }
+            State::Close(state) => Ok(state.handle(&mut self.core, element)),
+            state => Err(Error::unexpected(&element, state.phase().wait())),
         }
     }
 
@@ -302,10 +202,7 @@ impl Core {
     }
 
     fn tick(&mut self, now: Time, state: State) -> Result<State, Error> {
-        let Some(wait) = self.deadline.take_if(|deadline| deadline.at <= now).map(|due| due.wait)
-        else {
-            return Ok(state);
-        };
+        let Some(wait) = self.core.take_due(now) else { return Ok(state) };
         match state {
             State::Close(_) => Ok(self.finish(state)),
             _ => Err(Error::TimedOut(wait)),
@@ -317,88 +214,55 @@ impl Core {
         match state {
             State::Close(_) | State::Closed => state,
             State::Unopened(_) => {
-                self.push(Action::Report(Status::Disconnecting));
-                self.finish(State::Close(ExpectClose { reason: None }))
+                self.core.push(Action::Report(Status::Disconnecting));
+                self.finish(State::Close(ExpectClose::asked_for()))
             }
             _ => {
-                self.was_online = matches!(state, State::Online(_));
-                self.push(Action::Report(Status::Disconnecting));
-                self.send(&websocket::close());
-                State::Close(ExpectClose { reason: None })
+                self.core.push(Action::Report(Status::Disconnecting));
+                self.core.close_stream();
+                let is_session = matches!(state, State::Online(_));
+                let end =
+                    if is_session { ExpectClose::of_session() } else { ExpectClose::asked_for() };
+                State::Close(end)
             }
         }
-    }
-
-    /// The offer is known, and no more was wanted.
-    pub(crate) fn explain(&mut self, explanation: Explanation) -> State {
-        self.push(Action::Explain(explanation));
-        self.send(&websocket::close());
-        State::Close(ExpectClose { reason: None })
     }
 
     /// Something ended the connection: says what, and closes as far as there is something to
     /// close. The stage that was reached decides by which status it is told.
-    fn fail(&mut self, phase: Phase, error: Error) -> State {
+    fn fail(&mut self, phase: Phase, stimulus: Stimulus, error: Error) -> State {
         if let Some(status) = status_for(phase, &error) {
-            self.push(Action::Report(status));
+            self.core.push(Action::Report(status));
         }
-        let gives_up_login = matches!(&error, Error::Login(login) if !is_servers_word(login));
-        if gives_up_login && matches!(phase, Phase::SaslReply | Phase::Answer) {
-            self.send(&Element::new("abort", SASL));
+        // A login that the server takes for over, one way or the other, cannot be aborted.
+        let is_under_way = matches!(phase, Phase::SaslReply | Phase::Answer)
+            && !matches!(stimulus, Stimulus::Success | Stimulus::Failure);
+        if is_under_way && matches!(&error, Error::Login(login) if !is_servers_word(login)) {
+            self.core.send(&Element::new("abort", SASL));
         }
         let is_gone = matches!(error, Error::ConnectionLost(_) | Error::Unreachable(_));
         let never_was = phase == Phase::Unopened;
         if !is_gone && !never_was {
-            self.send(&websocket::close());
+            self.core.close_stream();
         }
         // Whoever keeps to the protocol is given time to close its side.
         let waits = matches!(error, Error::Login(_) | Error::Bind(_) | Error::Session(_));
-        let state = State::Close(ExpectClose { reason: Some(error) });
+        let state = State::Close(ExpectClose::because(error));
         if waits { state } else { self.finish(state) }
     }
 
     fn finish(&mut self, state: State) -> State {
-        if let State::Close(ExpectClose { reason }) = state {
-            self.push(Action::Report(Status::Disconnected(reason)));
-            self.push(Action::Disconnect);
+        if let State::Close(ExpectClose { reason, .. }) = state {
+            self.core.push(Action::Report(Status::Disconnected(reason)));
+            self.core.push(Action::Disconnect);
         }
         State::Closed
     }
-
-    fn set_deadline(&mut self, now: Time, phase: Phase) {
-        let timeouts = &self.settings.timeouts;
-        let wait = wait_of(phase);
-        let span = match phase {
-            Phase::Unopened | Phase::Online | Phase::Closed => None,
-            Phase::Answer | Phase::BindCall => Some(timeouts.answer),
-            Phase::Closing => Some(timeouts.close),
-            _ => Some(timeouts.reply),
-        };
-        let total = timeouts.total.filter(|_| phase != Phase::Closing);
-        let latest = total.map(|total| Time::ZERO + total);
-        self.deadline = span.map(|span| {
-            let at = now + span;
-            Deadline { at: latest.map_or(at, |latest| at.min(latest)), wait }
-        });
-        if let Some(Deadline { at, .. }) = self.deadline {
-            self.push(Action::WakeAt(at));
-        }
-    }
 }
 
-/// What is waited for in a phase.
-fn wait_of(phase: Phase) -> Wait {
-    match phase {
-        Phase::Unopened => Wait::Transport,
-        Phase::LoginHeader | Phase::BindHeader => Wait::Header,
-        Phase::LoginFeatures | Phase::BindFeatures => Wait::Features,
-        Phase::SaslReply => Wait::SaslReply,
-        Phase::Answer => Wait::Answer,
-        Phase::BindCall => Wait::BindCall,
-        Phase::Bound => Wait::Bound,
-        Phase::Session => Wait::Session,
-        Phase::Online => Wait::Stanza,
-        Phase::Closing | Phase::Closed => Wait::Close,
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("phase", &self.phase()).finish_non_exhaustive()
     }
 }
 
@@ -418,7 +282,7 @@ fn status_for(phase: Phase, error: &Error) -> Option<Status> {
     }
 }
 
-/// The server itself ended the login, so there is nothing to abort.
+/// Whether the server itself ended the login, if only with `e=` in a SCRAM message.
 fn is_servers_word(error: &sasl::Error) -> bool {
     matches!(error, sasl::Error::Rejected(_))
 }

@@ -8,6 +8,7 @@ use crate::{
     framing::FrameError,
     jid::JidError,
     stream::{FeaturesError, HeaderError, StanzaError, StreamError, Text},
+    xml::Element,
 };
 
 /// Why a connection did not come about, or ended.
@@ -47,6 +48,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The fault of an element that has no place while `wait` was due.
+    pub(crate) fn unexpected(element: &Element, wait: Wait) -> Self {
+        let excerpt = |text: &str| text.chars().take(NAME_LIMIT).collect();
+        Self::PeerMisbehaved(PeerFault::Unexpected {
+            name: excerpt(element.name()),
+            namespace: excerpt(element.namespace()),
+            wait,
+        })
+    }
+
     /// One word for it, stable, and the server's own where the server said one: as
     /// `not-authorized`, `no-auth-mech`, `conflict`, `timeout`.
     #[must_use]
@@ -107,6 +118,8 @@ impl Error {
         }
     }
 }
+
+const NAME_LIMIT: usize = 64;
 
 fn login_condition(error: &sasl::Error) -> &str {
     match error {

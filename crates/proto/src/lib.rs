@@ -13,10 +13,12 @@
 
 mod action;
 mod connection;
+mod core;
 mod error;
 pub mod framing;
 pub mod jid;
 mod negotiate;
+mod phase;
 mod session;
 mod settings;
 mod status;
@@ -32,7 +34,7 @@ pub use crate::{
     connection::Connection,
     error::{Advice, ApiMisuse, Error, PeerFault, Wait},
     jid::{Jid, JidError},
-    negotiate::Phase,
+    phase::Phase,
     settings::{Settings, Timeouts},
     status::{Authenticating, Connected, Explanation, Status, StatusCode},
     time::Time,

@@ -5,11 +5,8 @@ use epode_sasl::{Answer, Pending};
 use super::{
     State,
     expect_sasl_reply::{Move, rejection, take_turn},
-    unexpected,
 };
-use crate::{
-    Element, Error, action::QuestionId, connection::Core, error::Wait, stream::SaslFailure,
-};
+use crate::{Element, Error, action::QuestionId, core::Core, error::Wait, stream::SaslFailure};
 
 pub(crate) struct ExpectAnswer {
     pub(crate) pending: Pending,
@@ -26,7 +23,7 @@ impl ExpectAnswer {
     pub(crate) fn handle(self, element: &Element) -> Error {
         match SaslFailure::parse(element) {
             Some(failure) => Error::Login(self.pending.failure(rejection(failure))),
-            None => unexpected(element, Wait::Answer),
+            None => Error::unexpected(element, Wait::Answer),
         }
     }
 }

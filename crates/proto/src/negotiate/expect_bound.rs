@@ -2,11 +2,11 @@
 
 use epode_sasl::Authenticated;
 
-use super::{State, unexpected};
+use super::State;
 use crate::{
     Element, Error, Jid, Status,
     action::Action,
-    connection::Core,
+    core::Core,
     error::{PeerFault, Wait},
     session::Online,
     status::Connected,
@@ -27,7 +27,7 @@ impl ExpectBindCall {
 
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
         if element.namespace() == STREAM {
-            return Err(unexpected(&element, Wait::BindCall));
+            return Err(Error::unexpected(&element, Wait::BindCall));
         }
         core.push(Action::Deliver(element));
         Ok(State::BindCall(self))
@@ -129,7 +129,7 @@ fn reply<'a>(
 /// any other it would come too early.
 fn pass_on(core: &mut Core, element: Element, wait: Wait) -> Result<(), Error> {
     if element.namespace() == STREAM {
-        return Err(unexpected(&element, wait));
+        return Err(Error::unexpected(&element, wait));
     }
     if core.settings().explicit_binding {
         core.push(Action::Deliver(element));

@@ -1,17 +1,31 @@
 //! Waiting for the server to close its side of the stream (RFC 6120, section 4.4).
 
 use super::State;
-use crate::{Element, Error, action::Action, connection::Core, xml::namespaces::CLIENT};
+use crate::{Element, Error, action::Action, core::Core, xml::namespaces::CLIENT};
 
 pub(crate) struct ExpectClose {
     /// Why it ends; nothing if the application asked for it.
     pub(crate) reason: Option<Error>,
+    delivers: bool,
 }
 
 impl ExpectClose {
-    /// Until then stanzas may be on their way, and belong to whoever closed in good order.
+    /// The application asked for the end before it was online.
+    pub(crate) fn asked_for() -> Self {
+        Self { reason: None, delivers: false }
+    }
+
+    /// The application asked for the end of a session: stanzas that are on their way are its own.
+    pub(crate) fn of_session() -> Self {
+        Self { reason: None, delivers: true }
+    }
+
+    pub(crate) fn because(reason: Error) -> Self {
+        Self { reason: Some(reason), delivers: false }
+    }
+
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> State {
-        if self.reason.is_none() && core.was_online() && element.namespace() == CLIENT {
+        if self.delivers && element.namespace() == CLIENT {
             core.push(Action::Deliver(element));
         }
         State::Close(self)

@@ -2,9 +2,11 @@
 
 use epode_sasl::{self as sasl, Authenticated, Exchange, MechanismName};
 
-use super::{Candidate, ExpectBindCall, Round, State, expect_bound, expect_sasl_reply};
+use super::{
+    Candidate, ExpectBindCall, ExpectClose, Round, State, expect_bound, expect_sasl_reply,
+};
 use crate::{
-    Element, Error, Explanation, Status, action::Action, connection::Core, error::PeerFault,
+    Element, Error, Explanation, Status, action::Action, core::Core, error::PeerFault,
     status::Authenticating, stream::Features,
 };
 
@@ -32,7 +34,10 @@ fn begin_login(core: &mut Core, candidate: Candidate, features: &Features) -> Re
     let selected = settings.policy.select(&settings.registry, &credentials, &channel, &offered);
     if settings.explain_only {
         let choice = selected.map(|selection| Authenticating::describe(&selection));
-        return Ok(core.explain(Explanation { offered: features.mechanisms.clone(), choice }));
+        let offered = features.mechanisms.clone();
+        core.push(Action::Explain(Explanation { offered, choice }));
+        core.close_stream();
+        return Ok(State::Close(ExpectClose::asked_for()));
     }
     let selection = selected.map_err(|none| Error::Login(sasl::Error::NoMechanism(none)))?;
     core.push(Action::Report(Status::Authenticating(Authenticating::describe(&selection))));

@@ -3,7 +3,7 @@
 use epode_sasl::{Channel, Credentials};
 
 use super::{Candidate, ExpectFeatures, Round, State};
-use crate::{Error, connection::Core, error::PeerFault, stream::StreamHeader};
+use crate::{Error, core::Core, error::PeerFault, stream::StreamHeader};
 
 /// Nothing is sent before the transport is open.
 pub(crate) struct Unopened {

@@ -4,11 +4,11 @@ use base64ct::{Base64, Encoding};
 use epode_sasl::{Exchange, Rejection, Response, Turn};
 use zeroize::Zeroizing;
 
-use super::{ExpectAnswer, ExpectHeader, Round, State, unexpected};
+use super::{ExpectAnswer, ExpectHeader, Round, State};
 use crate::{
     Element, Error,
     action::{Action, Frame},
-    connection::Core,
+    core::Core,
     error::{PeerFault, Wait},
     stream::SaslFailure,
     xml::namespaces::SASL,
@@ -21,7 +21,7 @@ pub(crate) struct ExpectSaslReply {
 impl ExpectSaslReply {
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
         match element.name() {
-            _ if element.namespace() != SASL => Err(unexpected(&element, Wait::SaslReply)),
+            _ if element.namespace() != SASL => Err(Error::unexpected(&element, Wait::SaslReply)),
             "challenge" => {
                 let challenge = decode(&element, "challenge")?.unwrap_or_default();
                 let turn = self.exchange.challenge(&challenge)?;
@@ -38,7 +38,7 @@ impl ExpectSaslReply {
             }
             _ => Err(match SaslFailure::parse(&element) {
                 Some(failure) => Error::Login(self.exchange.failure(rejection(failure))),
-                None => unexpected(&element, Wait::SaslReply),
+                None => Error::unexpected(&element, Wait::SaslReply),
             }),
         }
     }

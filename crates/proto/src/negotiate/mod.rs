@@ -15,7 +15,6 @@ pub(crate) mod transitions;
 
 use epode_sasl::{Authenticated, Channel, Credentials};
 
-pub use self::transitions::Phase;
 pub(crate) use self::{
     expect_answer::ExpectAnswer,
     expect_bound::{ExpectBindCall, ExpectBound, ExpectSession},
@@ -24,11 +23,7 @@ pub(crate) use self::{
     expect_header::{ExpectHeader, Unopened},
     expect_sasl_reply::ExpectSaslReply,
 };
-use crate::{
-    Element,
-    error::{PeerFault, Wait},
-    session::Online,
-};
+use crate::{Phase, session::Online};
 
 /// What the connection waits for.
 pub(crate) enum State {
@@ -79,14 +74,3 @@ impl State {
         }
     }
 }
-
-/// The fault of an element that has no place while `wait` was due.
-pub(crate) fn unexpected(element: &Element, wait: Wait) -> crate::Error {
-    crate::Error::PeerMisbehaved(PeerFault::Unexpected {
-        name: element.name().chars().take(NAME_LIMIT).collect(),
-        namespace: element.namespace().chars().take(NAME_LIMIT).collect(),
-        wait,
-    })
-}
-
-const NAME_LIMIT: usize = 64;

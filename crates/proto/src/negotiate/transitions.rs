@@ -2,41 +2,9 @@
 //! `docs/state-machine.md` is made from it.
 
 use crate::{
-    Element,
+    Element, Phase,
     xml::namespaces::{CLIENT, SASL, STREAM},
 };
-
-/// Where a connection stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Phase {
-    /// The transport is not open yet.
-    Unopened,
-    /// The server's first stream header is due.
-    LoginHeader,
-    /// The features that list the mechanisms are due.
-    LoginFeatures,
-    /// The server's next step in the login is due.
-    SaslReply,
-    /// The application's answer is due.
-    Answer,
-    /// The stream header after the login is due.
-    BindHeader,
-    /// The features that offer binding are due.
-    BindFeatures,
-    /// The application's call to bind is due.
-    BindCall,
-    /// The answer to the bind request is due.
-    Bound,
-    /// The answer to the session request is due.
-    Session,
-    /// Stanzas pass.
-    Online,
-    /// We have closed our side; the server's is due.
-    Closing,
-    /// Over.
-    Closed,
-}
 
 /// What moved it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,9 +3,8 @@
 use crate::{
     Element, Error,
     action::Action,
-    connection::Core,
+    core::Core,
     error::Wait,
-    negotiate::{State, unexpected},
     xml::namespaces::{SASL, STREAM},
 };
 
@@ -14,11 +13,11 @@ pub(crate) struct Online;
 
 impl Online {
     /// Everything goes to the application, except what only a negotiation has.
-    pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
+    pub(crate) fn handle(&mut self, core: &mut Core, element: Element) -> Result<(), Error> {
         if matches!(element.namespace(), STREAM | SASL) {
-            return Err(unexpected(&element, Wait::Stanza));
+            return Err(Error::unexpected(&element, Wait::Stanza));
         }
         core.push(Action::Deliver(element));
-        Ok(State::Online(self))
+        Ok(())
     }
 }

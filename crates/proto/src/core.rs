@@ -1,0 +1,137 @@
+//! What all states of a connection share: the settings, the way out, and the deadline.
+//! What is said and when is the states' business.
+
+use std::collections::VecDeque;
+
+use epode_sasl::Question;
+
+use crate::{
+    Element, Jid, Phase, Settings, Time,
+    action::{Action, Frame, QuestionId},
+    error::Wait,
+    framing::websocket,
+};
+
+/// What all states share.
+pub(crate) struct Core {
+    settings: Settings,
+    actions: VecDeque<Action>,
+    questions: u64,
+    deadline: Option<Deadline>,
+    flights: u32,
+    /// The server has spoken since we last did.
+    heard: bool,
+}
+
+struct Deadline {
+    at: Time,
+    wait: Wait,
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            actions: VecDeque::new(),
+            questions: 0,
+            deadline: None,
+            flights: 0,
+            heard: true,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn domain(&self) -> &str {
+        self.settings.jid().domain()
+    }
+
+    pub(crate) fn domain_jid(&self) -> Jid {
+        let domain = self.domain();
+        Jid::new(None, domain, None).expect("the domain of an address is an address")
+    }
+
+    /// How many times we spoke after having listened.
+    pub(crate) fn flights(&self) -> u32 {
+        self.flights
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The server has spoken.
+    pub(crate) fn hear(&mut self) {
+        self.heard = true;
+    }
+
+    pub(crate) fn push(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    pub(crate) fn transmit(&mut self, frame: Frame) {
+        if std::mem::replace(&mut self.heard, false) {
+            self.flights = self.flights.saturating_add(1);
+        }
+        self.push(Action::Transmit(frame));
+    }
+
+    pub(crate) fn send(&mut self, element: &Element) {
+        self.transmit(Frame::new(element.to_xml()));
+    }
+
+    pub(crate) fn close_stream(&mut self) {
+        self.send(&websocket::close());
+    }
+
+    pub(crate) fn open_stream(&mut self) {
+        let open = websocket::open(self.domain(), None, &self.settings.language);
+        self.send(&open);
+    }
+
+    pub(crate) fn ask(&mut self, question: Question) -> QuestionId {
+        self.questions += 1;
+        let id = QuestionId(self.questions);
+        self.push(Action::Ask(id, question));
+        id
+    }
+
+    /// An id that nobody else can foresee.
+    pub(crate) fn unguessable_id(&mut self) -> String {
+        let mut bytes = [0; 16];
+        // SCRAM has refused to begin where there is no randomness; elsewhere an id that can be
+        // guessed is still checked for its sender.
+        if getrandom::fill(&mut bytes).is_err() {
+            bytes[..8].copy_from_slice(&self.questions.to_be_bytes());
+        }
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What was waited for and is overdue; told once.
+    pub(crate) fn take_due(&mut self, now: Time) -> Option<Wait> {
+        self.deadline.take_if(|deadline| deadline.at <= now).map(|due| due.wait)
+    }
+
+    /// For what is waited for in this phase.
+    pub(crate) fn set_deadline(&mut self, now: Time, phase: Phase) {
+        let timeouts = &self.settings.timeouts;
+        let wait = phase.wait();
+        let span = match phase {
+            Phase::Unopened | Phase::Online | Phase::Closed => None,
+            Phase::Answer | Phase::BindCall => Some(timeouts.answer),
+            Phase::Closing => Some(timeouts.close),
+            _ => Some(timeouts.reply),
+        };
+        let total = timeouts.total.filter(|_| phase != Phase::Closing);
+        let latest = total.map(|total| Time::ZERO + total);
+        self.deadline = span.map(|span| {
+            let at = now + span;
+            Deadline { at: latest.map_or(at, |latest| at.min(latest)), wait }
+        });
+        if let Some(Deadline { at, .. }) = self.deadline {
+            self.push(Action::WakeAt(at));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Where a connection stands. How it gets from one phase to the next is in
+//! `negotiate/transitions.rs`.
+
+use crate::error::Wait;
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// The transport is not open yet.
+    Unopened,
+    /// The server's first stream header is due.
+    LoginHeader,
+    /// The features that list the mechanisms are due.
+    LoginFeatures,
+    /// The server's next step in the login is due.
+    SaslReply,
+    /// The application's answer is due.
+    Answer,
+    /// The stream header after the login is due.
+    BindHeader,
+    /// The features that offer binding are due.
+    BindFeatures,
+    /// The application's call to bind is due.
+    BindCall,
+    /// The answer to the bind request is due.
+    Bound,
+    /// The answer to the session request is due.
+    Session,
+    /// Stanzas pass.
+    Online,
+    /// We have closed our side; the server's is due.
+    Closing,
+    /// Over.
+    Closed,
+}
+
+impl Phase {
+    /// What is waited for.
+    #[must_use]
+    pub fn wait(self) -> Wait {
+        match self {
+            Self::Unopened => Wait::Transport,
+            Self::LoginHeader | Self::BindHeader => Wait::Header,
+            Self::LoginFeatures | Self::BindFeatures => Wait::Features,
+            Self::SaslReply => Wait::SaslReply,
+            Self::Answer => Wait::Answer,
+            Self::BindCall => Wait::BindCall,
+            Self::Bound => Wait::Bound,
+            Self::Session => Wait::Session,
+            Self::Online => Wait::Stanza,
+            Self::Closing | Self::Closed => Wait::Close,
+        }
+    }
+}
