@@ -5,13 +5,53 @@ mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use epode_proto::Status;
+use epode_proto::{Settings, Status, sasl::Secret};
 use support::{Case, Driver, error_of, play};
 
 #[test]
 fn every_transcript_ends_as_it_says() {
     let failures: Vec<String> = Case::all().iter().filter_map(failure).collect();
     assert!(failures.is_empty(), "{} failed:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// Whoever keeps the keys of a login needs neither password nor derivation for the next.
+#[test]
+fn the_keys_of_one_login_do_for_the_next() {
+    for name in
+        ["login-scram-sha-1", "login-scram-sha-256", "login-scram-sha-384", "login-scram-sha-512"]
+    {
+        let case = Case::named(name);
+        let mut first = Driver::new(&case, case.settings());
+        assert_eq!(play(&mut first, &mut case.player()), Ok(()));
+        assert_eq!(first.asked, ["derive"], "{name}");
+        let keys = first.kept.pop().expect("keys to keep");
+        let mut second = Driver::new(&case, Settings::new(case.jid(), Secret::Keys(keys)));
+        assert_eq!(play(&mut second, &mut case.player()), Ok(()), "{name}");
+        assert!(second.is_connected() && second.asked.is_empty(), "{name} {:?}", second.asked);
+    }
+}
+
+/// Open, auth, response, open, bind: no login by SCRAM needs more round trips.
+#[test]
+fn scram_takes_five_flights() {
+    let mut count = 0;
+    for case in Case::logins() {
+        let mut driver = Driver::new(&case, case.settings());
+        play(&mut driver, &mut case.player()).expect("it is a good login");
+        let Some(Status::Connected(login)) =
+            driver.statuses.iter().find(|status| matches!(status, Status::Connected(_)))
+        else {
+            panic!("{} does not connect", case.name)
+        };
+        // What the server demands on top takes one more.
+        let demands = ["login-session-demanded", "login-verifier-in-a-challenge"];
+        if login.mechanism.as_str().starts_with("SCRAM-") && !demands.contains(&case.name.as_str())
+        {
+            count += 1;
+            assert!(login.flights <= 5, "{}: {}", case.name, login.flights);
+        }
+    }
+    assert!(count > 10, "only {count} logins by SCRAM");
 }
 
 #[test]
@@ -70,8 +110,24 @@ fn check(case: &Case) -> Result<(), String> {
     if let Some(expected) = case.header("questions") {
         expect("questions", &expected, &driver.asked.join(", "))?;
     }
+    expect("explained", &case.header("explained").unwrap_or_default(), &explained(&driver))?;
+    let longest = driver.statuses.iter().map(|status| format!("{status:?}").len()).max();
+    if longest.is_none_or(|length| length > LONGEST_STATUS) {
+        return Err("a status holds more than it needs".to_owned());
+    }
     let delivered: String = driver.delivered.iter().map(ToString::to_string).collect();
     expect("delivered", &case.header("delivered").unwrap_or_default(), &delivered)
+}
+
+/// What would be chosen, of what.
+fn explained(driver: &Driver<'_>) -> String {
+    driver.explained.as_ref().map_or_else(String::new, |explanation| {
+        let choice = match &explanation.choice {
+            Ok(choice) => choice.mechanism.to_string(),
+            Err(none) => format!("none: {none}"),
+        };
+        format!("{choice} of {}", explanation.offered.join(", "))
+    })
 }
 
 /// A case that ends with an error says exactly which one; one without says none.
@@ -81,6 +137,13 @@ fn check_error(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
     expect("error", &case.header("error").unwrap_or_default(), &found)?;
     let condition = error.map(|error| error.condition()).unwrap_or_default();
     expect("condition", &case.header("condition").unwrap_or_default(), condition)?;
+    if let Some(expected) = case.header("advice") {
+        expect(
+            "advice",
+            &expected,
+            &error.map(|error| error.advice().to_string()).unwrap_or_default(),
+        )?;
+    }
     match (case.header("says"), error) {
         (Some(expected), Some(error)) => expect("says", &expected, &error.to_string()),
         (Some(_), None) => Err("it says an error, and there is none".to_owned()),
@@ -121,3 +184,5 @@ fn expect(what: &str, expected: &str, found: &str) -> Result<(), String> {
     }
     Err(format!("{what}\n  expected: {expected}\n  found:    {found}"))
 }
+
+const LONGEST_STATUS: usize = 16 * 1024;

@@ -162,7 +162,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.condition)?;
         if let Some(text) = &self.text {
-            let text = text.replace(char::is_control, " "); // it may be printed on a terminal
+            let text = text.replace(plays_tricks, " "); // it may be printed on a terminal
             write!(f, " ({text})")?;
         }
         if let Some(oauth) = &self.oauth {
@@ -176,6 +176,15 @@ impl fmt::Display for Rejection {
         }
         Ok(())
     }
+}
+
+/// Whether a character controls a terminal, or hides or reorders the characters around it.
+pub(crate) fn plays_tricks(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffc}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Why a server refuses an access token (RFC 7628, section 3.2.2).

@@ -122,6 +122,9 @@ impl Case {
         if let Some(authcid) = self.header("authcid") {
             settings = settings.authcid(authcid);
         }
+        if self.says_yes("explain") {
+            settings = settings.explain_only();
+        }
         if self.says_yes("someone-to-ask") { settings.someone_to_ask() } else { settings }
     }
 
@@ -189,35 +192,13 @@ impl Case {
 }
 
 /// Every header that a transcript may have; in the second half what must come of it.
-const HEADERS: [&str; 28] = [
-    "title",
-    "each",
-    "jid",
-    "authcid",
-    "password",
-    "token",
-    "keys",
-    "ask",
-    "someone-to-ask",
-    "refuse",
-    "custom",
-    "respond",
-    "channel",
-    "mechanisms",
-    "without",
-    "danger-allow-plaintext",
-    "nonce",
-    "explicit-bind",
-    "send-before-bind", //
-    "statuses",
-    "mechanism",
-    "bound",
-    "flights",
-    "questions",
-    "delivered",
-    "error",
-    "says",
-    "condition",
+#[rustfmt::skip]
+const HEADERS: [&str; 31] = [
+    "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
+    "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
+    "nonce", "explicit-bind", "send-before-bind", "explain",
+    "statuses", "mechanism", "bound", "flights", "questions", "delivered", "error", "says",
+    "condition", "advice", "explained",
 ];
 
 /// Replaces `\u{…}`.

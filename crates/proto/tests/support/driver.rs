@@ -2,15 +2,14 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt::Write as _,
     num::NonZeroU32,
     sync::{LazyLock, Mutex},
 };
 
 use base64ct::{Base64, Encoding};
 use epode_proto::{
-    Action, ApiMisuse, Connection, Element, Error, Input, Phase, QuestionId, Settings, Status,
-    Time, redacted,
+    Action, ApiMisuse, Connection, Element, Error, Explanation, Input, Phase, QuestionId, Settings,
+    Status, Time, redacted,
     sasl::{
         Answer, Channel, Question, Response, Secret, SecretKind,
         scram::{Derivation, Hash, ScramKeys},
@@ -71,6 +70,7 @@ pub(crate) struct Driver<'a> {
     pub(crate) statuses: Vec<Status>,
     pub(crate) delivered: Vec<Element>,
     pub(crate) kept: Vec<ScramKeys>,
+    pub(crate) explained: Option<Explanation>,
     /// What was asked, by kind.
     pub(crate) asked: Vec<&'static str>,
     pub(crate) questions: VecDeque<(QuestionId, Question)>,
@@ -86,6 +86,8 @@ pub(crate) struct Driver<'a> {
     pub(crate) watched_in: Option<Phase>,
     /// The phase in which a deadline passed first, and when.
     pub(crate) first_deadline: Option<(Phase, Time)>,
+    /// Prints all that it is told, to find secrets in it. It takes most of the time.
+    pub(crate) is_talkative: bool,
     /// The application answers questions, and binds when it is to.
     pub(crate) is_awake: bool,
     has_sent_before_bind: bool,
@@ -96,8 +98,8 @@ impl<'a> Driver<'a> {
     pub(crate) fn new(case: &'a Case, settings: Settings) -> Self {
         let mut shown = format!("{settings:?}\n");
         let connection = Connection::new(settings);
-        writeln!(shown, "{connection:?}").expect("a string takes all");
-        let mut driver = Self {
+        shown.push_str(&format!("{connection:?}\n"));
+        Self {
             case,
             channel: case.channel(),
             connection,
@@ -106,6 +108,7 @@ impl<'a> Driver<'a> {
             statuses: Vec::new(),
             delivered: Vec::new(),
             kept: Vec::new(),
+            explained: None,
             asked: Vec::new(),
             questions: VecDeque::new(),
             stale: Vec::new(),
@@ -115,18 +118,17 @@ impl<'a> Driver<'a> {
             secrets: Vec::new(),
             watched_in: None,
             first_deadline: None,
+            is_talkative: true,
             is_awake: true,
             has_sent_before_bind: false,
             responses: 0,
-        };
-        driver.learn_secrets();
-        driver
+        }
     }
 
     /// Gives an input, and takes all actions that follow.
     pub(crate) fn input(&mut self, input: Input<'_>) -> Result<(), ApiMisuse> {
         if !matches!(input, Input::Received(_)) {
-            self.show(format_args!("{input:?}"));
+            self.show(|| format!("{input:?}"));
         }
         self.connection.handle(self.now, input)?;
         self.collect();
@@ -161,10 +163,10 @@ impl<'a> Driver<'a> {
     pub(crate) fn collect(&mut self) {
         while let Some(action) = self.connection.poll() {
             assert!(!self.is_over, "after the end came {action:?}");
-            self.show(format_args!("{action:?}"));
+            self.show(|| format!("{action:?}"));
             match action {
                 Action::Transmit(frame) => {
-                    self.show(format_args!("{}", redacted(frame.as_bytes())));
+                    self.show(|| redacted(frame.as_bytes()));
                     self.learn_contents(frame.as_bytes());
                     self.outbox.push_back(frame.as_bytes().to_vec());
                 }
@@ -173,11 +175,11 @@ impl<'a> Driver<'a> {
                     self.questions.push_back((id, question));
                 }
                 Action::Report(status) => {
-                    self.show(format_args!("{status}"));
+                    self.show(|| status.to_string());
                     if let Some(error) = status.error() {
                         let (advice, text) = (error.advice(), error.text());
-                        self.show(format_args!("{error} {} {advice}", error.condition()));
-                        self.show(format_args!("{:?}", text.map(|text| text.to_string())));
+                        self.show(|| format!("{error} {} {advice}", error.condition()));
+                        self.show(|| format!("{:?}", text.map(|text| text.to_string())));
                     }
                     self.statuses.push(status);
                 }
@@ -186,6 +188,7 @@ impl<'a> Driver<'a> {
                     self.kept.push(keys);
                 }
                 Action::Deliver(element) => self.delivered.push(element),
+                Action::Explain(explanation) => self.explained = Some(explanation),
                 Action::WakeAt(time) => self.wake = Some(time),
                 Action::Disconnect => self.is_over = true,
                 other => panic!("{other:?} is new"),
@@ -210,7 +213,8 @@ impl<'a> Driver<'a> {
         } else if !self.application_moves()? {
             let wake =
                 self.wake.take().ok_or("it hangs: nobody moves, and there is no deadline")?;
-            self.first_deadline.get_or_insert((self.connection.phase(), wake));
+            let phase = self.phase();
+            self.first_deadline.get_or_insert((phase, wake));
             self.now = self.now.max(wake);
             self.input(Input::Tick).map_err(|misuse| misuse.to_string())?;
         }
@@ -232,7 +236,7 @@ impl<'a> Driver<'a> {
     }
 
     pub(crate) fn receive(&mut self, frame: &[u8]) {
-        self.show(format_args!("{}", redacted(frame)));
+        self.show(|| redacted(frame));
         self.learn_contents(frame);
         self.input(Input::Received(frame)).expect("a frame may come at any time");
     }
@@ -288,8 +292,11 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn show(&mut self, line: std::fmt::Arguments<'_>) {
-        writeln!(self.shown, "{line}").expect("a string takes all");
+    fn show(&mut self, line: impl FnOnce() -> String) {
+        if self.is_talkative {
+            self.shown.push_str(&line());
+            self.shown.push('\n');
+        }
     }
 
     /// What must not be shown: what was given,
@@ -309,6 +316,9 @@ impl<'a> Driver<'a> {
 
     /// what is derived from it,
     fn learn_keys(&mut self, keys: &ScramKeys) {
+        if !self.is_talkative {
+            return;
+        }
         let json = keys.to_json();
         for member in [r#""ck":""#, r#""sk":""#] {
             let (_, rest) = json.split_once(member).expect("keys have both");
@@ -319,6 +329,9 @@ impl<'a> Driver<'a> {
 
     /// and what the two sides say to each other in a login, as base64 and as it is.
     fn learn_contents(&mut self, frame: &[u8]) {
+        if !self.is_talkative {
+            return;
+        }
         let Ok(element) = parse_document(frame, &Limits::default()) else { return };
         let is_message = matches!(element.name(), "auth" | "response" | "challenge" | "success");
         let content = element.text();
@@ -362,7 +375,7 @@ pub(crate) fn play_watched(
 }
 
 /// What holds however a connection ends.
-fn check_end(driver: &Driver<'_>) -> Result<(), String> {
+fn check_end(driver: &mut Driver<'_>) -> Result<(), String> {
     let names = driver.names();
     let count = |name| names.iter().filter(|found| **found == name).count();
     let at = |name| names.iter().position(|found| *found == name);
@@ -380,6 +393,9 @@ fn check_end(driver: &Driver<'_>) -> Result<(), String> {
     ];
     if let Some((_, demand)) = demands.iter().find(|(holds, _)| !holds) {
         return Err(format!("{demand}; the statuses were {names:?}"));
+    }
+    if driver.is_talkative {
+        driver.learn_secrets();
     }
     driver.leak().map_or(Ok(()), |secret| Err(format!("{secret:?} was shown")))
 }

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     Answer, Context, Error, Mechanism, MechanismFactory, MechanismName, OAuthFailure, PeerFault,
     Question, Rejection, Response, ServerProof, Step,
+    error::plays_tricks,
     secret::{Secret, SecretKind},
     selection::Skip,
 };
@@ -133,7 +134,7 @@ fn parse_failure(challenge: &[u8]) -> Option<OAuthFailure> {
 
 /// The server's words end up on terminals and in logs.
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(FAILURE_TEXT_LIMIT).collect()
+    text.chars().filter(|c| !plays_tricks(*c)).take(FAILURE_TEXT_LIMIT).collect()
 }
 
 const FAILURE_TEXT_LIMIT: usize = 512;

@@ -1,0 +1,411 @@
+//! The command line: commands, flags, and what their help says.
+//! No flag takes a secret: what stands on a command line can be read by everybody on the machine.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use base64ct::{Base64, Encoding};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser},
+    value_parser,
+};
+use clap_complete::Shell;
+use epode::{
+    Jid,
+    sasl::{MechanismName, scram::Hash},
+};
+
+/// Log in to XMPP servers, see why a login fails, and try it all on a server in the box.
+#[derive(Debug, Parser)]
+#[command(name = "epode", version, after_help = TOP_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(DemoArgs),
+    Serve(ServeArgs),
+    Login(LoginArgs),
+    Explain(ExplainArgs),
+    Send(SendArgs),
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// Start a server in this process and log in to it by each mechanism.
+#[derive(Args, Debug)]
+#[command(after_help = DEMO_HELP)]
+pub(crate) struct DemoArgs {
+    /// Print JSON: each status, a summary of each login, and one of all
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Run a small server to log in to, until Ctrl-C.
+#[derive(Args, Debug)]
+#[command(after_help = SERVE_HELP)]
+pub(crate) struct ServeArgs {
+    /// The domain to serve
+    #[arg(long, default_value = "localhost", value_parser = parse_domain)]
+    pub(crate) domain: String,
+    /// The address to listen at
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// The port of ws, the first of three: wss and TCP follow; 0: free
+    #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(..=65533))]
+    pub(crate) port: u16,
+    /// An account; may be given again
+    #[arg(long = "account", value_name = "USER", default_value = "alice", value_parser = parse_user)]
+    pub(crate) accounts: Vec<String>,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+    /// Misbehave: play this transcript to every client instead
+    #[arg(
+        long, value_name = "FILE",
+        conflicts_with_all = ["domain", "listen", "port", "accounts", "password_file", "password_env"]
+    )]
+    pub(crate) script: Option<PathBuf>,
+}
+
+/// Log in, show each status, disconnect.
+#[derive(Args, Debug)]
+#[command(after_help = LOGIN_HELP)]
+pub(crate) struct LoginArgs {
+    /// The account, as alice@example.org or alice@example.org/phone; for a guest, the domain
+    pub(crate) jid: Jid,
+    /// Show BINDREQUIRED, and only then bind a resource
+    #[arg(long)]
+    pub(crate) explicit_bind: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// Save the keys that a SCRAM login leaves, readable by you alone
+    #[arg(long, value_name = "FILE", help_heading = SECRET)]
+    pub(crate) save_keys: Option<PathBuf>,
+}
+
+/// Show what the server offers, what a login would use, and why not the rest.
+#[derive(Args, Debug)]
+#[command(after_help = EXPLAIN_HELP)]
+pub(crate) struct ExplainArgs {
+    /// The account, as alice@example.org; for a guest, the domain
+    pub(crate) jid: Jid,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Log in and send one message.
+#[derive(Args, Debug)]
+#[command(after_help = SEND_HELP)]
+pub(crate) struct SendArgs {
+    /// Whom to send to
+    pub(crate) jid: Jid,
+    /// What to send; `-` reads it from the standard input
+    pub(crate) text: String,
+    /// The account that sends
+    #[arg(long = "as", value_name = "ACCOUNT")]
+    pub(crate) account: Jid,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Work with SCRAM keys, which log in without the password.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    Derive(DeriveArgs),
+}
+
+/// Derive the keys that a server expects, without connecting.
+#[derive(Args, Debug)]
+#[command(after_help = DERIVE_HELP)]
+pub(crate) struct DeriveArgs {
+    /// The hash
+    #[arg(long, value_parser = hash_parser())]
+    pub(crate) hash: Hash,
+    /// The salt
+    #[arg(long, value_name = "BASE64", value_parser = parse_salt)]
+    pub(crate) salt: Salt,
+    /// The iteration count, 4096 to 1000000
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(4096..=1_000_000))]
+    pub(crate) iterations: u32,
+    /// The account to note down; it is checked when the keys are used
+    #[arg(long)]
+    pub(crate) jid: Option<Jid>,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+    /// Save them to this file, readable by you alone; printed otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Print a completion script for a shell.
+#[derive(Args, Debug)]
+#[command(after_help = COMPLETIONS_HELP)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// Print a manual page, in the format of man(7).
+#[derive(Args, Debug)]
+#[command(after_help = MAN_HELP)]
+pub(crate) struct ManArgs {
+    /// The command that it is about, as `login` or `keys derive`; epode itself otherwise
+    pub(crate) command: Vec<String>,
+}
+
+/// What every command takes that connects.
+#[derive(Args, Debug)]
+pub(crate) struct ClientArgs {
+    /// Print JSON, an object on each line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show each frame on the standard error, without its secrets
+    #[arg(long)]
+    pub(crate) transcript: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerArgs {
+    /// The server's WebSocket, as wss://example.org/xmpp-websocket
+    // Not parsed here: clap's message would repeat a password that stands in it.
+    #[arg(long, value_name = "URL")]
+    pub(crate) via: Option<String>,
+    /// Trust the certificates in this PEM file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Connect directly, whatever proxy the environment names
+    #[arg(long)]
+    pub(crate) no_proxy: bool,
+    /// Give up when the login takes longer
+    #[arg(
+        long, value_name = "SECONDS", default_value_t = 30,
+        value_parser = value_parser!(u64).range(1..=86_400)
+    )]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = SECRET)]
+pub(crate) struct SecretArgs {
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+    /// Read an OAuth 2.0 access token from a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["password_file", "password_env", "keys"])]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Log in with the SCRAM keys in a file; a password is the fallback
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Whose secret it is, if not the account's own
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) authcid: Option<String>,
+    /// Show the client certificate in this PEM file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key, if that is in a file of its own
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PasswordArgs {
+    /// Read the password from a file, without the newline at its end
+    #[arg(long, value_name = "FILE", conflicts_with = "password_env")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Read the password from this environment variable
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) password_env: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Policy")]
+pub(crate) struct PolicyArgs {
+    /// Allow only this mechanism; may be given again to allow more
+    #[arg(long = "mechanism", value_name = "NAME", hide_possible_values = true, value_parser = mechanism_parser())]
+    pub(crate) allowed: Vec<MechanismName>,
+    /// Never use this mechanism; may be given again
+    #[arg(long = "without", value_name = "NAME", hide_possible_values = true, value_parser = mechanism_parser())]
+    pub(crate) denied: Vec<MechanismName>,
+    /// Let passwords and tokens travel for anybody to read
+    #[arg(long)]
+    pub(crate) danger_allow_plaintext: bool,
+}
+
+/// A SCRAM salt, decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Salt(pub(crate) Vec<u8>);
+
+/// The mechanisms that the library knows, in its order.
+pub(crate) const MECHANISMS: [MechanismName; 9] = [
+    MechanismName::SCRAM_SHA_512,
+    MechanismName::SCRAM_SHA_384,
+    MechanismName::SCRAM_SHA_256,
+    MechanismName::SCRAM_SHA_1,
+    MechanismName::PLAIN,
+    MechanismName::OAUTHBEARER,
+    MechanismName::X_OAUTH2,
+    MechanismName::ANONYMOUS,
+    MechanismName::EXTERNAL,
+];
+
+fn mechanism_parser() -> impl TypedValueParser<Value = MechanismName> {
+    let names = [
+        "SCRAM-SHA-512",
+        "SCRAM-SHA-384",
+        "SCRAM-SHA-256",
+        "SCRAM-SHA-1",
+        "PLAIN",
+        "OAUTHBEARER",
+        "X-OAUTH2",
+        "ANONYMOUS",
+        "EXTERNAL",
+    ];
+    PossibleValuesParser::new(names).try_map(|name| name.parse())
+}
+
+fn hash_parser() -> impl TypedValueParser<Value = Hash> {
+    PossibleValuesParser::new(Hash::ALL.map(Hash::name)).try_map(|name| name.parse())
+}
+
+fn parse_salt(text: &str) -> Result<Salt, String> {
+    match Base64::decode_vec(text) {
+        Ok(salt) if salt.is_empty() => Err("it is empty".to_owned()),
+        Ok(salt) if salt.len() > 1024 => Err("it has more than 1024 bytes".to_owned()),
+        Ok(salt) => Ok(Salt(salt)),
+        Err(_) => Err("it is not base64 with its padding, as QSXCR+Q6sek8bf92".to_owned()),
+    }
+}
+
+fn parse_domain(text: &str) -> Result<String, String> {
+    let jid: Jid = text.parse().map_err(|error: epode::JidError| error.to_string())?;
+    if jid.local().is_some() || jid.resource().is_some() {
+        return Err("write a domain alone, as example.org".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_user(text: &str) -> Result<String, String> {
+    // SASLprep and the address rules have nothing to say about these.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(is_plain) {
+        return Err("write 1 to 64 ASCII letters, digits, '.', '_' or '-'".to_owned());
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+const SECRET: &str = "Secret";
+
+const TOP_HELP: &str = "\
+Examples:
+  epode demo
+  epode login alice@example.org --via wss://example.org/xmpp-websocket
+  epode explain alice@example.org --via wss://example.org/xmpp-websocket
+
+Exit codes:
+  0  connected; done
+  1  internal error
+  2  usage or bad input
+  3  authentication failed
+  4  connection failed
+  5  timed out
+  6  the policy passed over a mechanism that was offered, and none was left";
+
+const DEMO_HELP: &str = "\
+Each login is restricted to one of the nine mechanisms, over a WebSocket on this machine.
+EXTERNAL shows a client certificate over TLS, ANONYMOUS gives the domain alone.
+The exit code is 0 only if all nine are CONNECTED.";
+
+const SERVE_HELP: &str = "\
+It prints its addresses and accounts, and commands that log in to it. Certificates, tokens and
+passwords are made anew at each start, and their files are removed at the end. It is for trying
+things out, not for people: whoever reaches its port can try to log in.
+
+Examples:
+  epode serve
+  epode serve --port 5280 --account alice --account bob
+  epode serve --script hostile.txt";
+
+const LOGIN_HELP: &str = "\
+Each status is a line: name, number, detail, as in CONNECTED 5 alice@example.org/abc
+Without a flag that names a secret, the password is asked for at the terminal.
+
+Mechanisms: SCRAM-SHA-512, SCRAM-SHA-384, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, OAUTHBEARER,
+X-OAUTH2, ANONYMOUS, EXTERNAL.
+
+Examples:
+  epode login alice@example.org --via wss://example.org/xmpp-websocket
+  epode login alice@example.org/desk --via wss://example.org/ws --password-file alice.password
+  epode login alice@example.org --via wss://example.org/ws --save-keys alice.keys
+  epode login alice@example.org --via wss://example.org/ws --keys alice.keys
+  epode login alice@example.org --via wss://example.org/ws --cert alice.pem
+  epode login example.org --via wss://example.org/ws --mechanism ANONYMOUS";
+
+const EXPLAIN_HELP: &str = "\
+Takes the flags of login, but logs in to nothing, sends no secret and asks for none. Without a
+flag that names a secret, a password is assumed.
+
+Examples:
+  epode explain alice@example.org --via wss://example.org/xmpp-websocket
+  epode explain alice@example.org --via wss://example.org/ws --without PLAIN
+  epode explain example.org --via wss://example.org/ws";
+
+const SEND_HELP: &str = "\
+Waits until the server has taken the message, and tells if the server refuses it.
+Without a flag that names a secret, the password is asked for at the terminal.
+
+Examples:
+  epode send --as alice@example.org --via wss://example.org/ws bob@example.org 'Hello!'
+  uptime | epode send --as alice@example.org --via wss://example.org/ws \\
+    --password-file alice.password bob@example.org -";
+
+const DERIVE_HELP: &str = "\
+Hash, salt and iteration count are the server's, for this account. The keys are as secret as the
+password: whoever has them can log in there.
+Without a flag that names the password, it is asked for at the terminal.
+
+Example:
+  epode keys derive --hash SHA-256 --salt W22ZaJ0SNY7soEsUEjb6gQ== --iterations 4096 \\
+    --jid alice@example.org --out alice.keys";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  epode completions bash > ~/.local/share/bash-completion/completions/epode
+  epode completions zsh > ~/.zfunc/_epode
+  epode completions fish > ~/.config/fish/completions/epode.fish";
+
+const MAN_HELP: &str = "\
+Examples:
+  epode man > ~/.local/share/man/man1/epode.1
+  epode man login | man -l -";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use epode::sasl::Registry;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_mechanisms_are_those_of_the_library() {
+        assert!(Registry::default().names().eq(MECHANISMS.iter()));
+        for name in MECHANISMS {
+            let args = ["epode", "explain", "a@b", "--mechanism", name.as_str()];
+            assert!(Cli::try_parse_from(args).is_ok(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! A client as the flags describe it, and what its errors mean to the person who gave them.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use epode::{
+    Advice, Builder, CertificateProblem, Direction, Endpoint, Error, GivenUp, Jid, ProxySettings,
+    Session, TransportError, proto,
+    sasl::{self, NoMechanism, PassedOver, Policy, Secret, Skip},
+};
+
+use crate::{
+    args::{ClientArgs, PolicyArgs},
+    exit::{Exit, Failure},
+    output::printable,
+    secret_file::SecretFile,
+    secrets::{Given, Source, warn_if_lax},
+    shell_word::shell_word,
+    status_lines::Seen,
+};
+
+/// The client that the flags describe, without its secret: what is wrong with the flags is seen
+/// before anybody is asked for one.
+pub(crate) fn builder(jid: &Jid, args: &ClientArgs) -> Result<Builder, Failure> {
+    let endpoint = via(jid, args)?.to_string();
+    let mut builder = Builder::new(jid.clone())
+        .endpoint(&endpoint)
+        .map_err(|error| Failure::usage(format!("--via: {error}")))?
+        .policy(Arc::new(policy(&args.policy)))
+        .timeout(Duration::from_secs(args.server.timeout));
+    if args.server.no_proxy {
+        builder = builder.proxies(ProxySettings::none());
+    }
+    if let Some(path) = &args.server.ca {
+        let trusting = builder.ca_pem(read(path)?.bytes());
+        builder = trusting
+            .map_err(|error| Failure::usage(format!("--ca {}: {error}", path.display())))?;
+    }
+    if let Some(path) = &args.secret.cert {
+        builder = show_certificate(builder, path, args.secret.key.as_deref().unwrap_or(path))?;
+    }
+    if let Some(authcid) = &args.secret.authcid {
+        builder = builder.authcid(authcid);
+    }
+    if args.transcript {
+        builder = builder.transcript(show_frame);
+    }
+    Ok(builder)
+}
+
+/// Gives the client its secret.
+pub(crate) fn entrust(builder: Builder, given: Given) -> Builder {
+    let builder = builder.secret(given.secret);
+    match given.password {
+        // Asked for once, should the keys no longer fit.
+        Some(password) => builder.ask(move |_| {
+            let secret = Secret::Password(password.clone());
+            async { Ok::<_, GivenUp>(secret) }
+        }),
+        None => builder,
+    }
+}
+
+/// Logs in.
+pub(crate) async fn connect(builder: Builder, explicit_bind: bool) -> Result<Session, Error> {
+    if explicit_bind {
+        builder.connect_unbound().await?.bind().await
+    } else {
+        builder.connect().await
+    }
+}
+
+/// What an error means here: an exit code, the words, and what to do.
+pub(crate) fn failure(error: &Error, seen: &Seen, source: &Source, args: &ClientArgs) -> Failure {
+    let exit = exit_of(error, seen);
+    let failure = match error {
+        Error::Connection(proto::Error::Login(sasl::Error::Password(reason)))
+            if source.is_password() =>
+        {
+            Failure::new(exit, format!("{source} cannot be used: {reason}"))
+        }
+        Error::Connection(proto::Error::Login(
+            sasl::Error::EmptyToken | sasl::Error::Unsendable(_),
+        )) => Failure::new(exit, format!("{source} cannot be used: {error}")),
+        _ => Failure::new(exit, error.to_string()),
+    };
+    match hint(error, source, args) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// Where to connect.
+fn via(jid: &Jid, args: &ClientArgs) -> Result<Endpoint, Failure> {
+    let Some(url) = &args.server.via else {
+        let domain = jid.domain();
+        return Err(Failure::usage("--via is missing: servers are not found by their domain yet")
+            .hint(format!("add the server's WebSocket, as --via wss://{domain}/xmpp-websocket")));
+    };
+    let endpoint: Endpoint =
+        url.parse().map_err(|error| Failure::usage(format!("--via: {error}")))?;
+    if args.secret.cert.is_some() && !endpoint.is_secure() {
+        return Err(Failure::usage("--cert needs TLS, and the --via URL begins with ws://")
+            .hint("name the server's wss:// URL"));
+    }
+    Ok(endpoint)
+}
+
+fn policy(args: &PolicyArgs) -> Policy {
+    let mut policy = Policy::default();
+    if !args.allowed.is_empty() {
+        policy = policy.allow_only(args.allowed.iter().cloned());
+    }
+    policy = args.denied.iter().cloned().fold(policy, Policy::deny);
+    if args.danger_allow_plaintext { policy.danger_allow_plaintext() } else { policy }
+}
+
+fn show_certificate(builder: Builder, path: &Path, key_path: &Path) -> Result<Builder, Failure> {
+    let (chain, key) = (read(path)?, read(key_path)?);
+    warn_if_lax(key_path, &key);
+    builder.client_certificate(chain.bytes(), key.bytes()).map_err(|error| {
+        let (path, key_path) = (path.display(), key_path.display());
+        Failure::usage(format!("--cert {path}, --key {key_path}: {error}"))
+    })
+}
+
+fn read(path: &Path) -> Result<SecretFile, Failure> {
+    SecretFile::read(path).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// In the form that `serve --script` reads.
+fn show_frame(direction: Direction, frame: &str) {
+    let side = match direction {
+        Direction::Sent => 'C',
+        Direction::Received => 'S',
+    };
+    eprintln!("{side}: {}", printable(frame));
+}
+
+fn exit_of(error: &Error, seen: &Seen) -> Exit {
+    match error {
+        Error::NoEndpoint | Error::Transport(TransportError::ProxySetting(_)) => Exit::Usage,
+        Error::Transport(TransportError::TimedOut { .. })
+        | Error::Connection(proto::Error::TimedOut(_)) => Exit::TimedOut,
+        Error::Connection(proto::Error::Login(error)) => match error {
+            sasl::Error::NoMechanism(none) if none.is_policy() => Exit::Policy,
+            sasl::Error::UserName(_)
+            | sasl::Error::Password(_)
+            | sasl::Error::EmptyToken
+            | sasl::Error::Unsendable(_) => Exit::Usage,
+            sasl::Error::NoRandomness | sasl::Error::ApiMisuse(_) => Exit::Internal,
+            _ => Exit::Authentication,
+        },
+        Error::NotSent(_) => Exit::Internal,
+        _ if seen.auth_failed => Exit::Authentication,
+        _ => Exit::Connection,
+    }
+}
+
+fn hint(error: &Error, source: &Source, args: &ClientArgs) -> Option<String> {
+    match error {
+        Error::Connection(proto::Error::Login(sasl::Error::NoMechanism(none))) => {
+            Some(hint_for_choice(none, &args.policy))
+        }
+        Error::Transport(TransportError::Certificate {
+            problem: CertificateProblem::UnknownIssuer,
+            ..
+        }) => Some("--ca FILE names it".to_owned()),
+        Error::Connection(proto::Error::Login(sasl::Error::Rejected(_)))
+            if error.advice() == Advice::AskAgain =>
+        {
+            Some(match source {
+                Source::Keys(path) => format!(
+                    "the password may have changed: log in with it, and --save-keys {}",
+                    shell_word(&path.display().to_string())
+                ),
+                Source::TokenFile(_) => {
+                    "get a new token, and check that it is for this account".to_owned()
+                }
+                Source::Nothing => "check that the account may log in this way".to_owned(),
+                _ => format!("check the account and {source}"),
+            })
+        }
+        Error::Connection(proto::Error::TimedOut(_))
+        | Error::Transport(TransportError::TimedOut { .. }) => {
+            let seconds = args.server.timeout;
+            Some(format!("--timeout SECONDS gives it more time than the {seconds} it had"))
+        }
+        _ if error.advice() == Advice::Wait => {
+            Some("the server is busy or wants a pause: try again in a few minutes".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The remedy that takes least, of those that would do.
+fn hint_for_choice(none: &NoMechanism, policy: &PolicyArgs) -> String {
+    let any = |wanted: &dyn Fn(&PassedOver) -> bool| {
+        none.passed_over.iter().any(|passed| passed.offered && wanted(passed))
+    };
+    let needs_secret = |passed: &PassedOver| {
+        matches!(passed.reason, Skip::NeedsSecret(_) | Skip::KeysOfAnotherHash(_))
+    };
+    let is_named = |passed: &PassedOver| policy.allowed.contains(&passed.mechanism);
+    if any(&|passed| passed.reason == Skip::NeedsEncryption) {
+        "use the server's wss:// URL; --danger-allow-plaintext is for test networks"
+    } else if any(&|passed| is_named(passed) && needs_secret(passed)) {
+        "give a secret of the right kind: see --password-file, --token-file and --keys"
+    } else if any(&|passed| passed.reason.is_policy()) {
+        "allow one of them: see --mechanism and --without"
+    } else if any(&needs_secret) {
+        "give a secret of the right kind: see --password-file, --token-file and --keys"
+    } else {
+        "'epode explain', with the same flags, shows each mechanism and what it needs"
+    }
+    .to_owned()
+}

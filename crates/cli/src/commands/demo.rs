@@ -1,0 +1,212 @@
+//! `demo`: a server in this process, and a login to it by each of the nine mechanisms.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use epode::{
+    Authenticating, Builder, Connected, Error, Jid,
+    sasl::{MechanismName, Policy, Secret},
+};
+use epode_testpeer::{ListenOptions, Running, Server};
+use serde::Serialize;
+
+use crate::{
+    args::{DemoArgs, MECHANISMS},
+    exit::{Exit, Failure},
+    interrupt::unless_interrupted,
+    output::{Colour, Output, complain},
+    status_lines,
+};
+
+pub(crate) async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
+    unless_interrupted(show_all(Output::new(args.json))).await?
+}
+
+async fn show_all(output: Output) -> Result<Exit, Failure> {
+    let server = Server::builder(DOMAIN)
+        .account(USER, PASSWORD)
+        .token(USER, TOKEN)
+        .certificate_account(USER)
+        .build();
+    let running = server.listen(ListenOptions::default()).await;
+    let running = running.map_err(|error| {
+        Failure::internal(format!("the demo's server cannot listen on this machine: {error}"))
+    })?;
+    output.line(&format!("A server of the demo's own is at {}", running.ws_url()))?;
+    output.line(&format!("and, over TLS, at {}", running.wss_url()))?;
+    let mut logins = Vec::with_capacity(MECHANISMS.len());
+    for mechanism in MECHANISMS {
+        let login = show_login(mechanism, &running, output).await?;
+        output.object(&Summary::of(&login))?;
+        logins.push(login);
+    }
+    running.shutdown().await;
+    show_table(&logins, output)?;
+    conclude(&logins, output)
+}
+
+/// How one login went.
+struct Login {
+    mechanism: MechanismName,
+    choice: Option<Authenticating>,
+    time: Duration,
+    result: Result<Connected, Error>,
+}
+
+async fn show_login(
+    mechanism: MechanismName,
+    running: &Running,
+    output: Output,
+) -> Result<Login, Failure> {
+    let (mut builder, how) = client(&mechanism, running)?;
+    output.line(&format!("\n{mechanism}, {how}"))?;
+    let statuses = status_lines::show(builder.watch(), output, "  ");
+    let login = async {
+        let begun = Instant::now();
+        let connected = builder.connect().await;
+        let time = begun.elapsed();
+        let result = match connected {
+            Ok(session) => {
+                let login = session.login().clone();
+                session.disconnect().await.map(|()| login)
+            }
+            Err(error) => Err(error),
+        };
+        (time, result)
+    };
+    let ((time, result), seen) = tokio::join!(login, statuses);
+    Ok(Login { mechanism, choice: seen?.choice, time, result })
+}
+
+/// A client that may use this one mechanism, and a word on how it does.
+fn client(
+    mechanism: &MechanismName,
+    running: &Running,
+) -> Result<(Builder, &'static str), Failure> {
+    let policy = Policy::default().allow_only([mechanism.clone()]);
+    let client = |local| {
+        let jid = Jid::new(local, DOMAIN, None).map_err(internal)?;
+        Ok::<_, Failure>(Builder::new(jid).policy(Arc::new(policy)).timeout(TIMEOUT))
+    };
+    let alice = Some(USER);
+    let (builder, how) = match mechanism.as_str() {
+        "EXTERNAL" => {
+            let (Some(certificate), Some(key)) =
+                (running.client_certificate_pem(), running.client_key_pem())
+            else {
+                return Err(Failure::internal("the demo's server made no client certificate"));
+            };
+            let trusting = client(alice)?.ca_pem(running.ca_pem()).map_err(internal)?;
+            let showing = trusting.client_certificate(certificate, key).map_err(internal)?;
+            let builder = showing.endpoint(running.wss_url()).map_err(internal)?;
+            return Ok((builder, "with a client certificate over TLS"));
+        }
+        "ANONYMOUS" => (client(None)?, "with the domain alone"),
+        "OAUTHBEARER" | "X-OAUTH2" => {
+            (client(alice)?.secret(Secret::token(TOKEN)), "with an access token")
+        }
+        _ => (client(alice)?.secret(Secret::password(PASSWORD)), "with a password"),
+    };
+    Ok((builder.endpoint(running.ws_url()).map_err(internal)?, how))
+}
+
+fn show_table(logins: &[Login], output: Output) -> Result<(), Failure> {
+    let row = |mechanism: &str, why: &str, flights: &str, time: &str, jid: &str| {
+        format!("{mechanism:<13}  {why:<47}  {flights:>7}  {time:>9}  {jid}")
+    };
+    let head = row("MECHANISM", "CHOSEN BECAUSE", "FLIGHTS", "TIME", "RESULTING JID");
+    output.line("")?;
+    output.line(&output.paint(Colour::Grey, &head))?;
+    for login in logins {
+        let (flights, jid) = match &login.result {
+            Ok(connected) => (connected.flights.to_string(), connected.jid.to_string()),
+            Err(error) => ("-".to_owned(), format!("none: {}", error.condition())),
+        };
+        let time = format!("{:.1} ms", login.milliseconds());
+        output.line(&row(login.mechanism.as_str(), &login.why(), &flights, &time, &jid))?;
+    }
+    Ok(())
+}
+
+fn conclude(logins: &[Login], output: Output) -> Result<Exit, Failure> {
+    let of = logins.len();
+    let connected = logins.iter().filter(|login| login.result.is_ok()).count();
+    output.object(&Total { summary: "demo", connected, of })?;
+    let all = connected == of;
+    let colour = if all { Colour::Green } else { Colour::Red };
+    output.line("")?;
+    output.line(&output.paint(colour, &format!("{connected} of {of} mechanisms CONNECTED")))?;
+    for login in logins {
+        if let Err(error) = &login.result {
+            complain("error", &format!("{}: {error}", login.mechanism));
+        }
+    }
+    Ok(if all { Exit::Connected } else { Exit::Authentication })
+}
+
+impl Login {
+    /// Why this mechanism and no other.
+    fn why(&self) -> String {
+        let Some(choice) = &self.choice else { return "it was not chosen".to_owned() };
+        let others =
+            |offered| choice.passed_over.iter().filter(|passed| passed.offered == offered).count();
+        let not_offered = match others(false) {
+            0 => String::new(),
+            count => format!(", {count} not offered"),
+        };
+        let (priority, not_allowed) = (choice.priority, others(true));
+        format!("priority {priority}; {not_allowed} others not allowed{not_offered}")
+    }
+
+    fn milliseconds(&self) -> f64 {
+        self.time.as_secs_f64() * 1000.0
+    }
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    summary: &'static str,
+    mechanism: &'a str,
+    connected: bool,
+    why: String,
+    flights: Option<u32>,
+    milliseconds: f64,
+    jid: Option<String>,
+    condition: Option<&'a str>,
+}
+
+impl<'a> Summary<'a> {
+    fn of(login: &'a Login) -> Self {
+        let connected = login.result.as_ref().ok();
+        Self {
+            summary: "login",
+            mechanism: login.mechanism.as_str(),
+            connected: connected.is_some(),
+            why: login.why(),
+            flights: connected.map(|connected| connected.flights),
+            milliseconds: (login.milliseconds() * 1000.0).round() / 1000.0,
+            jid: connected.map(|connected| connected.jid.to_string()),
+            condition: login.result.as_ref().err().map(Error::condition),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Total {
+    summary: &'static str,
+    connected: usize,
+    of: usize,
+}
+
+fn internal(error: impl std::fmt::Display) -> Failure {
+    Failure::internal(error.to_string())
+}
+
+const DOMAIN: &str = "localhost";
+const USER: &str = "alice";
+// No secrets: the server lives for this demo only, and they go to no other.
+const PASSWORD: &str = "wonderland";
+const TOKEN: &str = "a-token-of-the-demo";
+const TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,86 @@
+//! `login`: log in, show each status, disconnect. Nothing is sent or received in between.
+
+use epode::{
+    Builder, Error, proto,
+    sasl::{self, Secret, scram::ScramKeys},
+};
+
+use crate::{
+    args::LoginArgs,
+    client,
+    exit::{Exit, Failure},
+    interrupt::unless_interrupted,
+    key_file,
+    output::{Output, complain},
+    private_file,
+    secrets::{self, Given, LOGIN_FLAGS, Source},
+    status_lines::{self, Seen},
+};
+
+pub(crate) async fn run(args: &LoginArgs) -> Result<Exit, Failure> {
+    if let Some(path) = &args.save_keys {
+        private_file::check(path).map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    let builder = client::builder(&args.jid, &args.client)?;
+    let given = secrets::resolve(&args.jid, &args.client)?;
+    let has_keys_alone = given.password.is_none() && matches!(given.source, Source::Keys(_));
+    let mut attempt = log_in(args, builder, given).await?;
+    if attempt.is_stale() && has_keys_alone && secrets::can_ask() {
+        let prompt = format!("The saved keys no longer fit. Password for {}: ", args.jid.bare());
+        let password = secrets::ask_for_password(&prompt, LOGIN_FLAGS)?;
+        let builder = client::builder(&args.jid, &args.client)?;
+        let given = Given::new(Secret::Password(password), Source::Prompt);
+        attempt = log_in(args, builder, given).await?;
+    }
+    let Attempt { result, seen, source } = attempt;
+    let keys = result.map_err(|error| client::failure(&error, &seen, &source, &args.client))?;
+    save(args, keys, &seen)?;
+    Ok(Exit::Connected)
+}
+
+/// One connection, from the first status to the last.
+struct Attempt {
+    /// The keys for the next login, if there are any.
+    result: Result<Option<ScramKeys>, Error>,
+    seen: Seen,
+    source: Source,
+}
+
+impl Attempt {
+    fn is_stale(&self) -> bool {
+        let stale = |error: &Error| {
+            matches!(error, Error::Connection(proto::Error::Login(sasl::Error::StaleKeys { .. })))
+        };
+        self.result.as_ref().is_err_and(stale)
+    }
+}
+
+async fn log_in(args: &LoginArgs, builder: Builder, given: Given) -> Result<Attempt, Failure> {
+    let source = given.source.clone();
+    let mut builder = client::entrust(builder, given);
+    let output = Output::new(args.client.json);
+    let statuses = status_lines::show(builder.watch(), output, "");
+    let login = async {
+        let session = client::connect(builder, args.explicit_bind).await?;
+        let keys = session.scram_keys().cloned();
+        if let Err(error) = session.disconnect().await {
+            complain("warning", &format!("logged in, but the connection ended badly: {error}"));
+        }
+        Ok(keys)
+    };
+    let (result, seen) = unless_interrupted(async { tokio::join!(login, statuses) }).await?;
+    Ok(Attempt { result, seen: seen?, source })
+}
+
+fn save(args: &LoginArgs, keys: Option<ScramKeys>, seen: &Seen) -> Result<(), Failure> {
+    let Some(path) = &args.save_keys else { return Ok(()) };
+    let Some(keys) = keys else {
+        let used = seen.choice.as_ref().map_or("the login", |choice| choice.mechanism.as_str());
+        let path = path.display();
+        complain("warning", &format!("{path} was not written: SCRAM leaves keys, {used} does not"));
+        return Ok(());
+    };
+    let contents = key_file::contents(Some(&args.jid), &keys);
+    private_file::write(path, contents.as_bytes())
+        .map_err(|error| Failure::usage(format!("logged in, but the keys are not saved: {error}")))
+}

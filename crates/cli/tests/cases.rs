@@ -1,0 +1,111 @@
+//! The command against cases that are data: see `cmd/README.md`. Each runs in a folder of its own,
+//! and whatever it does not say that it creates must not be there afterwards.
+
+mod support;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde::Deserialize;
+use support::{Folder, Peer, Run, epode};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Case {
+    name: String,
+    args: Vec<String>,
+    exit: i32,
+    #[serde(default)]
+    stdin: String,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    files: BTreeMap<String, File>,
+    #[serde(default)]
+    creates: Vec<String>,
+    stdout: Option<String>,
+    stderr: Option<String>,
+    #[serde(default)]
+    stdout_has: Vec<String>,
+    #[serde(default)]
+    stderr_has: Vec<String>,
+    #[serde(default)]
+    never: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    text: String,
+    mode: Option<u32>,
+}
+
+#[tokio::test]
+async fn the_cases_turn_out_as_written() {
+    let peer = Peer::start().await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let cases: Cases = toml::from_str(&fs::read_to_string(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
+        for case in &cases.case {
+            run(case, &format!("{file}: {}", case.name), &peer).await;
+            count += 1;
+        }
+    }
+    assert!(count >= 60, "only {count} cases were found");
+}
+
+async fn run(case: &Case, name: &str, peer: &Peer) {
+    let folder = Folder::new();
+    for (file, contents) in &case.files {
+        folder.put(file, &contents.text, contents.mode.unwrap_or(0o600));
+    }
+    for file in peer.folder.names() {
+        folder.put(&file, &peer.folder.read(&file), 0o600);
+    }
+    let before = folder.names();
+    let args = case.args.iter().map(|word| peer.fill(word));
+    let env: Vec<_> = case.env.clone().into_iter().collect();
+    let run = epode(args, &folder, &env, &case.stdin).await;
+    check(case, name, &run);
+    let mut expected = before;
+    expected.extend(case.creates.clone());
+    expected.sort();
+    assert_eq!(folder.names(), expected, "{name}: files");
+    for (file, contents) in &case.files {
+        assert_eq!(folder.read(file), contents.text, "{name}: {file} has changed");
+        #[cfg(unix)]
+        assert_eq!(folder.mode(file), contents.mode.unwrap_or(0o600), "{name}: mode of {file}");
+    }
+}
+
+fn check(case: &Case, name: &str, run: &Run) {
+    assert_eq!(run.code, Some(case.exit), "{name}: {run:?}");
+    for (expected, found) in [(&case.stdout, &run.stdout), (&case.stderr, &run.stderr)] {
+        if let Some(expected) = expected {
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+    for (parts, found) in [(&case.stdout_has, &run.stdout), (&case.stderr_has, &run.stderr)] {
+        for part in parts {
+            assert!(found.contains(part), "{name}: {part:?} should be in {found}");
+        }
+    }
+    for secret in &case.never {
+        assert!(!run.stdout.contains(secret), "{name}: {secret:?} is in {run:?}");
+        assert!(!run.stderr.contains(secret), "{name}: {secret:?} is in {run:?}");
+    }
+    // Whatever goes wrong is told on the standard error, and something always is.
+    assert_eq!(run.stderr.contains("error: "), case.exit != 0 || case.args[0] == "never", "{name}: {run:?}");
+}

@@ -1,0 +1,195 @@
+//! The command as a child process, with a folder of its own and a server to log in to.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use epode_testpeer::{ListenOptions, Running, Server};
+use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
+
+/// What `alice` of the test server logs in with; none of them may ever be printed.
+pub const PASSWORD: &str = "wonder land 4711";
+pub const TOKEN: &str = "token-that-nobody-may-see";
+pub const SECRETS: [&str; 5] = [
+    PASSWORD,
+    TOKEN,
+    // As PLAIN, X-OAUTH2 and OAUTHBEARER have them on the wire, or the part that does not vary.
+    "AGFsaWNlAHdvbmRlciBsYW5kIDQ3MTE=",
+    "d29uZGVyIGxhbmQgNDcx",
+    "BEGIN PRIVATE KEY",
+];
+
+/// A server in this process, and a folder with all that is needed to log in to it.
+pub struct Peer {
+    pub running: Running,
+    pub folder: Folder,
+}
+
+impl Peer {
+    pub async fn start() -> Self {
+        Self::of(alice()).await
+    }
+
+    pub async fn of(server: Server) -> Self {
+        let running = server.listen(ListenOptions::default()).await.unwrap();
+        let folder = Folder::new();
+        folder.put("ca.pem", running.ca_pem(), 0o644);
+        folder.put("alice.password", &format!("{PASSWORD}\n"), 0o600);
+        folder.put("alice.token", &format!("{TOKEN}\n"), 0o600);
+        if let (Some(certificate), Some(key)) =
+            (running.client_certificate_pem(), running.client_key_pem())
+        {
+            folder.put("alice.crt", certificate, 0o644);
+            folder.put("alice.key", key, 0o600);
+        }
+        Self { running, folder }
+    }
+
+    /// Runs the command to its end; `{ws}` and `{wss}` are where the server is.
+    pub async fn epode(&self, args: &str) -> Run {
+        let words = args.split_whitespace().map(|word| self.fill(word));
+        epode(words, &self.folder, &[], "").await
+    }
+
+    pub fn fill(&self, word: &str) -> String {
+        word.replace("{ws}", self.running.ws_url()).replace("{wss}", self.running.wss_url())
+    }
+}
+
+/// A server with one account, in which everything works.
+pub fn alice() -> Server {
+    Server::builder("localhost")
+        .account("alice", PASSWORD)
+        .token("alice", TOKEN)
+        .certificate_account("alice")
+        .build()
+}
+
+/// What became of the command.
+#[derive(Debug)]
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    pub fn new(output: &Output) -> Self {
+        let run = Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout.clone()).unwrap(),
+            stderr: String::from_utf8(output.stderr.clone()).unwrap(),
+        };
+        for secret in SECRETS {
+            assert!(!run.stdout.contains(secret), "{secret} is in {run:?}");
+            assert!(!run.stderr.contains(secret), "{secret} is in {run:?}");
+        }
+        run
+    }
+
+    #[track_caller]
+    pub fn expect(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+
+    /// The first word of each line.
+    pub fn statuses(&self) -> Vec<&str> {
+        self.stdout.lines().filter_map(|line| line.split(' ').next()).collect()
+    }
+
+    pub fn objects(&self) -> Vec<serde_json::Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Runs the command to its end, with nothing of this process's environment but the path.
+pub async fn epode(
+    args: impl IntoIterator<Item = String>,
+    folder: &Folder,
+    env: &[(String, String)],
+    stdin: &str,
+) -> Run {
+    let mut command = command(folder);
+    let variables = env.iter().map(|(name, value)| (name, value));
+    command.args(args).envs(variables).stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let finished = async {
+        let _ = input.write_all(stdin.as_bytes()).await; // it need not read it
+        drop(input);
+        child.wait_with_output().await.unwrap()
+    };
+    Run::new(&timeout(LIMIT, finished).await.expect("the command ends"))
+}
+
+/// The command, not started yet; its outputs are pipes.
+pub fn command(folder: &Folder) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_epode"));
+    command.current_dir(folder.path()).env_clear().env("TMPDIR", folder.path());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+/// Nothing here takes as long; a test that hangs should end all the same.
+pub const LIMIT: Duration = Duration::from_secs(120);
+
+/// A folder that is removed with all that is in it.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn put(&self, name: &str, contents: &str, mode: u32) {
+        let path = self.0.join(name);
+        fs::write(&path, contents).unwrap();
+        set_mode(&path, mode);
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.join(name)).unwrap()
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[cfg(unix)]
+    pub fn mode(&self, name: &str) -> u32 {
+        use std::os::unix::fs::PermissionsExt;
+        fs::metadata(self.0.join(name)).unwrap().permissions().mode() & 0o7777
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &Path, _: u32) {}
