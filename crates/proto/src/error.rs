@@ -98,10 +98,13 @@ impl Error {
             | Self::Unreachable(_)
             | Self::ConnectionLost(_)
             | Self::ConnectionClosed => Advice::Retry,
-            Self::Login(sasl::Error::StaleKeys { .. } | sasl::Error::EmptyToken) => {
-                Advice::AskAgain
-            }
-            Self::Login(sasl::Error::Password(_) | sasl::Error::UserName(_)) => Advice::AskAgain,
+            Self::Login(
+                sasl::Error::StaleKeys { .. }
+                | sasl::Error::EmptyToken
+                | sasl::Error::Unsendable(_)
+                | sasl::Error::Password(_)
+                | sasl::Error::UserName(_),
+            ) => Advice::AskAgain,
             _ => match self.condition() {
                 "not-authorized" | "credentials-expired" | "unknown-user" | "invalid-proof" => {
                     Advice::AskAgain

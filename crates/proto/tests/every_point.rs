@@ -422,9 +422,12 @@ fn an_answer_of_the_wrong_kind_ends_the_login() {
         });
         assert_eq!(outcome, Ok(()), "{}", case.name);
         if has_answered {
-            let is_misuse =
-                |error: &&Error| matches!(error, Error::Login(sasl::Error::ApiMisuse(_)));
-            assert!(driver.errors().iter().all(is_misuse), "{:?}", driver.errors());
+            let words = match driver.asked[0] {
+                "respond" => "a response was due", // our own mechanism's words
+                _ => "the answer is not of the question's kind",
+            };
+            let error = Error::Login(sasl::Error::ApiMisuse(words));
+            assert_eq!(driver.errors(), [&error; 2], "{}", case.name);
             assert_eq!(told(&driver), ["AUTHFAIL", "DISCONNECTED"], "{}", case.name);
         }
     }
@@ -469,7 +472,7 @@ fn damage_frames(mut random: Random) {
         let (point, frame) = frames[random.below(frames.len())];
         let damaged = random.damage(frame);
         let tape = tape.instead(point, Move::Watched(damaged.clone()));
-        let driver = if round % 10 == 0 { tape.play(case) } else { tape.play_quietly(case) };
+        let driver = if round % 20 == 0 { tape.play(case) } else { tape.play_quietly(case) };
         let Some(login) = driver.statuses.iter().find_map(|status| match status {
             Status::Connected(login) => Some(login),
             _ => None,
@@ -507,6 +510,9 @@ fn proves_as_much(frame: &[u8], damaged: &[u8]) -> bool {
 
 /// What a challenge or a success says.
 fn message_in(frame: &[u8]) -> Option<Vec<u8>> {
+    if !frame.windows(SASL.len()).any(|window| window == SASL.as_bytes()) {
+        return None;
+    }
     let element = parse_document(frame, &Limits::default()).ok()?;
     let is_message = matches!(element.name(), "challenge" | "success");
     let content = element.text();
@@ -518,16 +524,14 @@ static LOGINS: LazyLock<Vec<(Case, Tape)>> = LazyLock::new(|| {
     cases.map(|case| (case.clone(), Tape::record(&case))).collect()
 });
 
-/// Of the logins by the same mechanism that go through the same phases one, for what has to be
-/// played very often.
+/// Of the logins that go through the same phases one, for what is played very often.
 static SHAPES: LazyLock<Vec<&(Case, Tape)>> = LazyLock::new(|| {
     let mut seen = HashSet::new();
-    let shape = |(case, tape): &(Case, Tape)| {
-        let phases: Vec<_> = tape.points().map(|point| phase_at(case, tape, point)).collect();
-        (case.demand("mechanism"), phases)
+    let shape = |(case, tape): &(Case, Tape)| -> Vec<_> {
+        tape.points().map(|point| phase_at(case, tape, point)).collect()
     };
     let shapes: Vec<_> = LOGINS.iter().filter(|login| seen.insert(shape(login))).collect();
-    assert!(shapes.len() > 10, "only {} shapes", shapes.len());
+    assert!(shapes.len() > 8, "only {} shapes", shapes.len());
     shapes
 });
 
@@ -554,7 +558,7 @@ fn watched(frame: &str) -> Move {
 
 /// In which phase the frame at a point arrives.
 fn phase_at(case: &Case, tape: &Tape, point: Point) -> Phase {
-    let driver = tape.with(point, watched("<a/>")).play(case);
+    let driver = tape.with(point, watched("<a/>")).play_quietly(case);
     driver.watched_in.expect("it arrives")
 }
 
@@ -645,7 +649,9 @@ impl Random {
 
     /// Damages a frame, or what a frame of the login says inside its base64.
     fn damage(&mut self, frame: &[u8]) -> Vec<u8> {
-        if let Some(message) = message_in(frame).filter(|_| self.below(2) == 0) {
+        if self.below(2) == 0
+            && let Some(message) = message_in(frame)
+        {
             let (before, after) = (Base64::encode_string(&message), self.damage_bytes(&message));
             let text = String::from_utf8_lossy(frame);
             return text.replace(&before, &Base64::encode_string(&after)).into_bytes();

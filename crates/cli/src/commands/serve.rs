@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use epode::sasl::scram::Hash;
 use epode_testpeer::{
-    ListenOptions, Outcome, Running, RunningScript, Server, listen_script, 
+    ListenOptions, Outcome, Running, RunningScript, Server, listen_script,
     script::{Mismatch, Script},
 };
 use zeroize::Zeroizing;

@@ -12,9 +12,9 @@ use epode_testpeer::{ListenOptions, Running, Server};
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 /// What `alice` of the test server logs in with; none of them may ever be printed.
-pub const PASSWORD: &str = "wonder land 4711";
-pub const TOKEN: &str = "token-that-nobody-may-see";
-pub const SECRETS: [&str; 5] = [
+pub(crate) const PASSWORD: &str = "wonder land 4711";
+pub(crate) const TOKEN: &str = "token-that-nobody-may-see";
+pub(crate) const SECRETS: [&str; 5] = [
     PASSWORD,
     TOKEN,
     // As PLAIN, X-OAUTH2 and OAUTHBEARER have them on the wire, or the part that does not vary.
@@ -24,17 +24,17 @@ pub const SECRETS: [&str; 5] = [
 ];
 
 /// A server in this process, and a folder with all that is needed to log in to it.
-pub struct Peer {
-    pub running: Running,
-    pub folder: Folder,
+pub(crate) struct Peer {
+    pub(crate) running: Running,
+    pub(crate) folder: Folder,
 }
 
 impl Peer {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::of(alice()).await
     }
 
-    pub async fn of(server: Server) -> Self {
+    pub(crate) async fn of(server: Server) -> Self {
         let running = server.listen(ListenOptions::default()).await.unwrap();
         let folder = Folder::new();
         folder.put("ca.pem", running.ca_pem(), 0o644);
@@ -50,18 +50,25 @@ impl Peer {
     }
 
     /// Runs the command to its end; `{ws}` and `{wss}` are where the server is.
-    pub async fn epode(&self, args: &str) -> Run {
+    pub(crate) async fn epode(&self, args: &str) -> Run {
         let words = args.split_whitespace().map(|word| self.fill(word));
         epode(words, &self.folder, &[], "").await
     }
 
-    pub fn fill(&self, word: &str) -> String {
-        word.replace("{ws}", self.running.ws_url()).replace("{wss}", self.running.wss_url())
+    /// Puts the server's URLs in place of `{ws}` and `{wss}`, and host and port alone in place of
+    /// `{ws-authority}` and `{wss-authority}`.
+    pub(crate) fn fill(&self, word: &str) -> String {
+        let authority = |url: &str| url.split('/').nth(2).unwrap().to_owned();
+        let (ws, wss) = (self.running.ws_url(), self.running.wss_url());
+        word.replace("{ws}", ws)
+            .replace("{wss}", wss)
+            .replace("{ws-authority}", &authority(ws))
+            .replace("{wss-authority}", &authority(wss))
     }
 }
 
 /// A server with one account, in which everything works.
-pub fn alice() -> Server {
+pub(crate) fn alice() -> Server {
     Server::builder("localhost")
         .account("alice", PASSWORD)
         .token("alice", TOKEN)
@@ -71,14 +78,14 @@ pub fn alice() -> Server {
 
 /// What became of the command.
 #[derive(Debug)]
-pub struct Run {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
-    pub fn new(output: &Output) -> Self {
+    pub(crate) fn new(output: &Output) -> Self {
         let run = Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout.clone()).unwrap(),
@@ -92,23 +99,23 @@ impl Run {
     }
 
     #[track_caller]
-    pub fn expect(&self, code: i32) -> &Self {
+    pub(crate) fn expect(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 
     /// The first word of each line.
-    pub fn statuses(&self) -> Vec<&str> {
+    pub(crate) fn statuses(&self) -> Vec<&str> {
         self.stdout.lines().filter_map(|line| line.split(' ').next()).collect()
     }
 
-    pub fn objects(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn objects(&self) -> Vec<serde_json::Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
 /// Runs the command to its end, with nothing of this process's environment but the path.
-pub async fn epode(
+pub(crate) async fn epode(
     args: impl IntoIterator<Item = String>,
     folder: &Folder,
     env: &[(String, String)],
@@ -128,7 +135,7 @@ pub async fn epode(
 }
 
 /// The command, not started yet; its outputs are pipes.
-pub fn command(folder: &Folder) -> Command {
+pub(crate) fn command(folder: &Folder) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_epode"));
     command.current_dir(folder.path()).env_clear().env("TMPDIR", folder.path());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -136,13 +143,13 @@ pub fn command(folder: &Folder) -> Command {
 }
 
 /// Nothing here takes as long; a test that hangs should end all the same.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// A folder that is removed with all that is in it.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -150,21 +157,21 @@ impl Folder {
         Self(path)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    pub fn put(&self, name: &str, contents: &str, mode: u32) {
+    pub(crate) fn put(&self, name: &str, contents: &str, mode: u32) {
         let path = self.0.join(name);
         fs::write(&path, contents).unwrap();
         set_mode(&path, mode);
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.0.join(name)).unwrap()
     }
 
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -173,7 +180,7 @@ impl Folder {
     }
 
     #[cfg(unix)]
-    pub fn mode(&self, name: &str) -> u32 {
+    pub(crate) fn mode(&self, name: &str) -> u32 {
         use std::os::unix::fs::PermissionsExt;
         fs::metadata(self.0.join(name)).unwrap().permissions().mode() & 0o7777
     }

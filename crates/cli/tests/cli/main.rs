@@ -1,0 +1,8 @@
+//! The command as people and programs meet it: a process with arguments, files and a terminal.
+
+mod cases;
+mod logins;
+#[cfg(target_os = "linux")]
+mod prompt;
+mod serving;
+mod support;
