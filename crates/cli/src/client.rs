@@ -11,7 +11,7 @@ use epode::{
 use crate::{
     args::{ClientArgs, PolicyArgs},
     exit::{Exit, Failure},
-    output::printable,
+    output::complain,
     secret_file::SecretFile,
     secrets::{Given, Source, warn_if_lax},
     shell_word::shell_word,
@@ -118,8 +118,11 @@ fn show_certificate(builder: Builder, path: &Path, key_path: &Path) -> Result<Bu
     let (chain, key) = (read(path)?, read(key_path)?);
     warn_if_lax(key_path, &key);
     builder.client_certificate(chain.bytes(), key.bytes()).map_err(|error| {
-        let (path, key_path) = (path.display(), key_path.display());
-        Failure::usage(format!("--cert {path}, --key {key_path}: {error}"))
+        let mut files = format!("--cert {}", path.display());
+        if key_path != path {
+            files = format!("{files}, --key {}", key_path.display());
+        }
+        Failure::usage(format!("{files}: {error}"))
     })
 }
 
@@ -130,10 +133,10 @@ fn read(path: &Path) -> Result<SecretFile, Failure> {
 /// In the form that `serve --script` reads.
 fn show_frame(direction: Direction, frame: &str) {
     let side = match direction {
-        Direction::Sent => 'C',
-        Direction::Received => 'S',
+        Direction::Sent => "C",
+        Direction::Received => "S",
     };
-    eprintln!("{side}: {}", printable(frame));
+    complain(side, frame);
 }
 
 fn exit_of(error: &Error, seen: &Seen) -> Exit {
@@ -180,6 +183,10 @@ fn hint(error: &Error, source: &Source, args: &ClientArgs) -> Option<String> {
                 _ => format!("check the account and {source}"),
             })
         }
+        // A single answer has a limit of its own in the library, which no flag lifts.
+        Error::Connection(proto::Error::TimedOut(_)) if args.server.timeout > ANSWER_SECONDS => {
+            Some("the server is slow or stuck: try again later".to_owned())
+        }
         Error::Connection(proto::Error::TimedOut(_))
         | Error::Transport(TransportError::TimedOut { .. }) => {
             let seconds = args.server.timeout;
@@ -214,3 +221,6 @@ fn hint_for_choice(none: &NoMechanism, policy: &PolicyArgs) -> String {
     }
     .to_owned()
 }
+
+/// How long one answer of the server may take, by the library's default.
+const ANSWER_SECONDS: u64 = 20;

@@ -40,8 +40,6 @@ pub(crate) enum KeyFileError {
     Keys { path: PathBuf, problem: KeysError },
 }
 
-const AGAIN: &str = "Log in with the password and --save-keys to get a new one";
-
 /// Reads the keys of this account.
 pub(crate) fn read(path: &Path, account: &Jid) -> Result<ScramKeys, KeyFileError> {
     let file = SecretFile::read(path)?;
@@ -96,6 +94,8 @@ fn parse(text: &str, path: PathBuf, account: &Jid) -> Result<ScramKeys, KeyFileE
     };
     ScramKeys::from_json(keys).map_err(|problem| KeyFileError::Keys { path, problem })
 }
+
+const AGAIN: &str = "Log in with the password and --save-keys to get a new one";
 
 #[cfg(test)]
 mod tests {

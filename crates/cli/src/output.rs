@@ -70,7 +70,11 @@ impl Output {
 /// Says something on the standard error, after a word that tells what it is.
 pub(crate) fn complain(kind: &str, message: &str) {
     let mut stderr = io::stderr().lock();
-    let colour = if kind == "error" { Colour::Red } else { Colour::Yellow };
+    let colour = match kind {
+        "error" => Colour::Red,
+        "hint" | "warning" => Colour::Yellow,
+        _ => Colour::Grey,
+    };
     let kind = if has_colour(&stderr) { painted(colour, kind) } else { kind.to_owned() };
     let _ = writeln!(stderr, "{kind}: {}", printable(message)); // nobody is left to tell
 }

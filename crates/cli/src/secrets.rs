@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
@@ -130,7 +130,7 @@ pub(crate) fn ask_for_password(prompt: &str, flags: &str) -> Result<Zeroizing<St
             return Err(Failure::interrupted());
         }
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            eprintln!(); // the prompt's line was not ended
+            let _ = writeln!(io::stderr()); // the prompt's line was not ended
             return Err(Failure::usage("no password was typed"));
         }
         Err(error) => {
@@ -161,14 +161,6 @@ pub(crate) fn warn_if_lax(path: &Path, file: &SecretFile) {
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal()
 }
-
-/// What to do where nobody can be asked.
-pub(crate) const LOGIN_FLAGS: &str =
-    "name it with --password-file FILE, --password-env VARIABLE, --token-file FILE or --keys FILE";
-
-/// The same, where only a password will do.
-pub(crate) const PASSWORD_FLAGS: &str =
-    "name it with --password-file FILE or --password-env VARIABLE";
 
 impl Given {
     pub(crate) fn new(secret: Secret, source: Source) -> Self {
@@ -227,3 +219,11 @@ fn is_variable_name(name: &str) -> bool {
     let is_usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     !name.is_empty() && name.chars().all(is_usual)
 }
+
+/// What to do where nobody can be asked.
+pub(crate) const LOGIN_FLAGS: &str =
+    "name it with --password-file FILE, --password-env VARIABLE, --token-file FILE or --keys FILE";
+
+/// The same, where only a password will do.
+pub(crate) const PASSWORD_FLAGS: &str =
+    "name it with --password-file FILE or --password-env VARIABLE";

@@ -1,6 +1,11 @@
 //! What a client is told before it connects.
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use epode_proto::{
     Connection, Explanation, Jid, JidError, Settings, Status, Timeouts,
@@ -10,12 +15,13 @@ use epode_proto::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, oneshot},
+    task::JoinHandle,
 };
 
 use crate::{
     Direction, Error, Session, StatusEvents, Unbound,
     answers::Answers,
-    driver::{Dial, Driver, Parts, Reached, TranscriptSink},
+    driver::{Delivery, Dial, Driver, Handle, Parts, Reached, TranscriptSink},
     mechanism::{AsyncMechanism, Deferred, GivenUp, Responder},
     transport::{
         Endpoint, EndpointError, Link, ProxySettings, TlsError, TlsOptions, TransportOptions,
@@ -167,8 +173,9 @@ impl Builder {
         self
     }
 
-    /// Shows this certificate chain to the server, and logs in by EXTERNAL. Both are PEM; the key
-    /// is PKCS#8, PKCS#1 or SEC 1.
+    /// Shows this certificate chain to the server, which makes EXTERNAL possible: it is used unless
+    /// a secret makes something stronger possible too, or a policy says otherwise. Both are PEM;
+    /// the key is PKCS#8, PKCS#1 or SEC 1.
     ///
     /// # Errors
     ///
@@ -221,18 +228,22 @@ impl Builder {
         self
     }
 
-    /// Adds a mechanism of the application's own that takes its time.
+    /// Adds a mechanism of the application's own that takes its time, in place of one of the same
+    /// name.
     #[must_use]
     pub fn mechanism(mut self, mechanism: impl AsyncMechanism) -> Self {
         let responder: Arc<dyn Responder> = Arc::new(mechanism);
         self.registry = self.registry.with(Arc::new(Deferred::new(Arc::clone(&responder))));
+        self.answers.responders.retain(|known| known.mechanism() != responder.mechanism());
         self.answers.responders.push(responder);
         self
     }
 
-    /// Adds a mechanism of the application's own that knows its answers at once.
+    /// Adds a mechanism of the application's own that knows its answers at once, in place of one of
+    /// the same name.
     #[must_use]
     pub fn mechanism_factory(mut self, factory: Arc<dyn MechanismFactory>) -> Self {
+        self.answers.responders.retain(|known| known.mechanism() != *factory.name());
         self.registry = self.registry.with(factory);
         self
     }
@@ -242,7 +253,7 @@ impl Builder {
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.transport = self.transport.with_timeout(limit);
-        self.timeouts = self.timeouts.total(limit);
+        self.timeouts = self.timeouts.reply(limit).answer(limit).total(limit);
         self
     }
 
@@ -278,7 +289,7 @@ impl Builder {
         StatusEvents::new(receiver)
     }
 
-    /// Shows each frame to `sink`, secrets replaced by their length.
+    /// Shows each frame to `sink`, without its secrets ([`epode_proto::redacted`]).
     #[must_use]
     pub fn transcript(mut self, sink: impl FnMut(Direction, &str) + Send + 'static) -> Self {
         self.transcript = Some(Box::new(sink));
@@ -373,7 +384,7 @@ impl Builder {
 
     async fn unbound_by(self, dial: Dial) -> Result<Unbound, Error> {
         match self.start(dial).await? {
-            (Reached::BindRequired, running) => Ok(Unbound::new(running)),
+            (Reached::BindRequired(features), running) => Ok(Unbound::new(running, features)),
             _ => Err(Error::Ended),
         }
     }
@@ -412,6 +423,8 @@ impl Builder {
 
     async fn start(self, dial: Dial) -> Result<(Reached, Running), Error> {
         let (command_sender, commands) = mpsc::channel(COMMAND_BACKLOG);
+        let (close_sender, close) = mpsc::channel(1);
+        let end = Arc::new(OnceLock::new());
         let (inbox, inbox_receiver) = mpsc::channel(INBOX_BACKLOG);
         let (milestone, reached) = oneshot::channel();
         let mut settings = Settings::new(self.jid, self.secret)
@@ -436,13 +449,16 @@ impl Builder {
             connection: Connection::new(settings),
             answers: self.answers,
             commands,
+            close,
+            end: Arc::clone(&end),
             inbox,
             statuses: self.statuses,
             transcript: self.transcript,
             milestone,
         });
         let task = tokio::spawn(driver.run(dial));
-        let running = Running { commands: command_sender, inbox: inbox_receiver, task };
+        let handle = Handle { commands: command_sender, close: close_sender, end };
+        let running = Running { handle, inbox: inbox_receiver, task };
         match reached.await {
             Ok(Ok(reached)) => Ok((reached, running)),
             Ok(Err(error)) => {
@@ -450,7 +466,7 @@ impl Builder {
                 let _ = running.task.await;
                 Err(error)
             }
-            Err(_) => Err(Error::Ended),
+            Err(_) => Err(running.handle.ended()),
         }
     }
 }
@@ -464,9 +480,9 @@ enum Purpose {
 
 /// The ends of a running driver that its session holds.
 pub(crate) struct Running {
-    pub(crate) commands: mpsc::Sender<crate::driver::Command>,
-    pub(crate) inbox: mpsc::Receiver<epode_proto::Element>,
-    pub(crate) task: tokio::task::JoinHandle<Option<epode_proto::Error>>,
+    pub(crate) handle: Handle,
+    pub(crate) inbox: mpsc::Receiver<Delivery>,
+    pub(crate) task: JoinHandle<()>,
 }
 
 impl fmt::Debug for Builder {

@@ -1,15 +1,22 @@
 //! What moves a connection: a task that carries bytes, answers and moments to the machine and
-//! does what the machine wants.
+//! does what the machine wants. It waits for everything at once, so that nothing that is slow,
+//! the peer, the application or a person, keeps the rest from going on.
 
-use std::{collections::VecDeque, pin::Pin, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::pending,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use epode_proto::{
-    Action, ApiMisuse, Connected, Connection, Element, Explanation, Input, QuestionId, Status,
-    Time, Wait, redacted,
+    Action, ApiMisuse, Connected, Connection, Element, Explanation, Frame, Input, QuestionId,
+    Status, Time, Wait, redacted,
     sasl::{Answer, Channel, scram::ScramKeys},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 
@@ -17,20 +24,42 @@ use crate::{
     Direction, Error,
     answers::Answers,
     mechanism::AnswerFuture,
-    transport::{Link, TransportError},
+    transport::{Link, News, TransportError},
 };
 
 /// What the application can want of a running connection.
 pub(crate) enum Command {
     Send(Element, oneshot::Sender<Result<(), Error>>),
     Bind(Milestone),
-    Close,
 }
+
+/// The application's ends of a running connection. To drop all clones is to close it.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    /// Taken one at a time, while nothing waits to be sent.
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// Taken at any time: whoever wants the end need not wait for a peer that does not read.
+    pub(crate) close: mpsc::Sender<()>,
+    pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
+}
+
+impl Handle {
+    /// The error that says why nothing can be done any more.
+    pub(crate) fn ended(&self) -> Error {
+        match self.end.get() {
+            Some(Some(reason)) => Error::Connection(reason.clone()),
+            _ => Error::Ended,
+        }
+    }
+}
+
+/// What the application receives, with its share of the inbox's room.
+pub(crate) type Delivery = (Element, OwnedSemaphorePermit);
 
 /// How far the connection came.
 pub(crate) enum Reached {
     Explained(Explanation),
-    BindRequired,
+    BindRequired(Option<Element>),
     Connected(Connected, Option<ScramKeys>),
 }
 
@@ -48,20 +77,26 @@ pub(crate) struct Driver {
     zero: Instant,
     link: Option<Link>,
     wake: Option<Instant>,
+    /// Until when what waits to be sent must be out.
+    stalls: Option<Instant>,
     question: Option<(QuestionId, AnswerFuture)>,
     answers: Answers,
-    /// None once the application has let go of the session.
+    /// None once the application has let go of the connection.
     commands: Option<mpsc::Receiver<Command>>,
-    inbox: mpsc::Sender<Element>,
+    close: Option<mpsc::Receiver<()>>,
+    end: Arc<OnceLock<Option<epode_proto::Error>>>,
+    inbox: mpsc::Sender<Delivery>,
+    room: Arc<Semaphore>,
     /// What the application has not had room for yet; nothing is read from the link meanwhile.
     deliveries: VecDeque<Element>,
+    /// Who waits for what they sent to be out.
+    senders: Vec<oneshot::Sender<Result<(), Error>>>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
     milestone: Option<Milestone>,
     keys: Option<ScramKeys>,
     /// The transport's own account of why there is none.
     transport_error: Option<TransportError>,
-    end: Option<Option<epode_proto::Error>>,
 }
 
 /// What a driver is given.
@@ -69,7 +104,9 @@ pub(crate) struct Parts {
     pub(crate) connection: Connection,
     pub(crate) answers: Answers,
     pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) inbox: mpsc::Sender<Element>,
+    pub(crate) close: mpsc::Receiver<()>,
+    pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
+    pub(crate) inbox: mpsc::Sender<Delivery>,
     pub(crate) statuses: Vec<mpsc::Sender<Status>>,
     pub(crate) transcript: Option<TranscriptSink>,
     pub(crate) milestone: Milestone,
@@ -82,37 +119,42 @@ impl Driver {
             zero: Instant::now(),
             link: None,
             wake: None,
+            stalls: None,
             question: None,
             answers: parts.answers,
             commands: Some(parts.commands),
+            close: Some(parts.close),
+            end: parts.end,
             inbox: parts.inbox,
+            room: Arc::new(Semaphore::new(INBOX_ROOM)),
             deliveries: VecDeque::new(),
+            senders: Vec::new(),
             statuses: parts.statuses,
             transcript: parts.transcript,
             milestone: Some(parts.milestone),
             keys: None,
             transport_error: None,
-            end: None,
         }
     }
 
-    /// Dials, and goes on until the connection has ended. Returns why it did.
-    pub(crate) async fn run(mut self, dial: Dial) -> Option<epode_proto::Error> {
+    /// Dials, and goes on until the connection has ended.
+    pub(crate) async fn run(mut self, dial: Dial) {
         self.act().await; // reports CONNECTING
         self.dial(dial).await;
-        while self.end.is_none() {
+        loop {
             self.act().await;
-            if self.end.is_none() {
-                self.wait().await;
+            if self.end.get().is_some() {
+                return self.leave_deliveries();
             }
+            let event = self.event().await;
+            self.take(event);
         }
-        self.end.flatten()
     }
 
     async fn dial(&mut self, dial: Dial) {
         let dialled = tokio::select! {
             dialled = dial => dialled,
-            () = closed(&mut self.commands) => return self.handle(Input::Close),
+            () = closing(&mut self.close) => return self.handle(Input::Close),
         };
         match dialled {
             Ok((link, channel)) => {
@@ -132,57 +174,64 @@ impl Driver {
         }
     }
 
-    /// Waits for one thing to happen, and tells the machine.
-    async fn wait(&mut self) {
-        let reads = self.link.is_some() && self.deliveries.is_empty();
-        let wake = self.wake.unwrap_or(self.zero);
-        let event = tokio::select! {
-            received = receive(&mut self.link), if reads => Event::Received(received),
-            permit = self.inbox.reserve(), if !self.deliveries.is_empty() => {
-                let delivery = self.deliveries.pop_front();
-                // Nobody reads any more: what arrives is dropped, and the stream goes on.
-                if let (Ok(permit), Some(element)) = (permit, delivery) {
-                    permit.send(element);
-                }
-                return;
+    /// Waits for one thing to happen.
+    async fn event(&mut self) -> Event {
+        let listens = self.deliveries.is_empty();
+        let sending = self.link.as_ref().is_some_and(Link::is_sending);
+        let (wake, stalls) = (self.wake.unwrap_or(self.zero), self.stalls.unwrap_or(self.zero));
+        tokio::select! {
+            news = exchange(&mut self.link, listens) => Event::News(news),
+            () = deliver(&self.inbox, &self.room, &mut self.deliveries), if !listens => {
+                Event::Delivered
             }
             answer = answer(&mut self.question), if self.question.is_some() => Event::Answer(answer),
-            command = next_command(&mut self.commands) => Event::Command(command),
+            command = command(&mut self.commands), if !sending => Event::Command(command),
+            () = closing(&mut self.close) => Event::Close,
             () = sleep_until(wake), if self.wake.is_some() => Event::Tick,
-        };
+            () = sleep_until(stalls), if self.stalls.is_some() => Event::Stalled,
+        }
+    }
+
+    fn take(&mut self, event: Event) {
         match event {
-            Event::Received(Ok(Some(frame))) => {
+            Event::News(News::Sent(Ok(()))) => {
+                self.stalls = None;
+                self.senders.drain(..).for_each(|done| drop(done.send(Ok(()))));
+            }
+            Event::News(News::Received(Ok(Some(frame)))) => {
                 self.note(Direction::Received, &frame);
                 self.handle(Input::Received(&frame));
             }
-            Event::Received(Ok(None)) => {
+            Event::News(News::Received(Ok(None))) => {
                 self.lose("the server closed it without a word".to_owned());
             }
-            Event::Received(Err(error)) => self.lose(error.to_string()),
+            Event::News(News::Sent(Err(error)) | News::Received(Err(error))) => {
+                self.lose(error.to_string());
+            }
+            Event::Delivered => {}
             Event::Answer((id, answer)) => self.handle(Input::Answered(id, answer)),
-            Event::Command(command) => self.obey(command).await,
+            Event::Command(Command::Send(element, done)) => {
+                match self.try_handle(Input::Send(element)) {
+                    Ok(()) => self.senders.push(done),
+                    Err(error) => drop(done.send(Err(error))),
+                }
+            }
+            Event::Command(Command::Bind(milestone)) => match self.try_handle(Input::Bind) {
+                Ok(()) => self.milestone = Some(milestone),
+                Err(error) => drop(milestone.send(Err(error))),
+            },
+            Event::Close => {
+                self.question = None;
+                self.handle(Input::Close);
+            }
             Event::Tick => {
                 self.wake = None;
                 self.handle(Input::Tick);
             }
-        }
-    }
-
-    async fn obey(&mut self, command: Command) {
-        match command {
-            Command::Send(element, done) => {
-                let sent = self.try_handle(Input::Send(element));
-                self.act().await;
-                let sent = if self.end.is_some() { Err(Error::Ended) } else { sent };
-                let _ = done.send(sent); // whoever asked may have stopped waiting
+            Event::Stalled => {
+                self.stalls = None;
+                self.lose("the server takes nothing any more".to_owned());
             }
-            Command::Bind(milestone) => match self.try_handle(Input::Bind) {
-                Ok(()) => self.milestone = Some(milestone),
-                Err(error) => {
-                    let _ = milestone.send(Err(error));
-                }
-            },
-            Command::Close => self.handle(Input::Close),
         }
     }
 
@@ -190,13 +239,7 @@ impl Driver {
     async fn act(&mut self) {
         while let Some(action) = self.connection.poll() {
             match action {
-                Action::Transmit(frame) => {
-                    self.note(Direction::Sent, frame.as_bytes());
-                    let Some(link) = &mut self.link else { continue };
-                    if let Err(error) = link.send(frame.as_bytes()).await {
-                        self.lose(error.to_string());
-                    }
-                }
+                Action::Transmit(frame) => self.transmit(&frame),
                 Action::Ask(id, question) => {
                     self.question = Some((id, self.answers.find(question)));
                 }
@@ -211,6 +254,15 @@ impl Driver {
         }
     }
 
+    fn transmit(&mut self, frame: &Frame) {
+        self.note(Direction::Sent, frame.as_bytes());
+        let Some(link) = &mut self.link else { return };
+        self.stalls.get_or_insert_with(|| Instant::now() + STALL_LIMIT);
+        if let Err(error) = link.queue(frame.as_bytes()) {
+            self.lose(error.to_string());
+        }
+    }
+
     async fn disconnect(&mut self) {
         self.question = None;
         self.wake = None;
@@ -222,25 +274,21 @@ impl Driver {
 
     fn report(&mut self, status: Status) {
         tracing::debug!(%status, "status");
-        if matches!(status, Status::AuthFail(_) | Status::Disconnected(_)) {
-            self.question = None;
-        }
-        let reached = match &status {
-            Status::BindRequired => Some(Ok(Reached::BindRequired)),
-            Status::Connected(connected) => {
-                Some(Ok(Reached::Connected(connected.clone(), self.keys.take())))
-            }
-            Status::Disconnected(reason) => {
-                self.end = Some(reason.clone());
-                Some(Err(self.failure(reason.clone())))
-            }
-            _ => None,
-        };
         for watcher in &self.statuses {
             let _ = watcher.try_send(status.clone()); // a full one has stopped watching
         }
-        if let Some(reached) = reached {
-            self.reach(reached);
+        match status {
+            Status::BindRequired => {
+                let features = self.connection.features().cloned();
+                self.reach(Ok(Reached::BindRequired(features)));
+            }
+            Status::Connected(connected) => {
+                let keys = self.keys.take();
+                self.reach(Ok(Reached::Connected(connected, keys)));
+            }
+            Status::AuthFail(_) => self.question = None,
+            Status::Disconnected(reason) => self.conclude(reason),
+            _ => {}
         }
     }
 
@@ -250,16 +298,31 @@ impl Driver {
         }
     }
 
-    fn failure(&mut self, reason: Option<epode_proto::Error>) -> Error {
-        match (self.transport_error.take(), reason) {
+    /// It is over: everybody who waits is told why.
+    fn conclude(&mut self, reason: Option<epode_proto::Error>) {
+        let _ = self.end.set(reason.clone()); // nobody else sets it
+        let error = match (self.transport_error.take(), reason) {
             (Some(error), _) => Error::Transport(error),
             (None, Some(error)) => Error::Connection(error),
             (None, None) => Error::Ended,
+        };
+        self.senders.drain(..).for_each(|done| drop(done.send(Err(error.clone()))));
+        self.reach(Err(error));
+    }
+
+    /// What has arrived belongs to the application, as far as there is room for it.
+    fn leave_deliveries(self) {
+        for element in self.deliveries {
+            let room = Arc::clone(&self.room).try_acquire_many_owned(cost(&element));
+            let Ok(room) = room else { return };
+            if self.inbox.try_send((element, room)).is_err() {
+                return;
+            }
         }
     }
 
     fn lose(&mut self, why: String) {
-        self.link = None;
+        self.stalls = None;
         self.handle(Input::Lost(why));
     }
 
@@ -282,41 +345,78 @@ impl Driver {
     }
 }
 
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-
 enum Event {
-    Received(Result<Option<Vec<u8>>, TransportError>),
+    News(News),
+    Delivered,
     Answer((QuestionId, Answer)),
     Command(Command),
+    Close,
     Tick,
+    Stalled,
 }
 
-async fn receive(link: &mut Option<Link>) -> Result<Option<Vec<u8>>, TransportError> {
+async fn exchange(link: &mut Option<Link>, listens: bool) -> News {
     match link {
-        Some(link) => link.receive().await,
-        None => std::future::pending().await,
+        Some(link) => link.exchange(listens).await,
+        None => pending().await,
     }
+}
+
+/// Gives the next stanza to the application, once it has room. Where nobody reads any more, what
+/// arrives is dropped, and the stream goes on.
+async fn deliver(
+    inbox: &mpsc::Sender<Delivery>,
+    room: &Arc<Semaphore>,
+    deliveries: &mut VecDeque<Element>,
+) {
+    let Some(next) = deliveries.front() else { return pending().await };
+    let room = tokio::select! {
+        room = Arc::clone(room).acquire_many_owned(cost(next)) => room.ok(),
+        () = inbox.closed() => None,
+    };
+    let slot = inbox.reserve().await.ok();
+    let element = deliveries.pop_front();
+    if let (Some(slot), Some(room), Some(element)) = (slot, room, element) {
+        slot.send((element, room));
+    }
+}
+
+/// Its share of the inbox's room; one that is larger than all of it takes all of it.
+fn cost(element: &Element) -> u32 {
+    let bytes = element.memory().min(INBOX_ROOM);
+    u32::try_from(bytes).expect("the room is small enough").max(1)
 }
 
 /// Takes the question away once its answer is there.
 async fn answer(question: &mut Option<(QuestionId, AnswerFuture)>) -> (QuestionId, Answer) {
-    let Some((id, future)) = question else { return std::future::pending().await };
+    let Some((id, future)) = question else { return pending().await };
     let answered = (*id, future.await);
     *question = None;
     answered
 }
 
-/// To let go of a session is to close it; after that there are no more commands.
-async fn next_command(commands: &mut Option<mpsc::Receiver<Command>>) -> Command {
-    let Some(receiver) = commands else { return std::future::pending().await };
-    let command = receiver.recv().await;
-    command.unwrap_or_else(|| {
-        *commands = None;
-        Command::Close
-    })
+async fn command(commands: &mut Option<mpsc::Receiver<Command>>) -> Command {
+    match commands {
+        Some(receiver) => match receiver.recv().await {
+            Some(command) => command,
+            None => {
+                *commands = None;
+                pending().await
+            }
+        },
+        None => pending().await,
+    }
 }
 
-/// Until the application wants the connection no more.
-async fn closed(commands: &mut Option<mpsc::Receiver<Command>>) {
-    while !matches!(next_command(commands).await, Command::Close) {}
+/// Until the application wants the end, or has let go of the connection.
+async fn closing(close: &mut Option<mpsc::Receiver<()>>) {
+    let Some(receiver) = close else { return pending().await };
+    receiver.recv().await;
+    *close = None;
 }
+
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How long a peer may take to read what we send.
+const STALL_LIMIT: Duration = Duration::from_secs(30);
+/// How many bytes of stanzas wait for an application that does not read them.
+const INBOX_ROOM: usize = 8 * 1024 * 1024;

@@ -23,7 +23,7 @@ pub enum Error {
     /// What was to be sent cannot be, or not now.
     #[error("not sent: {0}")]
     NotSent(ApiMisuse),
-    /// The session has ended.
+    /// The session has ended, as it was asked to.
     #[error("the session has ended")]
     Ended,
 }
@@ -39,7 +39,7 @@ impl Error {
             Self::Transport(_) => "connection-failed",
             Self::Connection(error) => error.condition(),
             Self::NotSent(_) => "not-sent",
-            Self::Ended => "connection-closed",
+            Self::Ended => "ended",
         }
     }
 
@@ -57,9 +57,8 @@ impl Error {
     pub fn advice(&self) -> Advice {
         match self {
             Self::Transport(error) if error.is_temporary() => Advice::Retry,
-            Self::Ended => Advice::Retry,
             Self::Connection(error) => error.advice(),
-            Self::Transport(_) | Self::NoEndpoint | Self::NotSent(_) => Advice::Stop,
+            Self::Transport(_) | Self::NoEndpoint | Self::NotSent(_) | Self::Ended => Advice::Stop,
         }
     }
 }

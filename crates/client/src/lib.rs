@@ -39,14 +39,18 @@
 //! * `ring` (default) or `aws-lc-rs`: the cryptography under TLS. A program of its own may also
 //!   bring a `rustls` configuration.
 //! * `platform-verifier` (default) or `webpki-roots`: where trust in certificates comes from.
+//! * `hickory`: looks up the SRV records of a domain, for [`discovery`].
 
 mod answers;
 mod builder;
+pub mod discovery;
 mod driver;
 mod error;
 #[cfg(doctest)]
 mod guide;
+mod https;
 mod mechanism;
+mod resolver;
 mod session;
 mod transport;
 

@@ -4,8 +4,8 @@
 use std::{fmt, pin::Pin, sync::Arc};
 
 use epode_sasl::{
-    Answer, Challenge, Context, Error, Mechanism, MechanismFactory, MechanismName, Question,
-    Rejection, Response, ServerProof, Skip, Step,
+    Answer, Challenge, Context, Error, Mechanism, MechanismFactory, MechanismName, PeerFault,
+    Question, Rejection, Response, ServerProof, Skip, Step,
 };
 use zeroize::Zeroizing;
 
@@ -70,8 +70,10 @@ pub trait AsyncMechanism: Send + Sync + 'static {
         Ok(())
     }
 
-    /// It was chosen, and a login begins.
-    fn start(&self) {}
+    /// It was chosen, and a login begins. What it needs of the credentials it can take from `cx`.
+    fn start(&self, cx: &Context<'_>) {
+        let _ = cx;
+    }
 
     /// What to send: for the first message `challenge` is none, after that it is the server's.
     /// Dropped if the connection ends before it is done.
@@ -84,7 +86,8 @@ pub trait AsyncMechanism: Send + Sync + 'static {
         challenge: Option<&[u8]>,
     ) -> impl Future<Output = Result<Vec<u8>, GivenUp>> + Send;
 
-    /// The server claims success, perhaps with data. By default data is refused.
+    /// The server claims success, perhaps with data, after we have spoken at least once. By default
+    /// data is refused. A mechanism of several steps should refuse a success that comes too soon.
     ///
     /// # Errors
     ///
@@ -123,7 +126,7 @@ pub(crate) trait Responder: Send + Sync {
     fn client_first(&self) -> bool;
     fn exposes_secret(&self) -> bool;
     fn test(&self, cx: &Context<'_>) -> Result<(), Skip>;
-    fn start(&self);
+    fn start(&self, cx: &Context<'_>);
     fn respond(self: Arc<Self>, data: Option<Zeroizing<Vec<u8>>>) -> AnswerFuture;
     fn success(&self, data: Option<&[u8]>) -> Result<(), GivenUp>;
     fn failure(&self);
@@ -153,8 +156,8 @@ impl<M: AsyncMechanism> Responder for M {
         AsyncMechanism::test(self, cx)
     }
 
-    fn start(&self) {
-        AsyncMechanism::start(self);
+    fn start(&self, cx: &Context<'_>) {
+        AsyncMechanism::start(self, cx);
     }
 
     fn respond(self: Arc<Self>, data: Option<Zeroizing<Vec<u8>>>) -> AnswerFuture {
@@ -212,28 +215,29 @@ impl MechanismFactory for Deferred {
     }
 
     fn begin(&self) -> Box<dyn Mechanism> {
-        Box::new(DeferredLogin(Self {
-            name: self.name.clone(),
-            responder: Arc::clone(&self.responder),
-        }))
+        let deferred = Self { name: self.name.clone(), responder: Arc::clone(&self.responder) };
+        Box::new(DeferredLogin { deferred, has_spoken: false })
     }
 }
 
 #[derive(Debug)]
-struct DeferredLogin(Deferred);
+struct DeferredLogin {
+    deferred: Deferred,
+    has_spoken: bool,
+}
 
 impl DeferredLogin {
     fn ask(&self, data: Option<&[u8]>) -> Step {
         let data = data.map(|data| Zeroizing::new(data.to_vec()));
-        let mechanism = self.0.name.clone();
+        let mechanism = self.deferred.name.clone();
         Step::Ask(Question::Respond(Challenge { mechanism, data }))
     }
 }
 
 impl Mechanism for DeferredLogin {
-    fn start(&mut self, _: &Context<'_>) -> Result<Step, Error> {
-        self.0.responder.start();
-        let first = self.0.responder.client_first();
+    fn start(&mut self, cx: &Context<'_>) -> Result<Step, Error> {
+        self.deferred.responder.start(cx);
+        let first = self.deferred.responder.client_first();
         Ok(if first { self.ask(None) } else { Step::Wait })
     }
 
@@ -243,20 +247,27 @@ impl Mechanism for DeferredLogin {
 
     fn answer(&mut self, _: &Context<'_>, answer: Answer) -> Result<Step, Error> {
         match answer {
-            Answer::Response(response) => Ok(Step::Send(response)),
+            Answer::Response(response) => {
+                self.has_spoken = true;
+                Ok(Step::Send(response))
+            }
             _ => Err(Error::ApiMisuse("a mechanism's own message was due")),
         }
     }
 
     fn verify(&mut self, _: &Context<'_>, last: Option<&[u8]>) -> Result<ServerProof, Error> {
-        match self.0.responder.success(last) {
+        if !self.has_spoken {
+            let mechanism = self.deferred.name.clone();
+            return Err(Error::PeerMisbehaved { mechanism, fault: PeerFault::SuccessTooSoon });
+        }
+        match self.deferred.responder.success(last) {
             Ok(()) => Ok(ServerProof::NotOffered),
             Err(given_up) => Err(Error::Refused(given_up.into_reason())),
         }
     }
 
     fn failed(&mut self, rejection: Rejection) -> Rejection {
-        self.0.responder.failure();
+        self.deferred.responder.failure();
         rejection
     }
 }

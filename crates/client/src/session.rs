@@ -8,30 +8,28 @@ use std::{
 
 use epode_proto::{Connected, Element, Jid, Status, sasl::scram::ScramKeys};
 use futures_util::Stream;
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Error,
     builder::Running,
-    driver::{Command, Reached},
+    driver::{Command, Handle, Reached},
 };
 
 /// A connected client. To drop it is to disconnect, unless an [`Outbox`] of it is left.
+///
+/// Keep receiving: while an application does not, and 256 stanzas or 8 MiB of them wait, nothing
+/// more is taken from the server, so that its pings go unanswered and its end unnoticed. Only
+/// [`disconnect`](Self::disconnect) and sending still work.
 pub struct Session {
     login: Connected,
     keys: Option<ScramKeys>,
-    outbox: Outbox,
-    inbox: mpsc::Receiver<Element>,
-    task: JoinHandle<Option<epode_proto::Error>>,
+    running: Running,
 }
 
 impl Session {
     pub(crate) fn new(running: Running, login: Connected, keys: Option<ScramKeys>) -> Self {
-        let outbox = Outbox { commands: running.commands };
-        Self { login, keys, outbox, inbox: running.inbox, task: running.task }
+        Self { login, keys, running }
     }
 
     /// Our address, with the resource that the server bound.
@@ -57,46 +55,35 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSent`] if it cannot be sent, [`Error::Ended`] after the end.
+    /// [`Error::NotSent`] if it cannot be sent; after the end, the reason for it.
     pub async fn send(&self, stanza: Element) -> Result<(), Error> {
-        self.outbox.send(stanza).await
+        send(&self.running.handle, stanza).await
     }
 
     /// A way to send that can be cloned and given to other tasks.
     #[must_use]
     pub fn outbox(&self) -> Outbox {
-        self.outbox.clone()
+        Outbox { handle: self.running.handle.clone() }
     }
 
-    /// The next stanza; none once the session has ended. While nobody reads, nothing more than
-    /// 256 stanzas is taken from the server.
+    /// The next stanza; none once the session has ended.
     pub async fn receive(&mut self) -> Option<Element> {
-        self.inbox.recv().await
+        self.running.receive().await
     }
 
-    /// Closes the stream in good order and waits for its end.
+    /// Closes the stream in good order and waits for its end, a few seconds at most.
     ///
     /// # Errors
     ///
     /// [`Error::Connection`] if it had ended before for another reason.
     pub async fn disconnect(self) -> Result<(), Error> {
-        let _ = self.outbox.commands.send(Command::Close).await; // fails only after the end
-        drop(self.inbox);
-        end(self.task).await.map_or(Ok(()), |error| Err(Error::Connection(error)))
+        self.running.disconnect().await
     }
 
     /// Waits for the end, dropping what is still received, and says why it came: nothing if it
     /// was asked for.
-    pub async fn ended(mut self) -> Option<epode_proto::Error> {
-        while self.inbox.recv().await.is_some() {}
-        end(self.task).await
-    }
-}
-
-async fn end(task: JoinHandle<Option<epode_proto::Error>>) -> Option<epode_proto::Error> {
-    match task.await {
-        Ok(reason) => reason,
-        Err(_) => Some(epode_proto::Error::ConnectionLost("its task was stopped".to_owned())),
+    pub async fn ended(self) -> Option<epode_proto::Error> {
+        self.running.ended().await
     }
 }
 
@@ -109,7 +96,7 @@ impl fmt::Debug for Session {
 /// A way to send for any task; it keeps the session connected while it lives.
 #[derive(Clone)]
 pub struct Outbox {
-    commands: mpsc::Sender<Command>,
+    handle: Handle,
 }
 
 impl Outbox {
@@ -119,10 +106,7 @@ impl Outbox {
     ///
     /// As [`Session::send`].
     pub async fn send(&self, stanza: Element) -> Result<(), Error> {
-        let (done, sent) = oneshot::channel();
-        let sending = self.commands.send(Command::Send(stanza, done)).await;
-        sending.map_err(|_| Error::Ended)?;
-        sent.await.unwrap_or(Err(Error::Ended))
+        send(&self.handle, stanza).await
     }
 }
 
@@ -136,11 +120,18 @@ impl fmt::Debug for Outbox {
 /// ([`Builder::connect_unbound`](crate::Builder::connect_unbound)).
 pub struct Unbound {
     running: Running,
+    features: Option<Element>,
 }
 
 impl Unbound {
-    pub(crate) fn new(running: Running) -> Self {
-        Self { running }
+    pub(crate) fn new(running: Running, features: Option<Element>) -> Self {
+        Self { running, features }
+    }
+
+    /// What the server offers now, after the login: `<features/>` as it came.
+    #[must_use]
+    pub fn features(&self) -> Option<&Element> {
+        self.features.as_ref()
     }
 
     /// Sends an element of the stream, as one that sets up an extension.
@@ -149,31 +140,49 @@ impl Unbound {
     ///
     /// As [`Session::send`].
     pub async fn send(&self, element: Element) -> Result<(), Error> {
-        Outbox { commands: self.running.commands.clone() }.send(element).await
+        send(&self.running.handle, element).await
     }
 
     /// The next element; none once the connection has ended.
     pub async fn receive(&mut self) -> Option<Element> {
-        self.running.inbox.recv().await
+        self.running.receive().await
     }
 
     /// Binds the resource.
     ///
     /// # Errors
     ///
-    /// [`Error::Connection`] with [`epode_proto::Error::Bind`] if the server refuses.
+    /// [`Error::Connection`] with [`epode_proto::Error::Bind`] if the server refuses; after the
+    /// end, the reason for it.
     pub async fn bind(self) -> Result<Session, Error> {
         let (milestone, reached) = oneshot::channel();
-        let asked = self.running.commands.send(Command::Bind(milestone)).await;
-        asked.map_err(|_| Error::Ended)?;
-        match reached.await {
+        let asked = self.running.handle.commands.send(Command::Bind(milestone)).await;
+        let reached = match asked {
+            Ok(()) => reached.await,
+            Err(_) => return Err(self.running.handle.ended()),
+        };
+        match reached {
             Ok(Ok(Reached::Connected(login, keys))) => Ok(Session::new(self.running, login, keys)),
             Ok(Err(error)) => {
                 let _ = self.running.task.await; // it is closing
                 Err(error)
             }
-            Ok(Ok(_)) | Err(_) => Err(Error::Ended),
+            Ok(Ok(_)) | Err(_) => Err(self.running.handle.ended()),
         }
+    }
+
+    /// Closes the stream without binding.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::disconnect`].
+    pub async fn disconnect(self) -> Result<(), Error> {
+        self.running.disconnect().await
+    }
+
+    /// Waits for the end, as [`Session::ended`].
+    pub async fn ended(self) -> Option<epode_proto::Error> {
+        self.running.ended().await
     }
 }
 
@@ -181,6 +190,36 @@ impl fmt::Debug for Unbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unbound").finish_non_exhaustive()
     }
+}
+
+impl Running {
+    async fn receive(&mut self) -> Option<Element> {
+        self.inbox.recv().await.map(|(element, _room)| element)
+    }
+
+    async fn disconnect(self) -> Result<(), Error> {
+        let _ = self.handle.close.try_send(()); // it is asked for already, or over
+        drop(self.inbox);
+        let _ = self.task.await;
+        match self.handle.end.get() {
+            Some(None) => Ok(()),
+            _ => Err(self.handle.ended()),
+        }
+    }
+
+    async fn ended(mut self) -> Option<epode_proto::Error> {
+        while self.receive().await.is_some() {}
+        let _ = self.task.await;
+        let stopped = || epode_proto::Error::ConnectionLost("its task was stopped".to_owned());
+        self.handle.end.get().cloned().unwrap_or_else(|| Some(stopped()))
+    }
+}
+
+async fn send(handle: &Handle, element: Element) -> Result<(), Error> {
+    let (done, sent) = oneshot::channel();
+    let asked = handle.commands.send(Command::Send(element, done)).await;
+    asked.map_err(|_| handle.ended())?;
+    sent.await.unwrap_or_else(|_| Err(handle.ended()))
 }
 
 /// The statuses of a connection, as they come ([`Builder::watch`](crate::Builder::watch)).

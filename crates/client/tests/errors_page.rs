@@ -44,6 +44,7 @@ fn own_errors() -> Vec<Error> {
     let not_xml = Element::parse("<a").expect_err("it is cut off");
     let connection = [
         proto::Error::TimedOut(Wait::Header),
+        proto::Error::TimedOut(Wait::Answer),
         proto::Error::ConnectionLost("cable cut".to_owned()),
         proto::Error::ConnectionClosed,
         proto::Error::Redirected("wss://example.net/".to_owned()),

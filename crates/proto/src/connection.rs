@@ -97,6 +97,12 @@ impl Connection {
         self.state.phase()
     }
 
+    /// What the server offered last, as at [`Status::BindRequired`] for instance.
+    #[must_use]
+    pub fn features(&self) -> Option<&Element> {
+        self.core.features()
+    }
+
     /// The rules of the interface.
     fn check(&self, input: &Input<'_>) -> Result<(), ApiMisuse> {
         let misuse = match (input, &self.state) {
@@ -160,7 +166,7 @@ impl Connection {
                 (Stimulus::PeerClosed, self.peer_closed(state, see_other_uri))
             }
             Ok(framing::Frame::Open(header)) => match state {
-                State::Header(state) => (Stimulus::Header, state.handle(&self.core, &header)),
+                State::Header(state) => (Stimulus::Header, state.handle(&mut self.core, &header)),
                 State::Close(_) => (Stimulus::Header, Ok(state)),
                 _ => {
                     let fault = PeerFault::UnexpectedHeader(state.phase().wait());
@@ -236,6 +242,7 @@ impl Connection {
     /// Something ended the connection: says what, and closes as far as there is something to
     /// close. The stage that was reached decides by which status it is told.
     fn fail(&mut self, phase: Phase, stimulus: Stimulus, error: Error) -> State {
+        let error = error.in_language(self.core.language());
         if let Some(status) = status_for(phase, &error) {
             self.core.push(Action::Report(status));
         }

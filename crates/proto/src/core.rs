@@ -10,6 +10,7 @@ use crate::{
     action::{Action, Frame, QuestionId},
     error::Wait,
     framing::websocket,
+    stream::is_language,
 };
 
 /// What all states share.
@@ -19,6 +20,10 @@ pub(crate) struct Core {
     questions: u64,
     deadline: Option<Deadline>,
     flights: u32,
+    /// The language of the server's texts, from its stream header.
+    language: Option<String>,
+    /// What the server offered last.
+    features: Option<Element>,
     /// The server has spoken since we last did.
     heard: bool,
 }
@@ -36,6 +41,8 @@ impl Core {
             questions: 0,
             deadline: None,
             flights: 0,
+            language: None,
+            features: None,
             heard: true,
         }
     }
@@ -60,6 +67,22 @@ impl Core {
 
     pub(crate) fn pop(&mut self) -> Option<Action> {
         self.actions.pop_front()
+    }
+
+    pub(crate) fn language(&self) -> Option<&str> {
+        self.language.as_deref()
+    }
+
+    pub(crate) fn set_language(&mut self, language: Option<&str>) {
+        self.language = language.filter(|tag| is_language(tag)).map(Into::into);
+    }
+
+    pub(crate) fn features(&self) -> Option<&Element> {
+        self.features.as_ref()
+    }
+
+    pub(crate) fn set_features(&mut self, features: Element) {
+        self.features = Some(features);
     }
 
     /// The server has spoken.

@@ -7,7 +7,7 @@ use epode_sasl as sasl;
 use crate::{
     framing::FrameError,
     jid::JidError,
-    stream::{FeaturesError, HeaderError, StanzaError, StreamError, Text},
+    stream::{FeaturesError, HeaderError, StanzaError, StanzaErrorKind, StreamError, Text},
     xml::Element,
 };
 
@@ -58,6 +58,22 @@ impl Error {
         })
     }
 
+    /// The language of a text that names none is that of the stream (RFC 6120, section 4.7.4).
+    pub(crate) fn in_language(mut self, language: Option<&str>) -> Self {
+        let unnamed = match &mut self {
+            Self::Login(sasl::Error::Rejected(rejection)) if rejection.text.is_some() => {
+                Some(&mut rejection.language)
+            }
+            Self::Bind(error) | Self::Session(error) => error.text.as_mut().map(|it| &mut it.lang),
+            Self::Stream(error) => error.text.as_mut().map(|it| &mut it.lang),
+            _ => None,
+        };
+        if let (Some(unnamed @ None), Some(language)) = (unnamed, language) {
+            *unnamed = Some(language.to_owned());
+        }
+        self
+    }
+
     /// One word for it, stable, and the server's own where the server said one: as
     /// `not-authorized`, `no-auth-mech`, `conflict`, `timeout`.
     #[must_use]
@@ -94,6 +110,13 @@ impl Error {
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
+            // The same person would be asked again.
+            Self::TimedOut(Wait::Answer | Wait::BindCall) => Advice::AskAgain,
+            Self::Bind(error) | Self::Session(error)
+                if error.kind == Some(StanzaErrorKind::Wait) =>
+            {
+                Advice::Wait
+            }
             Self::TimedOut(_)
             | Self::Unreachable(_)
             | Self::ConnectionLost(_)

@@ -143,7 +143,7 @@ impl Settings {
             Some(authcid) => Credentials::new(authcid, secret),
             None => Credentials::guest(secret),
         };
-        if !is_own {
+        if !is_own && local.is_some() {
             credentials = credentials.with_authzid(&bare);
         }
         if local.is_some() {

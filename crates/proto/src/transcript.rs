@@ -2,13 +2,14 @@
 
 use crate::xml::{self, Element, Node, namespaces::SASL};
 
-/// A frame with the content of every SASL element replaced by its length. What is not XML is
-/// shown by its length alone.
+/// A frame without its secrets: the content of SASL elements, and of every element that is called
+/// `password`, whatever its namespace. Not even the length of a secret is shown. What is not XML
+/// is shown by its length alone.
 ///
 /// ```
 /// let frame = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>";
 /// let shown = epode_proto::redacted(frame);
-/// assert!(shown.ends_with(">[8 characters]</auth>"), "{shown}");
+/// assert!(shown.ends_with(">[redacted]</auth>"), "{shown}");
 /// ```
 #[must_use]
 pub fn redacted(frame: &[u8]) -> String {
@@ -24,13 +25,12 @@ fn redact(element: Element) -> Element {
     for (namespace, name, value) in element.attributes() {
         shown.set_attr_ns(namespace.unwrap_or_default(), name, value);
     }
-    let is_secret = element.namespace() == SASL && element.name() != "mechanism";
+    let is_login = element.namespace() == SASL && !matches!(element.name(), "mechanism" | "text");
+    let is_secret = is_login || element.name() == "password";
     for node in element.nodes() {
         match node {
             Node::Element(child) => shown.push(redact(child.clone())),
-            Node::Text(text) if is_secret && element.name() != "text" => {
-                shown.push(Node::Text(format!("[{} characters]", text.chars().count())));
-            }
+            Node::Text(_) if is_secret => shown.push(Node::Text("[redacted]".to_owned())),
             Node::Text(text) => shown.push(Node::Text(text.clone())),
         }
     }

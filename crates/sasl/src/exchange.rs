@@ -36,16 +36,20 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Begins the login that `selection` is the choice for.
+    /// Begins the login that `selection` is the choice for, over the channel that it was made for.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the mechanism from beginning, as [`Error::UserName`].
+    /// Whatever keeps the mechanism from beginning, as [`Error::UserName`];
+    /// [`Error::ApiMisuse`] for another channel: a choice made inside TLS holds nowhere else.
     pub fn begin(
         selection: Selection,
         credentials: Credentials,
         channel: Channel,
     ) -> Result<Turn, Error> {
+        if channel != selection.channel {
+            return Err(Error::ApiMisuse("the mechanism was chosen for another channel"));
+        }
         let mut exchange = Self {
             name: selection.chosen.name().clone(),
             mechanism: selection.chosen.begin(),

@@ -4,6 +4,7 @@ use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
     Channel, Context, Credentials, MechanismFactory, MechanismName, Registry,
+    secret::Secret,
     selection::{NoMechanism, PassedOver, Selection, Skip},
 };
 
@@ -109,6 +110,7 @@ impl Policy {
                 priority,
                 passed_over,
                 offered: offered.to_vec(),
+                channel: channel.clone(),
                 limits: self.limits.clone(),
             }),
             None => Err(NoMechanism { passed_over }),
@@ -136,6 +138,12 @@ impl Policy {
             return Err(Skip::BelowMinimum { priority, minimum });
         }
         factory.test(cx)?;
+        // Who has keys means to log in with them: nothing that does without a secret comes instead.
+        if let Secret::Keys(keys) = cx.credentials.secret()
+            && keys.hash().mechanism() != *name
+        {
+            return Err(Skip::KeysOfAnotherHash(keys.hash()));
+        }
         let readable = factory.exposes_secret() && !cx.channel.is_confidential();
         if readable && !self.plaintext_allowed {
             return Err(Skip::NeedsEncryption);

@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Limits, MechanismFactory, MechanismName, scram::Hash, secret::SecretKind};
+use crate::{Channel, Limits, MechanismFactory, MechanismName, scram::Hash, secret::SecretKind};
 
 /// What [`Policy::select`](crate::Policy::select) chose.
 #[derive(Clone, Debug)]
@@ -12,6 +12,7 @@ pub struct Selection {
     pub(crate) priority: i32,
     pub(crate) passed_over: Vec<PassedOver>,
     pub(crate) offered: Vec<MechanismName>,
+    pub(crate) channel: Channel,
     pub(crate) limits: Limits,
 }
 

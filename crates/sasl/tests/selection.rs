@@ -75,7 +75,7 @@ fn the_highest_usable_one_wins() {
         MechanismName::EXTERNAL,
     ];
     let guest = [MechanismName::ANONYMOUS, MechanismName::EXTERNAL];
-    let saved = [MechanismName::SCRAM_SHA_1, MechanismName::EXTERNAL];
+    let saved = [MechanismName::SCRAM_SHA_1]; // and not EXTERNAL, certificate or no certificate
     for (who, order) in [
         (Credentials::password("alice", "x"), &password[..]),
         (Credentials::ask("alice", SecretKind::Password), &password),
@@ -184,6 +184,8 @@ fn each_mechanism_is_for_those_who_can_use_it() {
         (Credentials::guest(Secret::password("x")), [name(), name(), name(), token(), yes()]),
         (Credentials::guest(Secret::token("x")), [name(), name(), name(), yes(), yes()]),
     ] {
+        let has_keys = matches!(who.secret(), Secret::Keys(_));
+        let (other_keys, certified) = (other(), yes());
         for (mechanism, expected) in [
             (MechanismName::SCRAM_SHA_512, &scram_others),
             (MechanismName::SCRAM_SHA_384, &scram_others),
@@ -193,7 +195,8 @@ fn each_mechanism_is_for_those_who_can_use_it() {
             (MechanismName::OAUTHBEARER, &tokens),
             (MechanismName::X_OAUTH2, &tokens),
             (MechanismName::ANONYMOUS, &anonymous),
-            (MechanismName::EXTERNAL, &Ok(())), // the channel has a certificate
+            // The channel has a certificate; who has keys means to use those.
+            (MechanismName::EXTERNAL, if has_keys { &other_keys } else { &certified }),
         ] {
             let verdict = verdict(&Policy::default(), &who, &best_channel(), &mechanism);
             assert_eq!(&verdict, expected, "{mechanism} for {who:?}");

@@ -37,7 +37,7 @@ async fn show_all(output: Output) -> Result<Exit, Failure> {
     output.line(&format!("A server of the demo's own is at {}", running.ws_url()))?;
     output.line(&format!("and, over TLS, at {}", running.wss_url()))?;
     let mut logins = Vec::with_capacity(MECHANISMS.len());
-    for mechanism in MECHANISMS {
+    for mechanism in &MECHANISMS {
         let login = show_login(mechanism, &running, output).await?;
         output.object(&Summary::of(&login))?;
         logins.push(login);
@@ -56,11 +56,11 @@ struct Login {
 }
 
 async fn show_login(
-    mechanism: MechanismName,
+    mechanism: &MechanismName,
     running: &Running,
     output: Output,
 ) -> Result<Login, Failure> {
-    let (mut builder, how) = client(&mechanism, running)?;
+    let (mut builder, how) = client(mechanism, running)?;
     output.line(&format!("\n{mechanism}, {how}"))?;
     let statuses = status_lines::show(builder.watch(), output, "  ");
     let login = async {
@@ -77,7 +77,7 @@ async fn show_login(
         (time, result)
     };
     let ((time, result), seen) = tokio::join!(login, statuses);
-    Ok(Login { mechanism, choice: seen?.choice, time, result })
+    Ok(Login { mechanism: mechanism.clone(), choice: seen?.choice, time, result })
 }
 
 /// A client that may use this one mechanism, and a word on how it does.

@@ -78,8 +78,6 @@ fn nameless(explanation: &Explanation) -> impl Iterator<Item = &str> {
     names.filter(|name| name.parse::<epode::sasl::MechanismName>().is_err())
 }
 
-const NO_NAME: &str = "not the name of a mechanism";
-
 #[derive(Serialize)]
 struct Object<'a> {
     jid: &'a str,
@@ -121,3 +119,5 @@ impl<'a> Object<'a> {
         Self { jid, offered: &explanation.offered, chosen, passed_over }
     }
 }
+
+const NO_NAME: &str = "not the name of a mechanism";

@@ -29,8 +29,8 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<Exit, Failure> {
 }
 
 async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
-    let mut stop = Stop::listen()?;
     let accounts = accounts(args)?;
+    let mut stop = Stop::listen()?;
     let mut builder = Server::builder(&args.domain);
     for account in &accounts {
         builder = builder
@@ -175,12 +175,12 @@ fn path_word(path: &Path) -> String {
 
 /// Plays a transcript to whoever connects.
 async fn play(path: &Path) -> Result<Exit, Failure> {
-    let mut stop = Stop::listen()?;
     let place = path.display();
     let file = SecretFile::read(path).map_err(|error| Failure::usage(error.to_string()))?;
     let text = file.text().map_err(|error| Failure::usage(error.to_string()))?;
     let script =
         Script::parse(text).map_err(|error| Failure::usage(format!("{place}: {error}")))?;
+    let mut stop = Stop::listen()?;
     let running = listen_script(&script).await;
     let running = running.map_err(|error| Failure::usage(format!("{place}: {error}")))?;
     let output = Output::new(false);

@@ -16,17 +16,17 @@ use tokio_rustls::TlsAcceptor;
 use super::tls::default_provider;
 
 /// A certificate authority of a test's own.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::named("test CA")
     }
 
-    pub(super) fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -35,12 +35,12 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
 
     /// Issues a certificate for a host, valid from the first of January of one year to another.
-    pub(super) fn issue(&self, host: &str, years: (i32, i32)) -> Issued {
+    pub(crate) fn issue(&self, host: &str, years: (i32, i32)) -> Issued {
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.not_before = date_time_ymd(years.0, 1, 1);
         params.not_after = date_time_ymd(years.1, 1, 1);
@@ -50,22 +50,22 @@ impl Authority {
     }
 }
 
-pub(super) struct Issued {
+pub(crate) struct Issued {
     certificate: Certificate,
     key: KeyPair,
 }
 
 impl Issued {
-    pub(super) fn certificate_pem(&self) -> String {
+    pub(crate) fn certificate_pem(&self) -> String {
         self.certificate.pem()
     }
 
-    pub(super) fn key_pem(&self) -> String {
+    pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()
     }
 
     /// A TLS server with this certificate; it demands one of its clients when it knows their CA.
-    pub(super) fn acceptor(&self, clients: Option<&Authority>) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self, clients: Option<&Authority>) -> TlsAcceptor {
         let provider = default_provider().unwrap();
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()

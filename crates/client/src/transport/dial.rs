@@ -1,27 +1,37 @@
-//! From a host name to a TCP connection: lookup, and the addresses in turn.
+//! From a host name to a TCP connection: lookup, and a race over the addresses.
 //! Whether that host is the server or a proxy is decided elsewhere.
 
-use std::{collections::VecDeque, future::Future, io, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     time::{Instant, timeout_at},
 };
 
-use super::error::{IoFailure, Peer, Phase, TransportError};
+use super::{
+    error::{IoFailure, Peer, Phase, TransportError},
+    happy_eyeballs::{Failures, interleave, race},
+    options::TransportOptions,
+};
+use crate::resolver::{LookupError, Resolver};
 
 /// The moment by which a connection must stand, whatever it still has to do.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline(Instant);
+pub(crate) struct Deadline(Instant);
 
 impl Deadline {
-    pub(super) fn after(timeout: Duration) -> Self {
+    pub(crate) fn after(timeout: Duration) -> Self {
         let now = Instant::now();
         Self(now.checked_add(timeout).unwrap_or(now + A_LONG_TIME))
     }
 
     /// Runs one phase, and says which it was when the time is over.
-    pub(super) async fn bound<T>(
+    pub(crate) async fn bound<T>(
         self,
         phase: Phase,
         peer: &Peer,
@@ -33,67 +43,70 @@ impl Deadline {
         }
     }
 
-    /// An equal part of what is left, for one of `parts` attempts.
-    fn share(self, parts: usize) -> Instant {
-        let now = Instant::now();
-        let parts = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
-        now + self.0.saturating_duration_since(now) / parts
+    pub(crate) fn instant(self) -> Instant {
+        self.0
     }
 }
 
 /// The addresses of a host, in the order to try them.
-///
-/// A lookup that is given up goes on in the background until the system ends it.
 pub(super) async fn resolve(
     peer: &Peer,
+    resolver: &dyn Resolver,
     deadline: Deadline,
 ) -> Result<Vec<SocketAddr>, TransportError> {
-    let unresolved = |reason: String| TransportError::Unresolved { peer: peer.clone(), reason };
-    let lookup = async {
-        let found = lookup_host((peer.host(), peer.port())).await;
-        found.map(Iterator::collect::<Vec<_>>).map_err(|error| unresolved(error.to_string()))
+    let unresolved = |error: LookupError| match error {
+        LookupError::TimedOut => {
+            TransportError::TimedOut { phase: Phase::Resolve, peer: peer.clone() }
+        }
+        other => TransportError::Unresolved { peer: peer.clone(), reason: other.to_string() },
     };
-    let addresses = interleave(deadline.bound(Phase::Resolve, peer, lookup).await?);
-    if addresses.is_empty() {
-        return Err(unresolved("the lookup found nothing".to_owned()));
+    let lookup = async {
+        match peer.host().parse() {
+            Ok(address) => Ok(vec![address]),
+            Err(_) => resolver.addresses(peer.host()).await.map_err(unresolved),
+        }
+    };
+    let found: Vec<IpAddr> = deadline.bound(Phase::Resolve, peer, lookup).await?;
+    if found.is_empty() {
+        return Err(unresolved(LookupError::NoRecords));
     }
+    let addresses = found.into_iter().map(|address| (address, peer.port()).into());
+    let addresses = interleave(addresses.collect());
     tracing::debug!(host = peer.host(), addresses = addresses.len(), "name resolved");
     Ok(addresses)
 }
 
 /// Connects to the first of a host's addresses that answers.
-pub(super) async fn dial(peer: &Peer, deadline: Deadline) -> Result<TcpStream, TransportError> {
-    let addresses = resolve(peer, deadline).await?;
-    let mut failures = Vec::with_capacity(addresses.len());
-    for (index, address) in addresses.iter().enumerate() {
-        let until = deadline.share(addresses.len() - index);
-        let failure = match timeout_at(until, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                tracing::debug!(host = peer.host(), port = peer.port(), %address, "connected");
-                // Small messages go back and forth; a system that cannot send them at once still
-                // sends them.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Ok(Err(error)) => Some(error),
-            Err(_) => None,
-        };
-        tracing::debug!(host = peer.host(), %address, ?failure, "no connection");
-        failures.push(failure);
+pub(super) async fn dial(
+    peer: &Peer,
+    options: &TransportOptions,
+    deadline: Deadline,
+) -> Result<TcpStream, TransportError> {
+    let addresses = resolve(peer, options.resolver(), deadline).await?;
+    let connect = |address| async move {
+        let connected = TcpStream::connect(address).await;
+        tracing::debug!(%address, failure = ?connected.as_ref().err(), "tried");
+        connected
+    };
+    match race(&addresses, options.attempt_delay(), deadline.instant(), connect).await {
+        Ok((address, stream)) => {
+            tracing::debug!(host = peer.host(), port = peer.port(), %address, "connected");
+            // Small messages go back and forth; a system that cannot send them at once still
+            // sends them.
+            let _ = stream.set_nodelay(true);
+            Ok(stream)
+        }
+        Err(failures) => Err(unreachable(peer.clone(), failures)),
     }
-    Err(unreachable(peer.clone(), addresses, &failures))
 }
 
-/// Sums the attempts up; `None` stands for an address that did not answer in its time.
-fn unreachable(
-    peer: Peer,
-    tried: Vec<SocketAddr>,
-    failures: &[Option<io::Error>],
-) -> TransportError {
+/// Sums the attempts up.
+fn unreachable(peer: Peer, failures: Failures) -> TransportError {
+    let (tried, failures): (Vec<_>, Vec<_>) = failures.into_iter().unzip();
     let refused = |failure: &Option<io::Error>| {
         failure.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     };
-    if failures.iter().all(refused) {
+    if !tried.is_empty() && failures.iter().all(refused) {
         return TransportError::Refused { peer, tried };
     }
     match failures.iter().flatten().last() {
@@ -102,38 +115,17 @@ fn unreachable(
     }
 }
 
-/// Takes the two address families in turn, beginning with the one that the system put first
-/// (RFC 8305, section 4), each address once.
-fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut turn, mut other): (VecDeque<_>, VecDeque<_>) =
-        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
-    let mut ordered = Vec::new();
-    while let Some(address) = turn.pop_front().or_else(|| other.pop_front()) {
-        if ordered.len() == MAX_ADDRESSES {
-            break;
-        }
-        if !ordered.contains(&address) {
-            ordered.push(address);
-        }
-        if !other.is_empty() {
-            std::mem::swap(&mut turn, &mut other);
-        }
-    }
-    ordered
-}
-
-/// More addresses than this are not tried.
-const MAX_ADDRESSES: usize = 16;
-
 /// Stands for a time-out too long to be added to the clock.
 const A_LONG_TIME: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
+    use std::{net::Ipv4Addr, sync::Arc};
+
     use tokio::net::TcpListener;
 
-    use super::*;
+    use super::{super::fixtures::options, *};
+    use crate::resolver::{Lookup, SrvRecord};
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {
         list.iter().map(|address| address.parse().unwrap()).collect()
@@ -144,41 +136,22 @@ mod tests {
     }
 
     #[test]
-    fn the_families_take_turns() {
-        let ordered = |list: &[&str]| interleave(addresses(list));
-        assert_eq!(
-            ordered(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]),
-            addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"])
-        );
-        assert_eq!(
-            ordered(&["1.1.1.1:1", "[::1]:1", "1.1.1.1:1"]),
-            addresses(&["1.1.1.1:1", "[::1]:1"])
-        );
-        assert_eq!(ordered(&["1.1.1.1:1"]), addresses(&["1.1.1.1:1"]));
-        assert_eq!(ordered(&[]), []);
-    }
-
-    #[test]
-    fn only_so_many_addresses_are_tried() {
-        let many = (0..100).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect();
-        assert_eq!(interleave(many).len(), MAX_ADDRESSES);
-    }
-
-    #[test]
     fn what_happened_at_all_addresses_is_summed_up() {
         let peer = || Peer::server("a.example".to_owned(), 1);
         let tried = || addresses(&["[::1]:1", "127.0.0.1:1"]);
         let refused = || Some(io::Error::from(io::ErrorKind::ConnectionRefused));
         let unroutable = || Some(io::Error::from(io::ErrorKind::NetworkUnreachable));
-        let sum = |failures: &[Option<io::Error>]| unreachable(peer(), tried(), failures);
+        let sum = |failures: [Option<io::Error>; 2]| {
+            unreachable(peer(), tried().into_iter().zip(failures).collect())
+        };
         let failure = IoFailure::from(&unroutable().unwrap());
 
         assert_eq!(
-            sum(&[refused(), refused()]),
+            sum([refused(), refused()]),
             TransportError::Refused { peer: peer(), tried: tried() }
         );
         assert_eq!(
-            sum(&[None, None]),
+            sum([None, None]),
             TransportError::TimedOut { phase: Phase::Dial, peer: peer() }
         );
         for failures in [[refused(), unroutable()], [unroutable(), None]] {
@@ -187,7 +160,7 @@ mod tests {
                 tried: tried(),
                 failure: failure.clone(),
             };
-            assert_eq!(sum(&failures), expected);
+            assert_eq!(sum(failures), expected);
         }
     }
 
@@ -196,17 +169,56 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let peer = Peer::server("127.0.0.1".to_owned(), address.port());
-        assert_eq!(dial(&peer, minute()).await.unwrap().peer_addr().unwrap(), address);
+        assert_eq!(dial(&peer, &options(), minute()).await.unwrap().peer_addr().unwrap(), address);
         drop(listener);
-        let error = dial(&peer, minute()).await.unwrap_err();
+        let error = dial(&peer, &options(), minute()).await.unwrap_err();
         assert_eq!(error, TransportError::Refused { peer, tried: vec![address] });
+    }
+
+    /// Finds the same for every host.
+    #[derive(Debug)]
+    struct Always(Result<Vec<IpAddr>, LookupError>);
+
+    impl Resolver for Always {
+        fn srv<'a>(&'a self, _name: &'a str) -> Lookup<'a, Vec<SrvRecord>> {
+            Box::pin(std::future::ready(Err(LookupError::Unsupported)))
+        }
+
+        fn addresses<'a>(&'a self, _host: &'a str) -> Lookup<'a, Vec<IpAddr>> {
+            Box::pin(std::future::ready(self.0.clone()))
+        }
+    }
+
+    #[tokio::test]
+    async fn the_resolver_of_the_options_is_asked() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = Peer::server("a.example".to_owned(), address.port());
+        let ask = async |found| {
+            let options = options().with_resolver(Arc::new(Always(found)));
+            dial(&peer, &options, minute()).await
+        };
+
+        // Nobody listens at the first.
+        let found = vec![Ipv4Addr::new(127, 0, 0, 2).into(), Ipv4Addr::LOCALHOST.into()];
+        assert_eq!(ask(Ok(found)).await.unwrap().peer_addr().unwrap(), address);
+
+        let unresolved = |error: LookupError| TransportError::Unresolved {
+            peer: peer.clone(),
+            reason: error.to_string(),
+        };
+        let none = LookupError::NoRecords;
+        assert_eq!(ask(Ok(Vec::new())).await.unwrap_err(), unresolved(none.clone()));
+        assert_eq!(ask(Err(none.clone())).await.unwrap_err(), unresolved(none));
+        let timed_out = TransportError::TimedOut { phase: Phase::Resolve, peer: peer.clone() };
+        assert_eq!(ask(Err(LookupError::TimedOut)).await.unwrap_err(), timed_out);
     }
 
     #[tokio::test]
     async fn a_name_that_cannot_be_one_does_not_resolve() {
         // Longer than a label may be (RFC 1035, section 2.3.4): no name service is asked.
         let peer = Peer::server(format!("{}.example", "a".repeat(64)), 1);
-        let error = dial(&peer, minute()).await.unwrap_err();
+        let error = dial(&peer, &options(), minute()).await.unwrap_err();
         assert!(matches!(error, TransportError::Unresolved { peer: p, .. } if p == peer));
     }
 

@@ -60,7 +60,7 @@ impl Endpoint {
     }
 
     /// True when the URL itself names this machine, by address or as `localhost` (RFC 6761, 6.3).
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         match &self.host {
             Host::Domain(name) => {
                 let name = name.strip_suffix('.').unwrap_or(name);
@@ -72,7 +72,7 @@ impl Endpoint {
     }
 
     /// Host and port for the `Host` header: the scheme's own port is left out.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         if self.port == default_port(self.secure) {
             self.host.to_string()
         } else {

@@ -2,30 +2,30 @@
 //! What the frames say is not looked at here; that is `epode_proto`'s part.
 
 #[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
-mod certificates;
+pub(crate) mod certificates;
 mod dial;
 mod endpoint;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod happy_eyeballs;
 mod options;
 mod proxy;
 mod tls;
 mod tunnel;
 mod websocket;
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, task::Poll};
 
 use epode_sasl::Channel;
+use rustls::ClientConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
+use tokio_rustls::client::TlsStream;
 
-use self::{
-    dial::Deadline,
-    websocket::{ByteStream, WebSocket},
-};
+pub(crate) use self::dial::Deadline;
 pub use self::{
     endpoint::{Endpoint, EndpointError},
     error::{CertificateProblem, IoFailure, Peer, Phase, TransportError},
@@ -33,6 +33,18 @@ pub use self::{
     proxy::{Proxy, ProxyError, ProxySettings, ProxyUrlError},
     tls::{TlsError, TlsOptions},
 };
+use self::{
+    proxy::ProxyKind,
+    websocket::{ByteStream, WebSocket},
+};
+
+/// What an exchange with the peer has come to.
+pub(crate) enum News {
+    /// All that was queued is out, or cannot go out.
+    Sent(Result<(), TransportError>),
+    /// A frame; nothing once the peer has closed the WebSocket in good order.
+    Received(Result<Option<Vec<u8>>, TransportError>),
+}
 
 /// One connection to a server, carrying XMPP frames as WebSocket messages (RFC 7395).
 pub(crate) struct Link(WebSocket);
@@ -50,15 +62,7 @@ impl Link {
         let proxy = options.proxies().proxy_for(endpoint)?;
         // Before anything goes out: what is wrong with the options needs no server to be seen.
         let config = endpoint.is_secure().then(|| options.tls().client_config()).transpose()?;
-        let target = endpoint.peer();
-        let tcp = match proxy {
-            None => dial::dial(&target, deadline).await?,
-            Some(proxy) => {
-                tracing::debug!(%proxy, host = endpoint.host(), "through a proxy");
-                let tcp = dial::dial(proxy.peer(), deadline).await?;
-                tunnel::open(tcp, proxy, &target, deadline).await?
-            }
-        };
+        let tcp = reach(endpoint, proxy, options, deadline).await?;
         let Some(config) = config else {
             let channel = if proxy.is_none() { channel_of(&tcp) } else { Channel::plaintext() };
             return Self::finish(Box::new(tcp), channel, endpoint, options, deadline).await;
@@ -67,10 +71,7 @@ impl Link {
         if config.client_auth_cert_resolver.has_certs() {
             channel = channel.with_client_certificate();
         }
-        let handshake = tls::handshake(tcp, &target, config);
-        let stream = deadline.bound(Phase::Tls, &target, handshake).await?;
-        let version = stream.get_ref().1.protocol_version();
-        tracing::debug!(host = endpoint.host(), ?version, "TLS handshake done");
+        let stream = secure(tcp, endpoint, config, deadline).await?;
         Self::finish(Box::new(stream), channel, endpoint, options, deadline).await
     }
 
@@ -99,23 +100,47 @@ impl Link {
         Ok((Self(socket), channel))
     }
 
-    /// Sends one frame: UTF-8 text, one element.
-    ///
-    /// When this is dropped before it is done, the frame goes out whole with the next one or not
-    /// at all, never in part.
+    /// Queues one frame: UTF-8 text, one element. [`exchange`](Self::exchange) sends it.
     ///
     /// # Errors
     ///
-    /// [`TransportError`]; also when the peer takes longer than the time-out to accept it.
-    pub(crate) async fn send(&mut self, frame: &[u8]) -> Result<(), TransportError> {
+    /// [`TransportError`] if the WebSocket is closed.
+    pub(crate) fn queue(&mut self, frame: &[u8]) -> Result<(), TransportError> {
+        self.0.queue(frame)
+    }
+
+    /// True while something that was queued is not out.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.0.is_sending()
+    }
+
+    /// Sends what was queued and, if told to, listens meanwhile: a peer that does both by turns,
+    /// as most servers do, would otherwise wait for us as we wait for it.
+    ///
+    /// There is no deadline here, for a quiet server is none that is gone. May be dropped and
+    /// called again: no frame is lost, and none goes out in part.
+    pub(crate) async fn exchange(&mut self, listens: bool) -> News {
+        poll_fn(|cx| {
+            if self.0.is_sending()
+                && let Poll::Ready(sent) = pin!(self.0.send_queued()).poll(cx)
+            {
+                return Poll::Ready(News::Sent(sent));
+            }
+            if !listens {
+                return Poll::Pending;
+            }
+            pin!(self.0.receive()).poll(cx).map(News::Received)
+        })
+        .await
+    }
+
+    #[cfg(test)]
+    async fn send(&mut self, frame: &[u8]) -> Result<(), TransportError> {
         self.0.send(frame).await
     }
 
-    /// Waits for the next frame; `None` once the peer has closed the WebSocket in good order.
-    ///
-    /// There is no deadline here, for a quiet server is none that is gone. May be dropped and
-    /// called again without losing a frame.
-    pub(crate) async fn receive(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
+    #[cfg(test)]
+    async fn receive(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
         self.0.receive().await
     }
 
@@ -130,6 +155,54 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").finish_non_exhaustive()
     }
+}
+
+/// Connects to an HTTPS server, whose certificate must be valid for its host. A client certificate
+/// is never shown: whoever publishes where a service is need not know who asks.
+pub(crate) async fn connect_https(
+    endpoint: &Endpoint,
+    options: &TransportOptions,
+    deadline: Deadline,
+) -> Result<TlsStream<TcpStream>, TransportError> {
+    let proxy = options.proxies().proxy_for(endpoint)?;
+    let config = options.tls().anonymous_http_config()?;
+    let tcp = reach(endpoint, proxy, options, deadline).await?;
+    secure(tcp, endpoint, config, deadline).await
+}
+
+/// True when a server is reached through a proxy that looks its name up: then nobody on this
+/// machine's network should hear the name.
+pub(crate) fn is_resolved_by_proxy(endpoint: &Endpoint, options: &TransportOptions) -> bool {
+    let proxy = options.proxies().proxy_for(endpoint);
+    matches!(proxy, Ok(Some(proxy)) if proxy.kind() == ProxyKind::Socks5h)
+}
+
+/// Connects by TCP: directly, or through a proxy.
+async fn reach(
+    endpoint: &Endpoint,
+    proxy: Option<&Proxy>,
+    options: &TransportOptions,
+    deadline: Deadline,
+) -> Result<TcpStream, TransportError> {
+    let target = endpoint.peer();
+    let Some(proxy) = proxy else { return dial::dial(&target, options, deadline).await };
+    tracing::debug!(%proxy, host = endpoint.host(), "through a proxy");
+    let tcp = dial::dial(proxy.peer(), options, deadline).await?;
+    tunnel::open(tcp, proxy, &target, options.resolver(), deadline).await
+}
+
+async fn secure(
+    tcp: TcpStream,
+    endpoint: &Endpoint,
+    config: Arc<ClientConfig>,
+    deadline: Deadline,
+) -> Result<TlsStream<TcpStream>, TransportError> {
+    let target = endpoint.peer();
+    let handshake = tls::handshake(tcp, &target, config);
+    let stream = deadline.bound(Phase::Tls, &target, handshake).await?;
+    let version = stream.get_ref().1.protocol_version();
+    tracing::debug!(host = endpoint.host(), ?version, "TLS handshake done");
+    Ok(stream)
 }
 
 fn channel_of(tcp: &TcpStream) -> Channel {
@@ -320,8 +393,7 @@ mod tests {
         let (endpoint, options) = (endpoint("ws://localhost"), options());
         is_send(&Link::connect(&endpoint, &options));
         fn link_is_send(link: &mut Link) {
-            is_send(&link.receive());
-            is_send(&link.send(b""));
+            is_send(&link.exchange(true));
             is_send(&link.close());
         }
         let _ = link_is_send;

@@ -1,13 +1,14 @@
 //! How to connect: what a caller may set between a URL and an open connection.
 //! The account and what is said over the connection are set elsewhere.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{proxy::ProxySettings, tls::TlsOptions};
+use super::{happy_eyeballs, proxy::ProxySettings, tls::TlsOptions};
+use crate::resolver::{Resolver, default_resolver};
 
-/// How to connect to an [`Endpoint`](super::Endpoint): time, TLS, proxies, headers, limits.
+/// How to connect to an [`Endpoint`](super::Endpoint): time, names, TLS, proxies, headers, limits.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,6 +25,8 @@ use super::{proxy::ProxySettings, tls::TlsOptions};
 #[derive(Clone)]
 pub struct TransportOptions {
     timeout: Duration,
+    resolver: Arc<dyn Resolver>,
+    attempt_delay: Duration,
     tls: TlsOptions,
     proxies: ProxySettings,
     headers: HeaderMap,
@@ -43,6 +46,8 @@ impl TransportOptions {
     pub fn new() -> Self {
         Self {
             timeout: Self::DEFAULT_TIMEOUT,
+            resolver: default_resolver(),
+            attempt_delay: happy_eyeballs::DEFAULT_DELAY,
             tls: TlsOptions::new(),
             proxies: ProxySettings::from_env(),
             headers: HeaderMap::new(),
@@ -55,6 +60,22 @@ impl TransportOptions {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets who looks names up, in place of the system and, with the feature `hickory`, its name
+    /// servers.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Sets the head start that each address of a host has over the next (RFC 8305, section 5):
+    /// 250 milliseconds unless another is set, from 10 milliseconds to 2 seconds.
+    #[must_use]
+    pub fn with_attempt_delay(mut self, delay: Duration) -> Self {
+        self.attempt_delay = delay.clamp(happy_eyeballs::MIN_DELAY, happy_eyeballs::MAX_DELAY);
         self
     }
 
@@ -108,6 +129,14 @@ impl TransportOptions {
         self.timeout
     }
 
+    pub(crate) fn resolver(&self) -> &dyn Resolver {
+        &*self.resolver
+    }
+
+    pub(super) fn attempt_delay(&self) -> Duration {
+        self.attempt_delay
+    }
+
     pub(super) fn tls(&self) -> &TlsOptions {
         &self.tls
     }
@@ -135,6 +164,8 @@ impl fmt::Debug for TransportOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TransportOptions")
             .field("timeout", &self.timeout)
+            .field("resolver", &self.resolver)
+            .field("attempt_delay", &self.attempt_delay)
             .field("tls", &self.tls)
             .field("proxies", &self.proxies)
             .field("headers", &self.headers)

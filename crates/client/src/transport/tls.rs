@@ -7,7 +7,8 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, Error, RootCertStore,
+    CertificateError, ClientConfig, Error, RootCertStore, SignatureScheme,
+    client::ResolvesClientCert,
     crypto::CryptoProvider,
     pki_types::{
         CertificateDer, PrivateKeyDer, ServerName,
@@ -137,6 +138,14 @@ impl TlsOptions {
         Ok(Arc::clone(self.built.get_or_init(|| config)))
     }
 
+    /// The configuration for HTTPS that is nobody's in particular: without a client certificate.
+    pub(super) fn anonymous_http_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let mut config = ClientConfig::clone(&*self.client_config()?);
+        config.client_auth_cert_resolver = Arc::new(NoCertificate);
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(Arc::new(config))
+    }
+
     fn build(&self) -> Result<ClientConfig, TlsError> {
         let provider = self.provider()?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -176,6 +185,20 @@ impl fmt::Debug for TlsOptions {
             .field("client_certificate", &self.identity.is_some())
             .field("given", &self.given.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+/// Has no certificate to show.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 

@@ -13,12 +13,14 @@ use super::{
     error::{IoFailure, Peer, Phase, TransportError},
     proxy::{Credentials, Proxy, ProxyKind},
 };
+use crate::resolver::Resolver;
 
 /// Asks `proxy`, to which `stream` leads, for a tunnel to `target`.
 pub(super) async fn open<S>(
     stream: S,
     proxy: &Proxy,
     target: &Peer,
+    resolver: &dyn Resolver,
     deadline: Deadline,
 ) -> Result<S, TransportError>
 where
@@ -29,7 +31,7 @@ where
             let asked = connect(stream, proxy, target);
             return deadline.bound(Phase::Proxy, proxy.peer(), asked).await;
         }
-        ProxyKind::Socks5 => TargetAddr::Ip(dial::resolve(target, deadline).await?[0]),
+        ProxyKind::Socks5 => TargetAddr::Ip(dial::resolve(target, resolver, deadline).await?[0]),
         ProxyKind::Socks5h => match target.host().parse::<IpAddr>() {
             Ok(ip) => TargetAddr::Ip((ip, target.port()).into()),
             Err(_) => TargetAddr::Domain(target.host().into(), target.port()),
@@ -194,6 +196,7 @@ mod tests {
     use tokio::io::duplex;
 
     use super::*;
+    use crate::resolver::SystemResolver;
 
     fn target() -> Peer {
         Peer::server("chat.example.org".to_owned(), 443)
@@ -223,7 +226,8 @@ mod tests {
             theirs.read_to_end(&mut heard).await.unwrap();
             heard
         };
-        let opened = async { open(ours, &proxy, target, deadline).await.map(drop) };
+        let opened =
+            async { open(ours, &proxy, target, &SystemResolver, deadline).await.map(drop) };
         tokio::join!(opened, play)
     }
 
@@ -315,8 +319,10 @@ mod tests {
         for url in ["http://p:3128", "socks5h://p:3128"] {
             let (ours, _theirs) = duplex(1024);
             let deadline = Deadline::after(Duration::from_secs(5));
-            let result = open(ours, &url.parse().unwrap(), &target(), deadline).await;
-            let expected = TransportError::TimedOut { phase: Phase::Proxy, peer: proxy() };
+            let proxy = url.parse().unwrap();
+            let result = open(ours, &proxy, &target(), &SystemResolver, deadline).await;
+            let peer = Peer::proxy("p".to_owned(), 3128);
+            let expected = TransportError::TimedOut { phase: Phase::Proxy, peer };
             assert_eq!(result.err(), Some(expected), "{url}");
         }
     }

@@ -2,6 +2,7 @@
 //! What the messages mean is for `epode_proto` to say.
 
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -54,6 +55,9 @@ pub(super) struct WebSocket {
     peer: Peer,
     state: State,
     controls: ControlFrames,
+    /// Masked messages that are still to go to the socket.
+    queue: VecDeque<Zeroizing<Vec<u8>>>,
+    is_sending: bool,
     max_message: usize,
     timeout: Duration,
 }
@@ -89,30 +93,52 @@ impl WebSocket {
             peer,
             state: State::Open,
             controls: ControlFrames::default(),
+            queue: VecDeque::new(),
+            is_sending: false,
             max_message: options.max_message(),
             timeout: options.timeout(),
         })
     }
 
-    /// Sends one text message.
-    ///
-    /// When this is dropped before it is done, the message is either sent whole by what is sent
-    /// next or not at all, never in part.
-    pub(super) async fn send(&mut self, text: &[u8]) -> Result<(), TransportError> {
+    /// Queues one text message; [`send_queued`](Self::send_queued) sends it.
+    pub(super) fn queue(&mut self, text: &[u8]) -> Result<(), TransportError> {
         debug_assert!(str::from_utf8(text).is_ok(), "XMPP is sent as UTF-8");
-        let peer = self.peer.clone();
         if self.state != State::Open {
-            return Err(TransportError::Closed { peer });
+            return Err(TransportError::Closed { peer: self.peer.clone() });
         }
-        let message = text_frame(text)?;
-        let deadline = Deadline::after(self.timeout);
-        let sending = async {
+        self.queue.push_back(text_frame(text)?);
+        self.is_sending = true;
+        Ok(())
+    }
+
+    /// True while something that was queued is not out.
+    pub(super) fn is_sending(&self) -> bool {
+        self.is_sending
+    }
+
+    /// Sends all that was queued. May be dropped and called again: a message goes out whole.
+    pub(super) async fn send_queued(&mut self) -> Result<(), TransportError> {
+        loop {
             // What the library has begun to write (a pong) must be out before anything else.
             self.flush().await?;
-            self.socket.get_mut().queue(message);
-            self.flush().await
-        };
-        deadline.bound(Phase::Send, &peer, sending).await
+            match self.queue.pop_front() {
+                Some(message) => self.socket.get_mut().queue(message),
+                None => {
+                    self.is_sending = false;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Sends one text message, in the time that the options allow.
+    ///
+    /// When this is dropped before it is done, the message goes out whole with what is sent next.
+    #[cfg(test)]
+    pub(super) async fn send(&mut self, text: &[u8]) -> Result<(), TransportError> {
+        self.queue(text)?;
+        let (peer, deadline) = (self.peer.clone(), Deadline::after(self.timeout));
+        deadline.bound(Phase::Send, &peer, self.send_queued()).await
     }
 
     /// Waits for the next text message; `None` once the peer has closed the WebSocket.
@@ -169,6 +195,9 @@ impl WebSocket {
         let deadline = Deadline::after(self.timeout.min(CLOSE_WAIT));
         let closing = async {
             if let Some(code) = code {
+                if code == CloseCode::Normal {
+                    self.send_queued().await?;
+                }
                 let frame = CloseFrame { code, reason: "".into() };
                 let sent = self.socket.close(Some(frame)).await;
                 sent.map_err(|error| self.write_error(error, Phase::Close))?;

@@ -10,7 +10,7 @@ use crate::{
     error::{PeerFault, Wait},
     session::Online,
     status::Connected,
-    stream::StanzaError,
+    stream::{StanzaError, is_same_domain},
     xml::namespaces::{BIND, CLIENT, SASL, SESSION, STREAM},
 };
 
@@ -42,7 +42,7 @@ pub(crate) struct ExpectBound {
 
 impl ExpectBound {
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
-        let Some(reply) = reply(core, &element, &self.id) else {
+        let Some(reply) = reply(core, &element, &self.id, core.settings().jid()) else {
             pass_on(core, element, Wait::Bound)?;
             return Ok(State::Bound(self));
         };
@@ -67,8 +67,11 @@ pub(crate) struct ExpectSession {
 
 impl ExpectSession {
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
-        let Some(reply) = reply(core, &element, &self.id) else {
-            pass_on(core, element, Wait::Session)?;
+        let Some(reply) = reply(core, &element, &self.id, &self.jid) else {
+            if is_negotiation(&element) {
+                return Err(Error::unexpected(&element, Wait::Session));
+            }
+            core.push(Action::Deliver(element)); // it is bound: what comes is for the application
             return Ok(State::Session(self));
         };
         reply.map_err(Error::Session)?;
@@ -107,13 +110,14 @@ fn reply<'a>(
     core: &Core,
     element: &'a Element,
     id: &str,
+    account: &Jid,
 ) -> Option<Result<&'a Element, StanzaError>> {
     if !element.is("iq", CLIENT) || element.attr("id") != Some(id) {
         return None;
     }
     if let Some(from) = element.attr("from") {
         let from: Jid = from.parse().ok()?;
-        let is_account = from.bare() == core.settings().jid().bare();
+        let is_account = from.bare() == account.bare();
         let is_server = from.bare() == core.domain_jid();
         if !is_account && !is_server {
             return None;
@@ -150,9 +154,13 @@ fn bound_jid(account: &Jid, result: &Element) -> Result<Jid, PeerFault> {
     let text = text.ok_or(PeerFault::BoundWithoutJid)?;
     let jid: Jid = text.parse().map_err(PeerFault::BoundJidInvalid)?;
     let is_ours = match account.local() {
-        Some(_) => jid.bare() == account.bare(),
-        None => jid.domain().eq_ignore_ascii_case(account.domain()),
+        Some(local) => {
+            let bound = jid.local().unwrap_or_default();
+            bound.to_lowercase() == local.to_lowercase() // servers fold case (RFC 7622)
+        }
+        None => true,
     };
+    let is_ours = is_ours && is_same_domain(jid.domain(), account.domain());
     if !is_ours {
         let account = account.bare().to_string();
         return Err(PeerFault::BoundToAnother { bound: jid.to_string(), account });

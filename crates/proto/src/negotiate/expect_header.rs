@@ -23,9 +23,10 @@ pub(crate) struct ExpectHeader {
 }
 
 impl ExpectHeader {
-    pub(crate) fn handle(self, core: &Core, header: &StreamHeader) -> Result<State, Error> {
+    pub(crate) fn handle(self, core: &mut Core, header: &StreamHeader) -> Result<State, Error> {
         let checked = header.check(core.domain());
         checked.map_err(|error| Error::PeerMisbehaved(PeerFault::Header(error)))?;
+        core.set_language(header.lang.as_deref());
         Ok(State::Features(ExpectFeatures { round: self.round }))
     }
 }

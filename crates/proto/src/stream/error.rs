@@ -251,7 +251,8 @@ fn is_plausible(condition: &str) -> bool {
         && condition.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-fn is_language(lang: &str) -> bool {
+/// Whether it looks like a language tag (RFC 5646).
+pub(crate) fn is_language(lang: &str) -> bool {
     (1..=MAX_LANG).contains(&lang.len())
         && lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }

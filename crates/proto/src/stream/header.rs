@@ -112,7 +112,7 @@ fn major(version: &str) -> Option<u32> {
 
 /// Whether two domains are the same as far as can be told without Unicode tables: a label in
 /// Punycode is taken to be the same as any label that is not ASCII.
-fn is_same_domain(a: &str, b: &str) -> bool {
+pub(crate) fn is_same_domain(a: &str, b: &str) -> bool {
     fn labels(domain: &str) -> impl Iterator<Item = &str> {
         domain.strip_suffix('.').unwrap_or(domain).split('.')
     }

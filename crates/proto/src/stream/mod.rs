@@ -6,8 +6,10 @@ mod error;
 mod features;
 mod header;
 
+pub(crate) use error::is_language;
 pub use error::{SaslFailure, StanzaError, StanzaErrorKind, StreamError, Text};
 pub use features::{Features, FeaturesError, SessionFeature};
+pub(crate) use header::is_same_domain;
 pub use header::{HeaderError, StreamHeader};
 
 /// The beginning of a peer's text, for an error of ours that quotes it.
