@@ -1,0 +1,194 @@
+//! What the task behind a connection must stand: peers that do not read, applications that do not
+//! read, ends that come at odd moments. In memory, in invented time.
+
+use std::{sync::Arc, time::Duration};
+
+use epode::{
+    Advice, Builder, Client, Element, Error, Session, StatusCode,
+    sasl::{Channel, MechanismName, Policy},
+};
+use epode_testpeer::{Server, SessionChannel, script::Script};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split},
+    sync::watch,
+    time::Instant,
+};
+
+const CLIENT: &str = "jabber:client";
+
+fn server() -> Server {
+    Server::builder("localhost").account("alice", "secret").mechanisms(["PLAIN"]).build()
+}
+
+fn client() -> Builder {
+    let builder = Client::builder("alice@localhost/a").expect("the address is right");
+    let builder = builder.endpoint("wss://localhost/xmpp-websocket").expect("the URL is right");
+    builder.password("secret")
+}
+
+/// Logs in over a pipe that holds this many bytes each way.
+async fn connect_by_pipe(size: usize) -> Session {
+    let (near, far) = duplex(size);
+    let server = server();
+    tokio::spawn(async move { server.serve_websocket(far, SessionChannel::encrypted()).await });
+    client().connect_over(near, Channel::encrypted()).await.expect("a login")
+}
+
+fn message(to: &str, length: usize) -> Element {
+    let body = Element::new("body", CLIENT).with_text("x".repeat(length));
+    Element::new("message", CLIENT).with_attr("to", to).with_child(body)
+}
+
+/// Carries bytes between two streams until it is told to stop; then it holds them open.
+fn carry(from: DuplexStream, to: DuplexStream, runs: &watch::Receiver<bool>) {
+    let ((from_read, from_write), (to_read, to_write)) = (split(from), split(to));
+    for (mut read, mut write) in [(from_read, to_write), (to_read, from_write)] {
+        let mut runs = runs.clone();
+        tokio::spawn(async move {
+            let mut bytes = [0; 512];
+            while let Ok(count @ 1..) = read.read(&mut bytes).await {
+                if runs.wait_for(|runs| *runs).await.is_err() {
+                    return;
+                }
+                if write.write_all(&bytes[..count]).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn both_sides_may_write_at_once() {
+    let mut session = connect_by_pipe(1024).await;
+    let (outbox, to) = (session.outbox(), session.jid().to_string());
+    let sending = tokio::spawn(async move {
+        for _ in 0..100 {
+            outbox.send(message(&to, 2000)).await?;
+        }
+        Ok::<_, Error>(())
+    });
+    for number in 0..100 {
+        assert!(session.receive().await.is_some(), "only {number} came back");
+    }
+    sending.await.unwrap().unwrap();
+    session.disconnect().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_no_more_does_not_hold_up_the_end() {
+    let (near, middle) = duplex(1024);
+    let (other_middle, far) = duplex(1024);
+    let (switch, runs) = watch::channel(true);
+    carry(middle, other_middle, &runs);
+    let server = server();
+    tokio::spawn(async move { server.serve_websocket(far, SessionChannel::encrypted()).await });
+    let session = client().connect_over(near, Channel::encrypted()).await.unwrap();
+    switch.send(false).unwrap();
+    let outbox = session.outbox();
+    let stuck = tokio::spawn(async move { outbox.send(message("bob@localhost", 100_000)).await });
+    tokio::task::yield_now().await;
+    let begun = Instant::now();
+    session.disconnect().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(stuck.await.unwrap(), Err(Error::Ended));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_never_reads_is_given_up() {
+    let (near, middle) = duplex(1024);
+    let (other_middle, far) = duplex(1024);
+    let (switch, runs) = watch::channel(true);
+    carry(middle, other_middle, &runs);
+    let server = server();
+    tokio::spawn(async move { server.serve_websocket(far, SessionChannel::encrypted()).await });
+    let session = client().connect_over(near, Channel::encrypted()).await.unwrap();
+    switch.send(false).unwrap();
+    let begun = Instant::now();
+    let error = session.send(message("bob@localhost", 100_000)).await.unwrap_err();
+    assert_eq!(error.condition(), "connection-lost");
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+    assert_eq!(
+        session.ended().await.map(|end| end.condition().to_owned()).as_deref(),
+        Some("connection-lost")
+    );
+}
+
+#[tokio::test]
+async fn an_application_that_does_not_read_can_still_send_and_end() {
+    let session = connect_by_pipe(4096).await;
+    let to = session.jid().to_string();
+    for _ in 0..300 {
+        session.send(message(&to, 10)).await.unwrap();
+    }
+    session.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn dropping_everything_disconnects() {
+    let (near, far) = duplex(4096);
+    let server = server();
+    let serving = tokio::spawn(async move {
+        server.serve_websocket(far, SessionChannel::encrypted()).await;
+    });
+    let mut client = client();
+    let mut events = client.watch();
+    let session = client.connect_over(near, Channel::encrypted()).await.unwrap();
+    let outbox = session.outbox();
+    drop(session);
+    outbox.send(message("bob@localhost", 1)).await.unwrap();
+    drop(outbox);
+    serving.await.unwrap();
+    let mut last = None;
+    while let Some(status) = events.next().await {
+        last = Some(status.code());
+    }
+    assert_eq!(last, Some(StatusCode::Disconnected));
+}
+
+#[tokio::test]
+async fn giving_up_while_connecting_tells_the_end() {
+    let (near, _far) = duplex(4096); // nobody answers
+    let mut client = client();
+    let mut events = client.watch();
+    let connecting = tokio::spawn(client.connect_over(near, Channel::encrypted()));
+    assert_eq!(events.next().await.unwrap().code(), StatusCode::Connecting);
+    connecting.abort();
+    assert_eq!(events.next().await.unwrap().code(), StatusCode::Disconnecting);
+    assert_eq!(events.next().await.unwrap().code(), StatusCode::Disconnected);
+    assert_eq!(events.next().await, None);
+}
+
+const KICKED_BEFORE_BINDING: &str = "\
+C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0' xml:lang='en'/>
+S: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='localhost' id='1' version='1.0'/>
+S: <features xmlns='http://etherx.jabber.org/streams'><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></features>
+C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>*</auth>
+S: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
+C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0' xml:lang='en'/>
+S: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='localhost' id='2' version='1.0'/>
+S: <features xmlns='http://etherx.jabber.org/streams'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></features>
+S: <error xmlns='http://etherx.jabber.org/streams'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></error>
+C: *
+";
+
+#[tokio::test]
+async fn an_end_before_binding_keeps_its_reason() {
+    let script = Script::parse(KICKED_BEFORE_BINDING).unwrap();
+    let (near, far) = duplex(4096);
+    tokio::spawn(async move { script.serve(far).await });
+    let policy = Policy::default().allow_only([MechanismName::PLAIN]);
+    let client = client().policy(Arc::new(policy));
+    let unbound = client.connect_unbound_over(near, Channel::encrypted()).await.unwrap();
+    assert!(unbound.features().is_some());
+    let error = unbound.bind().await.unwrap_err();
+    assert_eq!((error.condition(), error.advice()), ("conflict", Advice::Stop));
+}
+
+#[tokio::test]
+async fn what_a_stanza_costs_is_what_it_takes_in_memory() {
+    let many = "<a/>".repeat(60_000);
+    let stanza = Element::parse(&format!("<message xmlns='{CLIENT}'>{many}</message>")).unwrap();
+    assert!(stanza.memory() > 10 * many.len(), "{}", stanza.memory());
+    assert!(message("bob@localhost", 100_000).memory() < 110_000);
+}
