@@ -83,6 +83,18 @@ pub enum PeerFault {
     /// The nonce is ours with nothing added.
     #[error("its nonce adds nothing to ours")]
     NonceNotExtended,
+    /// The server signs other lists of mechanisms and channel bindings than those that reached
+    /// us: somebody has changed them on the way (XEP-0474).
+    #[error("the lists that it signs are not those that it sent: somebody changed them on the way")]
+    ListsChanged,
+    /// The server lists no channel binding that is known here, not even the one that every server
+    /// must have, and does not sign its lists: somebody may have changed them on the way
+    /// (XEP-0440, rule 6).
+    #[error(
+        "it lists no channel binding known here, not even tls-server-end-point, and does not \
+         sign its lists: somebody may have changed them on the way"
+    )]
+    BindingsRemoved,
     /// The salt is empty.
     #[error("an empty salt")]
     SaltEmpty,

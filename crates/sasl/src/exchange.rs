@@ -1,8 +1,9 @@
 //! One login in progress, as values: what waits for the server, and what waits for an answer.
 
 use crate::{
-    Answer, Channel, Context, Credentials, Error, Limits, Mechanism, MechanismName, PeerFault,
-    Question, Rejection, Response, Selection, ServerProof, Step, scram::ScramKeys,
+    Answer, BindingType, Channel, Context, Credentials, Error, Limits, Mechanism, MechanismName,
+    Offer, PeerFault, Question, Rejection, Response, Selection, ServerProof, Step,
+    scram::ScramKeys,
 };
 
 /// A login that waits for the server. Every step consumes it, so an error leaves nothing behind
@@ -30,7 +31,8 @@ pub struct Exchange {
     mechanism: Box<dyn Mechanism>,
     credentials: Credentials,
     channel: Channel,
-    offered: Vec<MechanismName>,
+    offer: Offer,
+    binding: Option<BindingType>,
     limits: Limits,
     rounds: u8,
 }
@@ -51,7 +53,8 @@ impl Exchange {
             mechanism: selection.chosen.begin(),
             credentials,
             channel,
-            offered: selection.offered,
+            offer: selection.offer,
+            binding: selection.binding,
             limits: selection.limits,
             rounds: 0,
         };
@@ -90,7 +93,7 @@ impl Exchange {
         self.check_length(last.unwrap_or_default())?;
         let proof = self.step(|mechanism, cx| mechanism.verify(cx, last))?;
         let keys = self.mechanism.take_keys();
-        Ok(Authenticated { mechanism: self.name, proof, keys })
+        Ok(Authenticated { mechanism: self.name, proof, binding: self.binding, keys })
     }
 
     /// The server refused: the error that says why.
@@ -118,7 +121,7 @@ impl Exchange {
         let cx = Context {
             credentials: &self.credentials,
             channel: &self.channel,
-            offered: &self.offered,
+            offer: &self.offer,
             limits: &self.limits,
         };
         step(self.mechanism.as_mut(), &cx)
@@ -181,6 +184,7 @@ pub enum Turn {
 pub struct Authenticated {
     mechanism: MechanismName,
     proof: ServerProof,
+    binding: Option<BindingType>,
     keys: Option<ScramKeys>,
 }
 
@@ -195,6 +199,12 @@ impl Authenticated {
     #[must_use]
     pub fn proof(&self) -> ServerProof {
         self.proof
+    }
+
+    /// What the login is bound to, if it is: nobody can stand in between.
+    #[must_use]
+    pub fn binding(&self) -> Option<BindingType> {
+        self.binding
     }
 
     /// Keys to keep for the next login, after SCRAM.

@@ -8,6 +8,7 @@ mod exchange;
 mod mechanism;
 pub mod mechanisms;
 mod name;
+mod offer;
 mod policy;
 mod registry;
 mod saslprep;
@@ -15,7 +16,7 @@ mod secret;
 mod selection;
 
 pub use crate::{
-    channel::Channel,
+    channel::{Binding, BindingType, Channel, UnknownBindingType},
     credentials::Credentials,
     error::{Error, OAuthFailure, PeerFault, PreparationError, Rejection},
     exchange::{Authenticated, Exchange, Pending, Turn},
@@ -25,6 +26,7 @@ pub use crate::{
     },
     mechanisms::scram,
     name::{InvalidMechanismName, MechanismName},
+    offer::Offer,
     policy::{Limits, Policy},
     registry::Registry,
     secret::{Secret, SecretKind},

@@ -3,7 +3,9 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Limits, MechanismFactory, MechanismName, scram::Hash, secret::SecretKind};
+use crate::{
+    BindingType, Limits, MechanismFactory, MechanismName, Offer, scram::Hash, secret::SecretKind,
+};
 
 /// What [`Policy::select`](crate::Policy::select) chose.
 #[derive(Clone, Debug)]
@@ -11,7 +13,8 @@ pub struct Selection {
     pub(crate) chosen: Arc<dyn MechanismFactory>,
     pub(crate) priority: i32,
     pub(crate) passed_over: Vec<PassedOver>,
-    pub(crate) offered: Vec<MechanismName>,
+    pub(crate) offer: Offer,
+    pub(crate) binding: Option<BindingType>,
     pub(crate) limits: Limits,
 }
 
@@ -26,6 +29,12 @@ impl Selection {
     #[must_use]
     pub fn priority(&self) -> i32 {
         self.priority
+    }
+
+    /// What the login will be bound to, if it will.
+    #[must_use]
+    pub fn binding(&self) -> Option<BindingType> {
+        self.binding
     }
 
     /// Every other mechanism that the server offers or the program knows, and why it was not
@@ -136,6 +145,22 @@ pub enum Skip {
     /// The keys given were derived with another hash.
     #[error("the saved keys are for {0}")]
     KeysOfAnotherHash(Hash),
+    /// The policy wants the login bound to the channel, which it is not.
+    #[error("it is not bound to the channel")]
+    NeedsChannelBinding,
+    /// The connection has nothing that a login could be bound to.
+    #[error("the connection has nothing to bind it to")]
+    NothingToBindTo,
+    /// The server does not say which types of channel binding it knows (XEP-0440).
+    #[error("the server does not say what it can be bound to")]
+    BindingsNotListed,
+    /// The server knows other types of channel binding than this program.
+    #[error("the server can be bound to nothing that is known here")]
+    NoCommonBinding,
+    /// The server lists types of channel binding, and no mechanism that could use them: somebody
+    /// may have removed those (XEP-0440, rule 5).
+    #[error("the server's lists contradict each other: somebody may have changed them on the way")]
+    OfferContradicts,
     /// The reason of a mechanism of the application's own.
     #[error("{0}")]
     Other(String),
@@ -147,7 +172,11 @@ impl Skip {
     pub fn is_policy(&self) -> bool {
         matches!(
             self,
-            Self::NotAllowed | Self::Denied | Self::BelowMinimum { .. } | Self::NeedsEncryption
+            Self::NotAllowed
+                | Self::Denied
+                | Self::BelowMinimum { .. }
+                | Self::NeedsEncryption
+                | Self::NeedsChannelBinding
         )
     }
 }

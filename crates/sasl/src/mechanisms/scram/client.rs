@@ -12,8 +12,8 @@ use super::{
     messages::{ServerFinal, ServerFirst},
 };
 use crate::{
-    Answer, Context, Error, Limits, Mechanism, MechanismFactory, MechanismName, PeerFault,
-    Question, Rejection, Response, ServerProof, Step, constant_time,
+    Answer, Binding, BindingType, Context, Error, Limits, Mechanism, MechanismFactory,
+    MechanismName, PeerFault, Question, Rejection, Response, ServerProof, Step, constant_time,
     mechanisms::{escape, gs2_header},
     saslprep,
     secret::{Secret, SecretKind},
@@ -26,6 +26,7 @@ use crate::{
 pub struct Scram {
     hash: Hash,
     name: MechanismName,
+    plus: bool,
     nonce: Option<String>,
 }
 
@@ -33,7 +34,13 @@ impl Scram {
     /// SCRAM with this hash.
     #[must_use]
     pub fn new(hash: Hash) -> Self {
-        Self { hash, name: hash.mechanism(), nonce: None }
+        Self { hash, name: hash.mechanism(), plus: false, nonce: None }
+    }
+
+    /// SCRAM with this hash, bound to the channel (`-PLUS`); priorities 82, 81, 80 and 75.
+    #[must_use]
+    pub fn plus(hash: Hash) -> Self {
+        Self { hash, name: hash.plus_mechanism(), plus: true, nonce: None }
     }
 
     /// Replaces the random nonce, for tests against published messages. Real logins with a nonce
@@ -51,12 +58,20 @@ impl MechanismFactory for Scram {
     }
 
     fn priority(&self) -> i32 {
-        match self.hash {
-            Hash::Sha512 => 72,
-            Hash::Sha384 => 71,
-            Hash::Sha256 => 70,
-            Hash::Sha1 => 60,
+        match (self.plus, self.hash) {
+            (true, Hash::Sha512) => 82,
+            (true, Hash::Sha384) => 81,
+            (true, Hash::Sha256) => 80,
+            (true, Hash::Sha1) => 75,
+            (false, Hash::Sha512) => 72,
+            (false, Hash::Sha384) => 71,
+            (false, Hash::Sha256) => 70,
+            (false, Hash::Sha1) => 60,
         }
+    }
+
+    fn binding(&self, cx: &Context<'_>) -> Option<BindingType> {
+        self.plus.then(|| binding(cx).ok().map(Binding::kind))?
     }
 
     fn exposes_secret(&self) -> bool {
@@ -66,6 +81,9 @@ impl MechanismFactory for Scram {
     fn test(&self, cx: &Context<'_>) -> Result<(), Skip> {
         if cx.credentials.authcid().is_none() {
             return Err(Skip::NeedsUserName);
+        }
+        if self.plus {
+            binding(cx)?;
         }
         match cx.credentials.secret() {
             Secret::Password(_) | Secret::Ask(SecretKind::Password) => Ok(()),
@@ -102,8 +120,12 @@ enum State {
 
 struct ExpectServerFirst {
     nonce: String,
-    gs2_header: String,
+    /// The GS2 header, and the channel binding data if there is any (`c=`).
+    binding: Zeroizing<Vec<u8>>,
     client_first_bare: String,
+    /// What the server's lists hash to, as they reached us (XEP-0474).
+    downgrade_hash: String,
+    must_sign_lists: bool,
 }
 
 struct ExpectPassword {
@@ -139,10 +161,22 @@ impl Mechanism for Login {
             return Err(Error::Unsendable("authorization identity"));
         }
         let nonce = self.scram.nonce.clone().map_or_else(random_nonce, Ok)?;
-        let gs2_header = gs2_header(cx.credentials.authzid());
+        let bound_to = if self.scram.plus { Some(binding(cx).map_err(no_binding)?) } else { None };
+        let flag = bound_to.map_or_else(|| Flag::unbound(cx), |it| Flag::Bound(it.kind()));
+        let data = bound_to.map_or(&[][..], Binding::data);
+        let gs2_header = gs2_header(&flag.to_string(), cx.credentials.authzid());
         let client_first_bare = format!("n={},r={nonce}", escape(&user_name));
         let message = format!("{gs2_header}{client_first_bare}");
-        self.state = State::ServerFirst(ExpectServerFirst { nonce, gs2_header, client_first_bare });
+        let mut binding = Zeroizing::new(Vec::with_capacity(gs2_header.len() + data.len()));
+        binding.extend_from_slice(gs2_header.as_bytes());
+        binding.extend_from_slice(data);
+        self.state = State::ServerFirst(ExpectServerFirst {
+            nonce,
+            binding,
+            client_first_bare,
+            downgrade_hash: cx.offer.downgrade_hash(self.scram.hash),
+            must_sign_lists: flag == Flag::NoneInCommon,
+        });
         Ok(Step::Send(Response::new(message)))
     }
 
@@ -291,7 +325,13 @@ impl ExpectServerFirst {
             return Err(PeerFault::SaltTooLong { limit, found }.into());
         }
         let iterations = iterations_within(limits, first.iterations)?;
-        let binding = Base64::encode_string(self.gs2_header.as_bytes());
+        match first.downgrade_hash {
+            Some(hash) if hash == self.downgrade_hash => {}
+            Some(_) => return Err(PeerFault::ListsChanged.into()),
+            None if self.must_sign_lists => return Err(PeerFault::BindingsRemoved.into()),
+            None => {}
+        }
+        let binding = Base64::encode_string(&self.binding);
         let client_final_without_proof = format!("c={binding},r={}", first.nonce);
         let auth_message =
             format!("{},{message},{client_final_without_proof}", self.client_first_bare);
@@ -356,6 +396,65 @@ fn plain_word(condition: &str) -> String {
 }
 
 const CONDITION_LIMIT: usize = 64;
+
+/// What we say of channel binding in the GS2 header (RFC 5802, section 6; XEP-0440, section 3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flag {
+    /// `p`: bound.
+    Bound(BindingType),
+    /// `y`: we could, and as far as we see the server cannot. One that can will refuse.
+    ServerCannot,
+    /// `n`: we cannot, or the server does not say how it could.
+    Unable,
+    /// `n`: the server lists other types than ours only. One that every server must have is
+    /// missing from the list, which is suspicious unless the server signs its lists.
+    NoneInCommon,
+}
+
+impl Flag {
+    fn unbound(cx: &Context<'_>) -> Self {
+        if cx.channel.bindings().is_empty() {
+            return Self::Unable;
+        }
+        match (cx.offer.has_plus(), cx.offer.channel_bindings()) {
+            (false, None) => Self::ServerCannot,
+            (true, Some(_))
+                if binding(cx).is_err() && !cx.offer.lists(BindingType::TlsServerEndPoint) =>
+            {
+                Self::NoneInCommon
+            }
+            _ => Self::Unable,
+        }
+    }
+}
+
+impl std::fmt::Display for Flag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bound(kind) => write!(f, "p={kind}"),
+            Self::ServerCannot => f.write_str("y"),
+            Self::Unable | Self::NoneInCommon => f.write_str("n"),
+        }
+    }
+}
+
+/// The strongest binding that the channel has and the server lists.
+fn binding<'a>(cx: &Context<'a>) -> Result<&'a Binding, Skip> {
+    let bindings = cx.channel.bindings();
+    if bindings.is_empty() {
+        return Err(Skip::NothingToBindTo);
+    }
+    if cx.offer.channel_bindings().is_none() {
+        return Err(Skip::BindingsNotListed);
+    }
+    let listed = bindings.iter().find(|binding| cx.offer.lists(binding.kind()));
+    listed.ok_or(Skip::NoCommonBinding)
+}
+
+/// The test has passed, so there is one.
+fn no_binding(_: Skip) -> Error {
+    Error::ApiMisuse("the login began without the test of its mechanism")
+}
 
 /// 24 random bytes, as 32 characters of base64, which has no comma.
 fn random_nonce() -> Result<String, Error> {
