@@ -40,15 +40,15 @@ fn login(imap: &mut Link, who: Credentials) -> Result<Authenticated, Box<dyn Err
     }
     loop {
         let line = imap.receive();
-        match line.split_once(' ') {
-            Some(("+", challenge)) => {
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("+", challenge) => {
                 let turn = step(login, challenge);
                 let (next, response) = turn.inspect_err(|_| imap.send("*", "*"))?; // we give up
                 imap.send(&Base64::encode_string(response.as_bytes()), &format!("{response:?}"));
                 login = next;
             }
-            Some(("a2", end)) if end.starts_with("OK") => return Ok(login.success(None)?),
-            Some(("a2", end)) => {
+            ("a2", end) if end.starts_with("OK") => return Ok(login.success(None)?),
+            ("a2", end) => {
                 let rejection = Rejection::new("authentication-failed").with_text(end, None);
                 return Err(login.failure(rejection).into());
             }

@@ -85,6 +85,16 @@ impl Exchange {
 
     /// The server claims success. The only maker of [`Authenticated`].
     ///
+    /// It ends the login; a second success does not compile:
+    ///
+    /// ```compile_fail,E0382
+    /// # fn twice(login: epode_sasl::Exchange) -> Result<(), epode_sasl::Error> {
+    /// login.success(None)?;
+    /// login.success(None)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::PeerMisbehaved`] where the claim is not to be believed: the server may be an
@@ -137,7 +147,13 @@ impl Exchange {
 }
 
 /// A login that waits for the application: it can only be answered. A challenge or a success
-/// that overtakes the answer has nowhere to go.
+/// that overtakes the answer has nowhere to go:
+///
+/// ```compile_fail,E0599
+/// # fn too_soon(login: epode_sasl::Pending) {
+/// login.success(None);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Pending(Exchange);
 

@@ -15,6 +15,15 @@ mod saslprep;
 mod secret;
 mod selection;
 
+/// The code of the guides, which is compiled and run as this crate's documentation is.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/writing-a-mechanism.md")]
+    mod writing_a_mechanism {}
+    #[doc = include_str!("../../../docs/sasl-for-imap-and-smtp.md")]
+    mod sasl_for_imap_and_smtp {}
+}
+
 pub use crate::{
     channel::{Binding, BindingType, Channel, UnknownBindingType},
     credentials::Credentials,

@@ -4,13 +4,14 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use epode_sasl::{
     Answer, Context, Credentials, Error, Limits, Mechanism, MechanismFactory, MechanismName,
     PeerFault, Policy, PreparationError, Question, Registry, Rejection, Response, Secret,
     SecretKind, ServerProof, Skip, Step, Turn,
     scram::{Hash, ScramKeys},
 };
-use std::sync::Arc;
 
 use crate::support::{
     at_server_final, at_server_first, begin, fault, published, refused, servers_move,

@@ -3,12 +3,13 @@
 
 mod support;
 
+use std::num::NonZeroU32;
+
 use epode_sasl::{
     Answer, Credentials, Error, Exchange, MechanismName, Pending, Policy, Question, Registry,
     Secret, SecretKind, Skip, Turn,
     scram::{Hash, KeysError, ScramKeys},
 };
-use std::num::NonZeroU32;
 
 use crate::support::{
     at_server_final, at_server_first, best_channel, derive, derive_with, published, refused,

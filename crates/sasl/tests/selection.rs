@@ -161,62 +161,42 @@ fn the_order_of_the_offer_changes_nothing() {
 
 // The tests of the nine.
 
-/// One line for each kind of login, one column for each mechanism in the order of the page.
+/// One line for each kind of login: who can use which.
 #[test]
 fn each_mechanism_is_for_those_who_can_use_it() {
-    use Skip::{HasUserName as Named, NeedsUserName as Nameless};
-    let usable = || Ok(());
-    let no_password = || Err(Skip::NeedsSecret(SecretKind::Password));
-    let no_token = || Err(Skip::NeedsSecret(SecretKind::Token));
-    let other_hash = || Err(Skip::KeysOfAnotherHash(Hash::Sha256));
-    let (p, t) = (no_password, no_token);
-    let named = || Err(Named);
-    let nameless = || Err(Nameless);
-    for (who, [sha_512, sha_384, sha_256, sha_1, plain, bearer, oauth, anonymous]) in [
+    let yes = || Ok(());
+    let password = || Err(Skip::NeedsSecret(SecretKind::Password));
+    let token = || Err(Skip::NeedsSecret(SecretKind::Token));
+    let other = || Err(Skip::KeysOfAnotherHash(Hash::Sha256));
+    let (name, no_name) = (|| Err(Skip::NeedsUserName), || Err(Skip::HasUserName));
+    let alice = |secret| Credentials::new("alice", secret);
+    for (who, [scram_256, scram_others, plain, tokens, anonymous]) in [
+        (alice(Secret::password("x")), [yes(), yes(), yes(), token(), no_name()]),
+        (alice(Secret::Ask(SecretKind::Password)), [yes(), yes(), yes(), token(), no_name()]),
+        (alice(Secret::token("x")), [password(), password(), password(), yes(), no_name()]),
         (
-            Credentials::password("alice", "x"),
-            [usable(), usable(), usable(), usable(), usable(), t(), t(), named()],
+            alice(Secret::Ask(SecretKind::Token)),
+            [password(), password(), password(), yes(), no_name()],
         ),
-        (
-            Credentials::ask("alice", SecretKind::Password),
-            [usable(), usable(), usable(), usable(), usable(), t(), t(), named()],
-        ),
-        (Credentials::token("alice", "x"), [p(), p(), p(), p(), p(), usable(), usable(), named()]),
-        (
-            Credentials::ask("alice", SecretKind::Token),
-            [p(), p(), p(), p(), p(), usable(), usable(), named()],
-        ),
-        (
-            Credentials::keys("alice", keys(Hash::Sha256)),
-            [other_hash(), other_hash(), usable(), other_hash(), p(), t(), t(), named()],
-        ),
-        (Credentials::new("alice", Secret::None), [p(), p(), p(), p(), p(), t(), t(), named()]),
-        (
-            Credentials::guest(Secret::None),
-            [nameless(), nameless(), nameless(), nameless(), nameless(), t(), t(), usable()],
-        ),
-        (
-            Credentials::guest(Secret::password("x")),
-            [nameless(), nameless(), nameless(), nameless(), nameless(), t(), t(), usable()],
-        ),
-        (
-            Credentials::guest(Secret::token("x")),
-            [
-                nameless(),
-                nameless(),
-                nameless(),
-                nameless(),
-                nameless(),
-                usable(),
-                usable(),
-                usable(),
-            ],
-        ),
+        (alice(Secret::Keys(keys(Hash::Sha256))), [yes(), other(), password(), token(), no_name()]),
+        (alice(Secret::None), [password(), password(), password(), token(), no_name()]),
+        (Credentials::guest(Secret::None), [name(), name(), name(), token(), yes()]),
+        (Credentials::guest(Secret::password("x")), [name(), name(), name(), token(), yes()]),
+        (Credentials::guest(Secret::token("x")), [name(), name(), name(), yes(), yes()]),
     ] {
-        let expected = [sha_512, sha_384, sha_256, sha_1, plain, bearer, oauth, anonymous];
-        for ((mechanism, _), expected) in ORDER.iter().zip(expected) {
-            let verdict = verdict(&Policy::default(), &who, &best_channel(), mechanism);
-            assert_eq!(verdict, expected, "{mechanism} for {who:?}");
+        for (mechanism, expected) in [
+            (MechanismName::SCRAM_SHA_512, &scram_others),
+            (MechanismName::SCRAM_SHA_384, &scram_others),
+            (MechanismName::SCRAM_SHA_256, &scram_256),
+            (MechanismName::SCRAM_SHA_1, &scram_others),
+            (MechanismName::PLAIN, &plain),
+            (MechanismName::OAUTHBEARER, &tokens),
+            (MechanismName::X_OAUTH2, &tokens),
+            (MechanismName::ANONYMOUS, &anonymous),
+            (MechanismName::EXTERNAL, &Ok(())), // the channel has a certificate
+        ] {
+            let verdict = verdict(&Policy::default(), &who, &best_channel(), &mechanism);
+            assert_eq!(&verdict, expected, "{mechanism} for {who:?}");
         }
     }
 }

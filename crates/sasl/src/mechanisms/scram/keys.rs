@@ -55,6 +55,9 @@ impl ScramKeys {
     ///
     /// [`KeysError`] says which member is wrong, without quoting it.
     pub fn from_json(json: &str) -> Result<Self, KeysError> {
+        if !json.trim_ascii_start().starts_with('{') {
+            return Err(KeysError::Json { line: 1, column: 1 });
+        }
         let parsed: Json = serde_json::from_str(json)
             .map_err(|error| KeysError::Json { line: error.line(), column: error.column() })?;
         let hash: Hash = parsed.name.parse().map_err(|_| KeysError::UnknownHash)?;
@@ -78,8 +81,11 @@ impl ScramKeys {
             iter: self.iterations.get(),
             salt: Base64::encode_string(&self.salt),
         };
-        let text = serde_json::to_string(&json).expect("strings and a number always serialise");
-        Zeroizing::new(text)
+        // Large enough never to grow, which would leave copies behind.
+        let capacity = json.ck.len() + json.sk.len() + json.salt.len() + 96;
+        let mut text = Zeroizing::new(Vec::with_capacity(capacity));
+        serde_json::to_writer(&mut *text, &json).expect("strings and a number always serialise");
+        Zeroizing::new(String::from_utf8(std::mem::take(&mut *text)).expect("JSON is UTF-8"))
     }
 
     /// The hash function that they were derived with.

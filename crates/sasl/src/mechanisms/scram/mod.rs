@@ -1,7 +1,7 @@
 //! SCRAM (RFC 5802, RFC 7677): password and server both proved, neither sent.
 //!
-//! [`messages`] is the grammar, [`client`] the order of things, [`derivation`] the slow step,
-//! [`keys`] what can be kept of it. Channel binding (`-PLUS`) is not here yet.
+//! `messages.rs` is the grammar, `client.rs` the order of things, `derivation.rs` the slow step,
+//! `keys.rs` what can be kept of it. Channel binding (`-PLUS`) is not here yet.
 
 mod client;
 mod derivation;
