@@ -44,6 +44,8 @@ mod answers;
 mod builder;
 mod driver;
 mod error;
+#[cfg(doctest)]
+mod guide;
 mod mechanism;
 mod session;
 mod transport;

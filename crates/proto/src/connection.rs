@@ -74,7 +74,12 @@ impl Connection {
             transitions::is_allowed(before, stimulus, after),
             "{before:?}, {stimulus:?} and {after:?} are not in the table"
         );
-        if before != after || stimulus == Stimulus::Challenge {
+        // A login may wait in one phase several times over; nothing else prolongs a wait.
+        let waits_anew = matches!(
+            (stimulus, after),
+            (Stimulus::Challenge, Phase::SaslReply) | (Stimulus::Answered, Phase::Answer)
+        );
+        if before != after || waits_anew {
             self.core.set_deadline(now, after);
         }
         Ok(())

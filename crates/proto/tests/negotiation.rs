@@ -108,7 +108,11 @@ fn check_login(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
     let is_scram = connected.mechanism.as_str().starts_with("SCRAM-");
     let proof = if is_scram { "Proven" } else { "NotOffered" };
     expect("proof", proof, &format!("{:?}", connected.proof))?;
-    expect("number of keys kept", &usize::from(is_scram).to_string(), &driver.kept.len().to_string())
+    expect(
+        "number of keys kept",
+        &usize::from(is_scram).to_string(),
+        &driver.kept.len().to_string(),
+    )
 }
 
 fn expect(what: &str, expected: &str, found: &str) -> Result<(), String> {

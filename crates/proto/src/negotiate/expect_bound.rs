@@ -11,7 +11,7 @@ use crate::{
     session::Online,
     status::Connected,
     stream::StanzaError,
-    xml::namespaces::{BIND, CLIENT, SESSION, STREAM},
+    xml::namespaces::{BIND, CLIENT, SASL, SESSION, STREAM},
 };
 
 /// Logged in; the application decides when to bind, and may talk to the server before.
@@ -26,7 +26,7 @@ impl ExpectBindCall {
     }
 
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
-        if element.namespace() == STREAM {
+        if is_negotiation(&element) {
             return Err(Error::unexpected(&element, Wait::BindCall));
         }
         core.push(Action::Deliver(element));
@@ -128,13 +128,18 @@ fn reply<'a>(
 /// What is not the answer belongs to an application that talks to the server before it binds; to
 /// any other it would come too early.
 fn pass_on(core: &mut Core, element: Element, wait: Wait) -> Result<(), Error> {
-    if element.namespace() == STREAM {
+    if is_negotiation(&element) {
         return Err(Error::unexpected(&element, wait));
     }
     if core.settings().explicit_binding {
         core.push(Action::Deliver(element));
     }
     Ok(())
+}
+
+/// Features and the login are done with: an element of theirs is nobody's by now.
+fn is_negotiation(element: &Element) -> bool {
+    matches!(element.namespace(), STREAM | SASL)
 }
 
 /// The JID that was bound. It is ours to be believed only if it is an address of the account, or

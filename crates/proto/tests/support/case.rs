@@ -2,7 +2,8 @@
 //!
 //! The format is that of `epode_testpeer::script`. In addition `\u{…}` is a character in the whole
 //! file, and a header `each: a | b` makes one case of each value, put in place of `%each%`; with
-//! `each: a => x | b => y` the value after the arrow takes the place of `%gives%`.
+//! `each: a => x | b => y` the value after the arrow takes the place of `%gives%`. `(none)` is
+//! the empty value.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -30,7 +31,8 @@ impl Case {
     pub(crate) fn all() -> Vec<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
         let entries = fs::read_dir(&folder).expect("the folder with the transcripts is there");
-        let mut paths: Vec<_> = entries.map(|entry| entry.expect("it is readable").path()).collect();
+        let mut paths: Vec<_> =
+            entries.map(|entry| entry.expect("it is readable").path()).collect();
         paths.sort();
         let cases: Vec<_> = paths.iter().flat_map(|path| Self::read(path)).collect();
         assert!(!cases.is_empty(), "no transcript in {}", folder.display());
@@ -71,17 +73,18 @@ impl Case {
         };
         let one = |value: &str| {
             let (value, gives) = value.split_once(" => ").unwrap_or((value, ""));
-            let text = text.replace("%each%", value.trim()).replace("%gives%", gives.trim());
+            let plain = |text: &str| text.trim().replace("(none)", "");
+            let text = text.replace("%each%", &plain(value)).replace("%gives%", &plain(gives));
             let script = Script::parse(&text).map_err(|error| format!("{value}: {error}"))?;
             Ok(Self { name: format!("{name} [{}]", value.trim()), script })
         };
         values.split(" | ").map(one).collect()
     }
 
-    /// A header's value; `{fill:N}` in it is `x`, N times.
+    /// A header's value; `{fill:N}` in it is `x`, N times, and `(none)` is nothing.
     pub(crate) fn header(&self, key: &str) -> Option<String> {
         assert!(HEADERS.contains(&key), "no header is called {key}");
-        let mut value = self.script.header(key)?.to_owned();
+        let mut value = self.script.header(key)?.replace("(none)", "");
         while let Some((before, rest)) = value.split_once("{fill:") {
             let (count, after) = rest.split_once('}').expect("a fill is closed");
             let filling = "x".repeat(count.parse().expect("a fill has a count"));
@@ -155,7 +158,11 @@ impl Case {
         for denied in names("without").unwrap_or_default() {
             policy = policy.deny(denied);
         }
-        if self.says_yes("danger-allow-plaintext") { policy.danger_allow_plaintext() } else { policy }
+        if self.says_yes("danger-allow-plaintext") {
+            policy.danger_allow_plaintext()
+        } else {
+            policy
+        }
     }
 
     fn registry(&self, nonce: Option<&str>) -> Registry {
@@ -183,10 +190,33 @@ impl Case {
 
 /// Every header that a transcript may have; in the second half what must come of it.
 const HEADERS: [&str; 28] = [
-    "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
-    "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
-    "nonce", "explicit-bind", "send-before-bind", //
-    "statuses", "mechanism", "bound", "flights", "questions", "delivered", "error", "says",
+    "title",
+    "each",
+    "jid",
+    "authcid",
+    "password",
+    "token",
+    "keys",
+    "ask",
+    "someone-to-ask",
+    "refuse",
+    "custom",
+    "respond",
+    "channel",
+    "mechanisms",
+    "without",
+    "danger-allow-plaintext",
+    "nonce",
+    "explicit-bind",
+    "send-before-bind", //
+    "statuses",
+    "mechanism",
+    "bound",
+    "flights",
+    "questions",
+    "delivered",
+    "error",
+    "says",
     "condition",
 ];
 

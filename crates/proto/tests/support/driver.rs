@@ -9,8 +9,8 @@ use std::{
 
 use base64ct::{Base64, Encoding};
 use epode_proto::{
-    Action, ApiMisuse, Connection, Element, Error, Input, Phase, QuestionId, Settings, Status, Time,
-    redacted,
+    Action, ApiMisuse, Connection, Element, Error, Input, Phase, QuestionId, Settings, Status,
+    Time, redacted,
     sasl::{
         Answer, Channel, Question, Response, Secret, SecretKind,
         scram::{Derivation, Hash, ScramKeys},
@@ -63,7 +63,7 @@ impl From<Outgoing> for Move {
 
 /// A program with one connection.
 pub(crate) struct Driver<'a> {
-    case: &'a Case,
+    pub(crate) case: &'a Case,
     channel: Channel,
     pub(crate) connection: Connection,
     pub(crate) now: Time,
@@ -208,7 +208,8 @@ impl<'a> Driver<'a> {
         } else if self.is_over {
             return Ok(false);
         } else if !self.application_moves()? {
-            let wake = self.wake.take().ok_or("it hangs: nobody moves, and there is no deadline")?;
+            let wake =
+                self.wake.take().ok_or("it hangs: nobody moves, and there is no deadline")?;
             self.first_deadline.get_or_insert((self.connection.phase(), wake));
             self.now = self.now.max(wake);
             self.input(Input::Tick).map_err(|misuse| misuse.to_string())?;
@@ -230,7 +231,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn receive(&mut self, frame: &[u8]) {
+    pub(crate) fn receive(&mut self, frame: &[u8]) {
         self.show(format_args!("{}", redacted(frame)));
         self.learn_contents(frame);
         self.input(Input::Received(frame)).expect("a frame may come at any time");
@@ -340,9 +341,19 @@ impl<'a> Driver<'a> {
 
 /// Plays a conversation to its end. Errs if our half departs from the transcript, or hangs.
 pub(crate) fn play(driver: &mut Driver<'_>, server: &mut impl ServerHalf) -> Result<(), String> {
+    play_watched(driver, server, |_| {})
+}
+
+/// The same, with something done before each step.
+pub(crate) fn play_watched(
+    driver: &mut Driver<'_>,
+    server: &mut impl ServerHalf,
+    mut before_step: impl FnMut(&mut Driver<'_>),
+) -> Result<(), String> {
     let mut inbox: VecDeque<Move> = server.opened().into();
     driver.open();
     for _ in 0..STEP_LIMIT {
+        before_step(driver);
         if !driver.step(server, &mut inbox)? {
             return check_end(driver);
         }

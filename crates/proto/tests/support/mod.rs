@@ -1,7 +1,7 @@
 //! What the test files share: conversations read from files, and a driver without socket and clock.
 //! What is right and what is wrong is decided in the test files.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
 mod case;
 mod custom;
@@ -10,6 +10,6 @@ mod tape;
 
 pub(crate) use self::{
     case::Case,
-    driver::{Driver, Move, ServerHalf, error_of, play},
+    driver::{Driver, Move, ServerHalf, error_of, play, play_watched},
     tape::{Point, Tape},
 };

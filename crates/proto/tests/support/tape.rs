@@ -23,13 +23,14 @@ pub(crate) struct Point {
 }
 
 impl Tape {
+    /// The nonce of the client in every run.
+    pub(crate) const NONCE: &'static str = "fyko+d2lbbFgONRv9qkxdawL";
+
     /// Plays a good login once. The nonce is fixed, so that all but the ids is the same next time.
     pub(crate) fn record(case: &Case) -> Self {
-        let mut recorder = Recorder {
-            player: case.player(),
-            tape: Self { turns: Vec::new(), ids: Vec::new() },
-        };
-        let mut driver = Driver::new(case, case.settings_with_nonce(Some(NONCE)));
+        let mut recorder =
+            Recorder { player: case.player(), tape: Self { turns: Vec::new(), ids: Vec::new() } };
+        let mut driver = Driver::new(case, case.settings_with_nonce(Some(Self::NONCE)));
         play(&mut driver, &mut recorder).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         assert!(driver.is_connected(), "{}: {:?}", case.name, driver.statuses);
         recorder.tape
@@ -37,7 +38,7 @@ impl Tape {
 
     /// Plays a login against this tape.
     pub(crate) fn play<'a>(&self, case: &'a Case) -> Driver<'a> {
-        let mut driver = Driver::new(case, case.settings_with_nonce(Some(NONCE)));
+        let mut driver = Driver::new(case, case.settings_with_nonce(Some(Self::NONCE)));
         self.play_with(&mut driver);
         driver
     }
@@ -46,7 +47,7 @@ impl Tape {
     pub(crate) fn play_with(&self, driver: &mut Driver<'_>) {
         let mut replay = self.replay();
         if let Err(error) = play(driver, &mut replay) {
-            panic!("{error}");
+            panic!("{}: {error}", driver.case.name);
         }
     }
 
@@ -56,9 +57,10 @@ impl Tape {
 
     /// Every place where something may be put in between.
     pub(crate) fn points(&self) -> impl Iterator<Item = Point> + '_ {
-        self.turns.iter().enumerate().flat_map(|(turn, frames)| {
-            (0..=frames.len()).map(move |frame| Point { turn, frame })
-        })
+        self.turns
+            .iter()
+            .enumerate()
+            .flat_map(|(turn, frames)| (0..=frames.len()).map(move |frame| Point { turn, frame }))
     }
 
     /// Every frame, and where it stands.
@@ -161,5 +163,3 @@ fn put_in_place(frame: &mut [u8], old: &[u8], new: &[u8]) {
         frame[at..at + new.len()].copy_from_slice(new);
     }
 }
-
-const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";

@@ -55,7 +55,8 @@ impl ScramKeys {
     ///
     /// [`KeysError`] says which member is wrong, without quoting it.
     pub fn from_json(json: &str) -> Result<Self, KeysError> {
-        if !json.trim_ascii_start().starts_with('{') {
+        // The parser would take a list of five for an object.
+        if json.trim_ascii_start().starts_with('[') {
             return Err(KeysError::Json { line: 1, column: 1 });
         }
         let parsed: Json = serde_json::from_str(json)
