@@ -68,6 +68,9 @@ impl Error {
             Self::Stream(error) => &error.condition,
             Self::Redirected(_) => "see-other-uri",
             Self::PeerMisbehaved(PeerFault::Frame(FrameError::Xml(_))) => "not-well-formed",
+            Self::PeerMisbehaved(PeerFault::StartTlsNotOffered | PeerFault::StartTlsRefused) => {
+                "encryption-required"
+            }
             Self::PeerMisbehaved(_) => "protocol-violation",
             Self::TimedOut(_) => "timeout",
             Self::Unreachable(_) => "connection-failed",
@@ -191,6 +194,12 @@ pub enum PeerFault {
     /// A stream header that has no place at this point.
     #[error("a new stream header while {0} was due")]
     UnexpectedHeader(Wait),
+    /// The server does not offer to encrypt the stream; somebody may have removed the offer.
+    #[error("it does not offer encryption (STARTTLS): somebody may have removed the offer")]
+    StartTlsNotOffered,
+    /// The server offers to encrypt the stream, and then refuses.
+    #[error("it refuses the encryption (STARTTLS) that it offers")]
+    StartTlsRefused,
     /// A challenge or success whose content is not base64.
     #[error("<{0}/> whose content is not base64")]
     Base64(&'static str),
@@ -226,6 +235,10 @@ pub enum Wait {
     Header,
     /// The server's features.
     Features,
+    /// The server's consent to encrypt the stream.
+    Proceed,
+    /// The TLS handshake.
+    Secured,
     /// The server's next step in the login.
     SaslReply,
     /// The application's answer to a question.
@@ -248,6 +261,8 @@ impl fmt::Display for Wait {
             Self::Transport => "the connection",
             Self::Header => "the server's stream header",
             Self::Features => "the server's features",
+            Self::Proceed => "the server's consent to encrypt",
+            Self::Secured => "the TLS handshake",
             Self::SaslReply => "the server's next step in the login",
             Self::Answer => "the application's answer",
             Self::BindCall => "the application's call to bind",

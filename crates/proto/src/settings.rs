@@ -25,6 +25,7 @@ pub struct Settings {
     pub(crate) registry: Arc<Registry>,
     pub(crate) explicit_binding: bool,
     pub(crate) explain_only: bool,
+    pub(crate) unencrypted_allowed: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: xml::Limits,
     pub(crate) language: String,
@@ -44,6 +45,7 @@ impl Settings {
             registry: Arc::default(),
             explicit_binding: false,
             explain_only: false,
+            unencrypted_allowed: false,
             timeouts: Timeouts::default(),
             limits: xml::Limits::default(),
             language: "en".to_owned(),
@@ -92,6 +94,14 @@ impl Settings {
     #[must_use]
     pub fn explain_only(mut self) -> Self {
         self.explain_only = true;
+        self
+    }
+
+    /// Goes on over a TCP stream that the server does not offer to encrypt. For test networks
+    /// only: whoever is on the way reads and changes everything, and can take the offer away.
+    #[must_use]
+    pub fn danger_allow_unencrypted_stream(mut self) -> Self {
+        self.unencrypted_allowed = true;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use epode_sasl::{MechanismName, NoMechanism, PassedOver, Selection, ServerProof};
+use epode_sasl::{BindingType, MechanismName, NoMechanism, PassedOver, Selection, ServerProof};
 
 use crate::{Error, Jid};
 
@@ -161,6 +161,8 @@ pub struct Authenticating {
     pub mechanism: MechanismName,
     /// The priority that won.
     pub priority: i32,
+    /// What the login is bound to, if it is.
+    pub binding: Option<BindingType>,
     /// Every other mechanism that is offered or known, and why it is not used.
     pub passed_over: Arc<[PassedOver]>,
 }
@@ -170,6 +172,7 @@ impl Authenticating {
         Self {
             mechanism: selection.mechanism().clone(),
             priority: selection.priority(),
+            binding: selection.binding(),
             passed_over: selection.passed_over().into(),
         }
     }
@@ -195,6 +198,8 @@ pub struct Connected {
     pub mechanism: MechanismName,
     /// Whether the server proved itself too.
     pub proof: ServerProof,
+    /// What the login is bound to, if it is.
+    pub binding: Option<BindingType>,
     /// How many times we spoke before it was done: each is a wait of one round trip.
     pub flights: u32,
 }

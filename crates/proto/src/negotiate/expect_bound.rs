@@ -92,6 +92,7 @@ fn connected(core: &mut Core, login: Authenticated, jid: Jid) -> State {
         jid,
         mechanism: login.mechanism().clone(),
         proof: login.proof(),
+        binding: login.binding(),
         flights: core.flights(),
     })));
     State::Online(Online)

@@ -33,7 +33,7 @@ impl ExpectSaslReply {
                 if let Some(keys) = login.keys() {
                     core.push(Action::Keep(keys.clone()));
                 }
-                core.open_stream();
+                core.restart_stream().map_err(|error| Error::PeerMisbehaved(error.into()))?;
                 Ok(State::Header(ExpectHeader { round: Round::Bind(login) }))
             }
             _ => Err(match SaslFailure::parse(&element) {

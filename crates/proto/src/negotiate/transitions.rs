@@ -3,15 +3,17 @@
 
 use crate::{
     Element, Phase,
-    xml::namespaces::{CLIENT, SASL, STREAM},
+    xml::namespaces::{CLIENT, SASL, STREAM, TLS},
 };
 
 /// What moved it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stimulus {
     Opened,
+    Secured,
     Header,
     Features,
+    Proceed,
     Challenge,
     Success,
     Failure,
@@ -30,6 +32,7 @@ impl Stimulus {
     pub(crate) fn of(element: &Element) -> Self {
         match (element.name(), element.namespace()) {
             ("features", STREAM) => Self::Features,
+            ("proceed", TLS) => Self::Proceed,
             ("challenge", SASL) => Self::Challenge,
             ("success", SASL) => Self::Success,
             ("failure", SASL) => Self::Failure,
@@ -57,6 +60,9 @@ const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
     &[
         (Unopened, On::Opened, &[LoginHeader], "send the stream header"),
         (LoginHeader, On::Header, &[LoginFeatures], "check id, version and sender"),
+        (LoginFeatures, On::Features, &[Proceed], "not encrypted yet: ask for STARTTLS"),
+        (Proceed, On::Proceed, &[Secured], "begin the TLS handshake"),
+        (Secured, On::Secured, &[LoginHeader], "send a new stream header"),
         (LoginFeatures, On::Features, &[SaslReply, Answer], "choose a mechanism, begin the login"),
         (SaslReply, On::Challenge, &[SaslReply, Answer], "respond, or ask"),
         (Answer, On::Answered, &[SaslReply, Answer], "send the response, or ask again"),
