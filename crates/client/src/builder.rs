@@ -66,6 +66,7 @@ pub struct Builder {
     registry: Registry,
     answers: Answers,
     purpose: Purpose,
+    unencrypted_allowed: bool,
     timeouts: Timeouts,
     limits: xml::Limits,
     language: Option<String>,
@@ -88,6 +89,7 @@ impl Builder {
             registry: Registry::default(),
             answers: Answers::default(),
             purpose: Purpose::Connect,
+            unencrypted_allowed: false,
             timeouts: Timeouts::default(),
             limits: xml::Limits::default(),
             language: None,
@@ -96,8 +98,8 @@ impl Builder {
         }
     }
 
-    /// Where the server is: `wss://` or `ws://`, with path, as
-    /// `wss://example.org/xmpp-websocket`.
+    /// Where the server is: a WebSocket, as `wss://example.org/xmpp-websocket`; or a TCP stream,
+    /// `xmpp://host` with STARTTLS, `xmpps://host` inside TLS from the first byte.
     ///
     /// # Errors
     ///
@@ -234,6 +236,15 @@ impl Builder {
     #[must_use]
     pub fn mechanism_factory(mut self, factory: Arc<dyn MechanismFactory>) -> Self {
         self.registry = self.registry.with(factory);
+        self
+    }
+
+    /// Goes on over an `xmpp://` connection that the server does not offer to encrypt. For test
+    /// networks only; passwords and tokens then need
+    /// [`Policy::danger_allow_plaintext`](epode_proto::sasl::Policy::danger_allow_plaintext) too.
+    #[must_use]
+    pub fn danger_allow_unencrypted_stream(mut self) -> Self {
+        self.unencrypted_allowed = true;
         self
     }
 
@@ -398,7 +409,8 @@ impl Builder {
     fn dial(&self) -> Result<Dial, Error> {
         let endpoint = self.endpoint.clone().ok_or(Error::NoEndpoint)?;
         let transport = self.transport.clone().with_tls(self.tls.clone());
-        Ok(Box::pin(async move { Link::connect(&endpoint, &transport).await }))
+        let domain = self.jid.domain().to_owned();
+        Ok(Box::pin(async move { Link::connect(&endpoint, &domain, &transport).await }))
     }
 
     fn dial_over<S>(&self, stream: S, channel: Channel) -> Result<Dial, Error>
@@ -414,6 +426,8 @@ impl Builder {
         let (command_sender, commands) = mpsc::channel(COMMAND_BACKLOG);
         let (inbox, inbox_receiver) = mpsc::channel(INBOX_BACKLOG);
         let (milestone, reached) = oneshot::channel();
+        let domain = self.jid.domain().to_owned();
+        let transport = self.transport.clone().with_tls(self.tls.clone());
         let mut settings = Settings::new(self.jid, self.secret)
             .policy(self.policy)
             .registry(Arc::new(self.registry))
@@ -422,6 +436,9 @@ impl Builder {
             .limits(self.limits);
         if matches!(self.purpose, Purpose::Explain) {
             settings = settings.explain_only();
+        }
+        if self.unencrypted_allowed {
+            settings = settings.danger_allow_unencrypted_stream();
         }
         if let Some(authcid) = self.authcid {
             settings = settings.authcid(authcid);
@@ -439,6 +456,8 @@ impl Builder {
             inbox,
             statuses: self.statuses,
             transcript: self.transcript,
+            domain,
+            transport,
             milestone,
         });
         let task = tokio::spawn(driver.run(dial));

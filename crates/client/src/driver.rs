@@ -4,8 +4,7 @@
 use std::{collections::VecDeque, pin::Pin, time::Duration};
 
 use epode_proto::{
-    Action, ApiMisuse, Connected, Connection, Element, Explanation, Input, QuestionId, Status,
-    Time, Wait, redacted,
+    Action, ApiMisuse, Connected, Connection, Element, Explanation, Input, QuestionId, Status, StreamTranscript, Time, Wait, redacted,
     sasl::{Answer, Channel, scram::ScramKeys},
 };
 use tokio::{
@@ -17,7 +16,7 @@ use crate::{
     Direction, Error,
     answers::Answers,
     mechanism::AnswerFuture,
-    transport::{Link, TransportError},
+    transport::{Link, TransportError, TransportOptions},
 };
 
 /// What the application can want of a running connection.
@@ -57,6 +56,10 @@ pub(crate) struct Driver {
     deliveries: VecDeque<Element>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
+    /// Finds the frames in a byte stream, for the transcript alone.
+    heard: StreamTranscript,
+    domain: String,
+    transport: TransportOptions,
     milestone: Option<Milestone>,
     keys: Option<ScramKeys>,
     /// The transport's own account of why there is none.
@@ -72,6 +75,8 @@ pub(crate) struct Parts {
     pub(crate) inbox: mpsc::Sender<Element>,
     pub(crate) statuses: Vec<mpsc::Sender<Status>>,
     pub(crate) transcript: Option<TranscriptSink>,
+    pub(crate) domain: String,
+    pub(crate) transport: TransportOptions,
     pub(crate) milestone: Milestone,
 }
 
@@ -89,6 +94,9 @@ impl Driver {
             deliveries: VecDeque::new(),
             statuses: parts.statuses,
             transcript: parts.transcript,
+            heard: StreamTranscript::default(),
+            domain: parts.domain,
+            transport: parts.transport,
             milestone: Some(parts.milestone),
             keys: None,
             transport_error: None,
@@ -116,8 +124,12 @@ impl Driver {
         };
         match dialled {
             Ok((link, channel)) => {
+                let is_stream = link.is_stream();
                 self.link = Some(link);
-                self.handle(Input::Opened(channel));
+                self.handle(match is_stream {
+                    true => Input::OpenedTcp(channel),
+                    false => Input::Opened(channel),
+                });
             }
             Err(error) => {
                 let reason = match &error {
@@ -200,6 +212,7 @@ impl Driver {
                 Action::Ask(id, question) => {
                     self.question = Some((id, self.answers.find(question)));
                 }
+                Action::Secure => self.secure().await,
                 Action::Report(status) => self.report(status),
                 Action::Explain(explanation) => self.reach(Ok(Reached::Explained(explanation))),
                 Action::Keep(keys) => self.keys = Some(keys),
@@ -207,6 +220,18 @@ impl Driver {
                 Action::WakeAt(time) => self.wake = Some(self.zero + time.since_zero()),
                 Action::Disconnect => self.disconnect().await,
                 _ => {}
+            }
+        }
+    }
+
+    async fn secure(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        match link.secure(&self.domain, &self.transport).await {
+            Ok(channel) => self.handle(Input::Secured(channel)),
+            Err(error) => {
+                let words = error.to_string();
+                self.transport_error = Some(error);
+                self.lose(words);
             }
         }
     }
@@ -264,7 +289,11 @@ impl Driver {
     }
 
     fn note(&mut self, direction: Direction, frame: &[u8]) {
-        if let Some(transcript) = &mut self.transcript {
+        let Some(transcript) = &mut self.transcript else { return };
+        let is_stream = self.link.as_ref().is_some_and(Link::is_stream);
+        if is_stream && direction == Direction::Received {
+            self.heard.feed(frame).iter().for_each(|shown| transcript(direction, shown));
+        } else {
             transcript(direction, &redacted(frame));
         }
     }

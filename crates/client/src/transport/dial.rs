@@ -8,7 +8,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::error::{IoFailure, Peer, Phase, TransportError};
+use super::{
+    error::TransportError,
+    peer::{IoFailure, Peer, Phase},
+};
 
 /// The moment by which a connection must stand, whatever it still has to do.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{proxy::ProxySettings, tls::TlsOptions};
+use super::{proxy::ProxySettings, tls_options::TlsOptions};
 
 /// How to connect to an [`Endpoint`](super::Endpoint): time, TLS, proxies, headers, limits.
 ///

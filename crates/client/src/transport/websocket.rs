@@ -29,19 +29,17 @@ use tokio_tungstenite::{
         },
     },
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{
+    byte_stream::{ByteStream, Outgoing},
     dial::Deadline,
     endpoint::Endpoint,
-    error::{Peer, Phase, TransportError},
+    error::TransportError,
     options::TransportOptions,
+    peer::{Peer, Phase},
     tls,
 };
-
-/// Anything that carries bytes both ways.
-pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// An open WebSocket.
 ///
@@ -94,6 +92,10 @@ impl WebSocket {
         })
     }
 
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     /// Sends one text message.
     ///
     /// When this is dropped before it is done, the message is either sent whole by what is sent
@@ -109,7 +111,7 @@ impl WebSocket {
         let sending = async {
             // What the library has begun to write (a pong) must be out before anything else.
             self.flush().await?;
-            self.socket.get_mut().queue(message);
+            self.socket.get_mut().outgoing.queue(message);
             self.flush().await
         };
         deadline.bound(Phase::Send, &peer, sending).await
@@ -279,34 +281,18 @@ impl ControlFrames {
 /// library writes next, and a limit on what may come in without making a message.
 struct Outbox {
     stream: Box<dyn ByteStream>,
-    message: Zeroizing<Vec<u8>>,
-    written: usize,
+    outgoing: Outgoing,
     /// How many bytes may still be read: the library counts neither frames nor empty parts.
     allowance: usize,
 }
 
 impl Outbox {
     fn new(stream: Box<dyn ByteStream>, allowance: usize) -> Self {
-        Self { stream, message: Zeroizing::default(), written: 0, allowance }
-    }
-
-    /// Takes a message; it goes out with the next flush. The one before it must be out.
-    fn queue(&mut self, message: Zeroizing<Vec<u8>>) {
-        debug_assert!(self.message.is_empty(), "flushed before");
-        self.message = message;
+        Self { stream, outgoing: Outgoing::default(), allowance }
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.message.len() {
-            let rest = &self.message[self.written..];
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.written += written,
-            }
-        }
-        self.message.zeroize();
-        self.written = 0;
-        Poll::Ready(Ok(()))
+        self.outgoing.poll_write(&mut self.stream, cx)
     }
 }
 
