@@ -6,7 +6,6 @@ mod client;
 mod commands;
 mod exit;
 mod interrupt;
-mod key_derivation;
 mod key_file;
 mod output;
 mod private_file;

@@ -62,19 +62,12 @@ impl Client {
 /// # }
 /// ```
 pub struct Builder {
-    jid: Jid,
-    secret: Secret,
-    authcid: Option<String>,
+    settings: Settings,
     endpoint: Option<Endpoint>,
     transport: TransportOptions,
     tls: TlsOptions,
-    policy: Arc<Policy>,
     registry: Registry,
     answers: Answers,
-    purpose: Purpose,
-    timeouts: Timeouts,
-    limits: xml::Limits,
-    language: Option<String>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
 }
@@ -84,19 +77,12 @@ impl Builder {
     #[must_use]
     pub fn new(jid: Jid) -> Self {
         Self {
-            jid,
-            secret: Secret::None,
-            authcid: None,
+            settings: Settings::new(jid, Secret::None),
             endpoint: None,
             transport: TransportOptions::new(),
             tls: TlsOptions::new(),
-            policy: Arc::default(),
             registry: Registry::default(),
             answers: Answers::default(),
-            purpose: Purpose::Connect,
-            timeouts: Timeouts::default(),
-            limits: xml::Limits::default(),
-            language: None,
             statuses: Vec::new(),
             transcript: None,
         }
@@ -135,7 +121,7 @@ impl Builder {
     /// Logs in with this secret.
     #[must_use]
     pub fn secret(mut self, secret: Secret) -> Self {
-        self.secret = secret;
+        self.settings = self.settings.secret(secret);
         self
     }
 
@@ -159,8 +145,9 @@ impl Builder {
         R: Future<Output = Result<Secret, GivenUp>> + Send + 'static,
     {
         self.answers.secrets = Some(Arc::new(move |kind| Box::pin(source(kind)) as Pin<Box<_>>));
-        if matches!(self.secret, Secret::None) {
-            self.secret = Secret::Ask(SecretKind::Password);
+        self.settings = self.settings.someone_to_ask();
+        if !self.settings.has_secret() {
+            return self.secret(Secret::Ask(SecretKind::Password));
         }
         self
     }
@@ -169,7 +156,7 @@ impl Builder {
     /// itself, the server is asked to let it act as the address.
     #[must_use]
     pub fn authcid(mut self, authcid: impl Into<String>) -> Self {
-        self.authcid = Some(authcid.into());
+        self.settings = self.settings.authcid(authcid);
         self
     }
 
@@ -224,7 +211,7 @@ impl Builder {
     /// What is permitted. Share one among all connections of a program.
     #[must_use]
     pub fn policy(mut self, policy: Arc<Policy>) -> Self {
-        self.policy = policy;
+        self.settings = self.settings.policy(policy);
         self
     }
 
@@ -253,21 +240,22 @@ impl Builder {
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.transport = self.transport.with_timeout(limit);
-        self.timeouts = self.timeouts.reply(limit).answer(limit).total(limit);
+        let timeouts = Timeouts::default().reply(limit).answer(limit).total(limit);
+        self.settings = self.settings.timeouts(timeouts);
         self
     }
 
     /// How much XML is taken from the server at once.
     #[must_use]
     pub fn limits(mut self, limits: xml::Limits) -> Self {
-        self.limits = limits;
+        self.settings = self.settings.limits(limits);
         self
     }
 
     /// The language in which the server should word its texts (BCP 47); `en` otherwise.
     #[must_use]
     pub fn language(mut self, language: impl Into<String>) -> Self {
-        self.language = Some(language.into());
+        self.settings = self.settings.language(language);
         self
     }
 
@@ -329,7 +317,7 @@ impl Builder {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_unbound(mut self) -> Result<Unbound, Error> {
-        self.purpose = Purpose::ConnectUnbound;
+        self.settings = self.settings.explicit_binding(true);
         let dial = self.dial()?;
         self.unbound_by(dial).await
     }
@@ -341,7 +329,7 @@ impl Builder {
     ///
     /// As [`connect`](Self::connect), as far as it gets.
     pub async fn explain(mut self) -> Result<Explanation, Error> {
-        self.purpose = Purpose::Explain;
+        self.settings = self.settings.explain_only();
         let dial = self.dial()?;
         self.explain_by(dial).await
     }
@@ -359,7 +347,7 @@ impl Builder {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.purpose = Purpose::ConnectUnbound;
+        self.settings = self.settings.explicit_binding(true);
         let dial = self.dial_over(stream, channel)?;
         self.unbound_by(dial).await
     }
@@ -377,7 +365,7 @@ impl Builder {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.purpose = Purpose::Explain;
+        self.settings = self.settings.explain_only();
         let dial = self.dial_over(stream, channel)?;
         self.explain_by(dial).await
     }
@@ -407,8 +395,7 @@ impl Builder {
     }
 
     fn dial(&self) -> Result<Dial, Error> {
-        let endpoint = self.endpoint.clone().ok_or(Error::NoEndpoint)?;
-        let transport = self.transport.clone().with_tls(self.tls.clone());
+        let (endpoint, transport) = self.route()?;
         Ok(Box::pin(async move { Link::connect(&endpoint, &transport).await }))
     }
 
@@ -416,9 +403,13 @@ impl Builder {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let endpoint = self.endpoint.clone().ok_or(Error::NoEndpoint)?;
-        let transport = self.transport.clone().with_tls(self.tls.clone());
+        let (endpoint, transport) = self.route()?;
         Ok(Box::pin(async move { Link::over(stream, channel, &endpoint, &transport).await }))
+    }
+
+    fn route(&self) -> Result<(Endpoint, TransportOptions), Error> {
+        let endpoint = self.endpoint.clone().ok_or(Error::NoEndpoint)?;
+        Ok((endpoint, self.transport.clone().with_tls(self.tls.clone())))
     }
 
     async fn start(self, dial: Dial) -> Result<(Reached, Running), Error> {
@@ -427,24 +418,7 @@ impl Builder {
         let end = Arc::new(OnceLock::new());
         let (inbox, inbox_receiver) = mpsc::channel(INBOX_BACKLOG);
         let (milestone, reached) = oneshot::channel();
-        let mut settings = Settings::new(self.jid, self.secret)
-            .policy(self.policy)
-            .registry(Arc::new(self.registry))
-            .explicit_binding(matches!(self.purpose, Purpose::ConnectUnbound))
-            .timeouts(self.timeouts)
-            .limits(self.limits);
-        if matches!(self.purpose, Purpose::Explain) {
-            settings = settings.explain_only();
-        }
-        if let Some(authcid) = self.authcid {
-            settings = settings.authcid(authcid);
-        }
-        if let Some(language) = self.language {
-            settings = settings.language(language);
-        }
-        if self.answers.secrets.is_some() {
-            settings = settings.someone_to_ask();
-        }
+        let settings = self.settings.registry(Arc::new(self.registry));
         let driver = Driver::new(Parts {
             connection: Connection::new(settings),
             answers: self.answers,
@@ -471,13 +445,6 @@ impl Builder {
     }
 }
 
-/// What a connection is for.
-enum Purpose {
-    Connect,
-    ConnectUnbound,
-    Explain,
-}
-
 /// The ends of a running driver that its session holds.
 pub(crate) struct Running {
     pub(crate) handle: Handle,
@@ -488,9 +455,8 @@ pub(crate) struct Running {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("jid", &self.jid)
+            .field("settings", &self.settings)
             .field("endpoint", &self.endpoint)
-            .field("secret", &self.secret)
             .finish_non_exhaustive()
     }
 }

@@ -220,18 +220,12 @@ impl Driver {
                 Ok(()) => self.milestone = Some(milestone),
                 Err(error) => drop(milestone.send(Err(error))),
             },
-            Event::Close => {
-                self.question = None;
-                self.handle(Input::Close);
-            }
+            Event::Close => self.handle(Input::Close),
             Event::Tick => {
                 self.wake = None;
                 self.handle(Input::Tick);
             }
-            Event::Stalled => {
-                self.stalls = None;
-                self.lose("the server takes nothing any more".to_owned());
-            }
+            Event::Stalled => self.lose("the server takes nothing any more".to_owned()),
         }
     }
 
@@ -286,7 +280,8 @@ impl Driver {
                 let keys = self.keys.take();
                 self.reach(Ok(Reached::Connected(connected, keys)));
             }
-            Status::AuthFail(_) => self.question = None,
+            // Nobody waits for an answer any more.
+            Status::AuthFail(_) | Status::Disconnecting => self.question = None,
             Status::Disconnected(reason) => self.conclude(reason),
             _ => {}
         }

@@ -58,6 +58,18 @@ fn carry(from: DuplexStream, to: DuplexStream, runs: &watch::Receiver<bool>) {
     }
 }
 
+/// Logs in to a peer that can be made to read no more, by sending `false`.
+async fn connect_to_one_that_stops() -> (Session, watch::Sender<bool>) {
+    let (near, middle) = duplex(1024);
+    let (other_middle, far) = duplex(1024);
+    let (switch, runs) = watch::channel(true);
+    carry(middle, other_middle, &runs);
+    let server = server();
+    tokio::spawn(async move { server.serve_websocket(far, SessionChannel::encrypted()).await });
+    let session = client().connect_over(near, Channel::encrypted()).await.expect("a login");
+    (session, switch)
+}
+
 #[tokio::test]
 async fn both_sides_may_write_at_once() {
     let mut session = connect_by_pipe(1024).await;
@@ -77,13 +89,7 @@ async fn both_sides_may_write_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_no_more_does_not_hold_up_the_end() {
-    let (near, middle) = duplex(1024);
-    let (other_middle, far) = duplex(1024);
-    let (switch, runs) = watch::channel(true);
-    carry(middle, other_middle, &runs);
-    let server = server();
-    tokio::spawn(async move { server.serve_websocket(far, SessionChannel::encrypted()).await });
-    let session = client().connect_over(near, Channel::encrypted()).await.unwrap();
+    let (session, switch) = connect_to_one_that_stops().await;
     switch.send(false).unwrap();
     let outbox = session.outbox();
     let stuck = tokio::spawn(async move { outbox.send(message("bob@localhost", 100_000)).await });
@@ -96,13 +102,7 @@ async fn a_peer_that_reads_no_more_does_not_hold_up_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_never_reads_is_given_up() {
-    let (near, middle) = duplex(1024);
-    let (other_middle, far) = duplex(1024);
-    let (switch, runs) = watch::channel(true);
-    carry(middle, other_middle, &runs);
-    let server = server();
-    tokio::spawn(async move { server.serve_websocket(far, SessionChannel::encrypted()).await });
-    let session = client().connect_over(near, Channel::encrypted()).await.unwrap();
+    let (session, switch) = connect_to_one_that_stops().await;
     switch.send(false).unwrap();
     let begun = Instant::now();
     let error = session.send(message("bob@localhost", 100_000)).await.unwrap_err();

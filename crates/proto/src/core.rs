@@ -8,9 +8,10 @@ use epode_sasl::Question;
 use crate::{
     Element, Jid, Phase, Settings, Time,
     action::{Action, Frame, QuestionId},
-    error::Wait,
+    error::{Error, Wait},
     framing::websocket,
     stream::is_language,
+    xml::namespaces::{SASL, STREAM},
 };
 
 /// What all states share.
@@ -94,6 +95,13 @@ impl Core {
         self.actions.push_back(action);
     }
 
+    /// Gives an element to the application, if it can be one of its own.
+    pub(crate) fn deliver(&mut self, element: Element, wait: Wait) -> Result<(), Error> {
+        refuse_negotiation(&element, wait)?;
+        self.push(Action::Deliver(element));
+        Ok(())
+    }
+
     pub(crate) fn transmit(&mut self, frame: Frame) {
         if std::mem::replace(&mut self.heard, false) {
             self.flights = self.flights.saturating_add(1);
@@ -156,5 +164,13 @@ impl Core {
         if let Some(Deadline { at, .. }) = self.deadline {
             self.push(Action::WakeAt(at));
         }
+    }
+}
+
+/// Features and the login are done with once there are stanzas: an element of theirs is nobody's.
+pub(crate) fn refuse_negotiation(element: &Element, wait: Wait) -> Result<(), Error> {
+    match element.namespace() {
+        STREAM | SASL => Err(Error::unexpected(element, wait)),
+        _ => Ok(()),
     }
 }

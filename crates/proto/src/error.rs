@@ -7,7 +7,9 @@ use epode_sasl as sasl;
 use crate::{
     framing::FrameError,
     jid::JidError,
-    stream::{FeaturesError, HeaderError, StanzaError, StanzaErrorKind, StreamError, Text},
+    stream::{
+        FeaturesError, HeaderError, StanzaError, StanzaErrorKind, StreamError, Text, excerpt,
+    },
     xml::Element,
 };
 
@@ -50,7 +52,6 @@ pub enum Error {
 impl Error {
     /// The fault of an element that has no place while `wait` was due.
     pub(crate) fn unexpected(element: &Element, wait: Wait) -> Self {
-        let excerpt = |text: &str| text.chars().take(NAME_LIMIT).collect();
         Self::PeerMisbehaved(PeerFault::Unexpected {
             name: excerpt(element.name()),
             namespace: excerpt(element.namespace()),
@@ -144,8 +145,6 @@ impl Error {
         }
     }
 }
-
-const NAME_LIMIT: usize = 64;
 
 fn login_condition(error: &sasl::Error) -> &str {
     match error {

@@ -58,6 +58,19 @@ impl Settings {
         self
     }
 
+    /// Replaces the secret.
+    #[must_use]
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secret = secret;
+        self
+    }
+
+    /// Whether there is a secret, or one to ask for.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        !matches!(self.secret, Secret::None)
+    }
+
     /// Says that the driver can ask somebody for a secret while the login waits.
     #[must_use]
     pub fn someone_to_ask(mut self) -> Self {

@@ -5,10 +5,11 @@ mod support;
 
 use std::num::NonZeroU32;
 
+use base64ct::{Base64, Encoding};
 use epode_sasl::{
-    Answer, Credentials, Error, Exchange, MechanismName, Pending, Policy, Question, Registry,
-    Secret, SecretKind, Skip, Turn,
-    scram::{Hash, KeysError, ScramKeys},
+    Answer, Credentials, Error, Exchange, MechanismName, Pending, Policy, PreparationError,
+    Question, Registry, Secret, SecretKind, Skip, Turn,
+    scram::{Derivation, Hash, KeysError, ScramKeys},
 };
 
 use crate::support::{
@@ -264,4 +265,31 @@ fn ask_because_of(stale: ScramKeys) -> Pending {
         Turn::Question(login, Question::Secret(SecretKind::Password)) => login,
         other => panic!("the password is to be asked for, but {other:?}"),
     }
+}
+
+// Keys without a login.
+
+/// The example of RFC 5802, section 5.
+#[test]
+fn the_keys_are_those_of_a_login() {
+    let salt = Base64::decode_vec("QSXCR+Q6sek8bf92").unwrap();
+    let count = NonZeroU32::new(4096).unwrap();
+    let keys = Derivation::prepared(Hash::Sha1, "pencil", salt, count).unwrap().run();
+    assert_eq!(
+        *keys.to_json(),
+        r#"{"name":"SHA-1","ck":"4jTEe/bDZpbdbYUrmaqiuiZVVyg=","sk":"D+CSWLOshSulAsxiupA+qs2/fTE=","iter":4096,"salt":"QSXCR+Q6sek8bf92"}"#
+    );
+}
+
+#[test]
+fn passwords_are_prepared_as_for_a_login() {
+    let prepared =
+        |text: &str| Derivation::prepared(Hash::Sha256, text, b"salt".to_vec(), NonZeroU32::MIN);
+    let derive = |text: &str| prepared(text).unwrap().run();
+    let (roman, letters) = (derive("\u{2168}"), derive("IX"));
+    assert_eq!(*roman.to_json(), *letters.to_json());
+    let refused = |text: &str| prepared(text).unwrap_err();
+    assert_eq!(refused(""), PreparationError::Empty);
+    assert_eq!(refused("a\tb"), PreparationError::Prohibited);
+    assert_eq!(refused("\u{1f600}"), PreparationError::Unassigned);
 }

@@ -1,11 +1,13 @@
 //! `keys`: SCRAM keys without a connection.
 
-use epode::sasl;
+use std::num::NonZeroU32;
+
+use epode::sasl::scram::Derivation;
 
 use crate::{
     args::DeriveArgs,
     exit::{Exit, Failure},
-    key_derivation, key_file,
+    key_file,
     output::Output,
     private_file,
     secrets::{self, PASSWORD_FLAGS, Source},
@@ -24,14 +26,12 @@ pub(crate) fn derive(args: &DeriveArgs) -> Result<Exit, Failure> {
             (secrets::ask_for_password(&prompt, PASSWORD_FLAGS)?, Source::Prompt)
         }
     };
-    let keys = key_derivation::derive(args.hash, password, &args.salt.0, args.iterations);
-    let keys = keys.map_err(|error| match error {
-        sasl::Error::Password(reason) => {
-            Failure::usage(format!("{source} cannot be used: {reason}"))
-        }
-        error => Failure::internal(error.to_string()),
-    })?;
-    let contents = key_file::contents(args.jid.as_ref(), &keys);
+    let iterations = NonZeroU32::new(args.iterations).expect("the flag's range begins above 0");
+    let salt = args.salt.0.clone();
+    let derivation = Derivation::prepared(args.hash, &password, salt, iterations);
+    let derivation = derivation
+        .map_err(|reason| Failure::usage(format!("{source} cannot be used: {reason}")))?;
+    let contents = key_file::contents(args.jid.as_ref(), &derivation.run());
     match &args.out {
         None => Output::new(false).text(&contents)?,
         Some(path) => private_file::write(path, contents.as_bytes())

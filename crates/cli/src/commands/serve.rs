@@ -1,8 +1,11 @@
 //! `serve`: a small server to log in to, honest or playing a transcript, until Ctrl-C.
 
-use std::{io, path::Path};
+use std::{io, num::NonZeroU32, path::Path};
 
-use epode::sasl::scram::Hash;
+use epode::sasl::{
+    self,
+    scram::{Derivation, Hash},
+};
 use epode_testpeer::{
     ListenOptions, Outcome, Running, RunningScript, Server, listen_script,
     script::{Mismatch, Script},
@@ -13,7 +16,6 @@ use crate::{
     args::ServeArgs,
     exit::{Exit, Failure},
     interrupt::Stop,
-    key_derivation,
     output::{Output, printable},
     private_file::{PrivateFolder, WriteError},
     secret_file::SecretFile,
@@ -89,10 +91,12 @@ fn accounts(args: &ServeArgs) -> Result<Vec<Account>, Failure> {
     Ok(accounts)
 }
 
-/// Lets the mechanism itself judge a password, before the server has to.
+/// Judges a password as a login would, before the server has to.
 fn check(password: &Zeroizing<String>, source: &Source) -> Result<(), Failure> {
-    let derived = key_derivation::derive(Hash::Sha1, password.clone(), b"salt", 1);
-    derived.map(drop).map_err(|error| Failure::usage(format!("{source}: {error}")))
+    match Derivation::prepared(Hash::Sha1, password, b"salt".to_vec(), NonZeroU32::MIN) {
+        Ok(_) => Ok(()),
+        Err(reason) => Err(Failure::usage(format!("{source}: {}", sasl::Error::Password(reason)))),
+    }
 }
 
 /// What is told to the person who started the server.

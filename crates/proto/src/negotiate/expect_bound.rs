@@ -6,12 +6,12 @@ use super::State;
 use crate::{
     Element, Error, Jid, Status,
     action::Action,
-    core::Core,
+    core::{Core, refuse_negotiation},
     error::{PeerFault, Wait},
     session::Online,
     status::Connected,
     stream::{StanzaError, is_same_domain},
-    xml::namespaces::{BIND, CLIENT, SASL, SESSION, STREAM},
+    xml::namespaces::{BIND, CLIENT, SESSION},
 };
 
 /// Logged in; the application decides when to bind, and may talk to the server before.
@@ -26,10 +26,7 @@ impl ExpectBindCall {
     }
 
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
-        if is_negotiation(&element) {
-            return Err(Error::unexpected(&element, Wait::BindCall));
-        }
-        core.push(Action::Deliver(element));
+        core.deliver(element, Wait::BindCall)?;
         Ok(State::BindCall(self))
     }
 }
@@ -43,7 +40,7 @@ pub(crate) struct ExpectBound {
 impl ExpectBound {
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
         let Some(reply) = reply(core, &element, &self.id, core.settings().jid()) else {
-            pass_on(core, element, Wait::Bound)?;
+            pass_on(core, element)?;
             return Ok(State::Bound(self));
         };
         let result = reply.map_err(Error::Bind)?;
@@ -68,10 +65,7 @@ pub(crate) struct ExpectSession {
 impl ExpectSession {
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
         let Some(reply) = reply(core, &element, &self.id, &self.jid) else {
-            if is_negotiation(&element) {
-                return Err(Error::unexpected(&element, Wait::Session));
-            }
-            core.push(Action::Deliver(element)); // it is bound: what comes is for the application
+            core.deliver(element, Wait::Session)?; // it is bound: what comes is the application's
             return Ok(State::Session(self));
         };
         reply.map_err(Error::Session)?;
@@ -131,19 +125,12 @@ fn reply<'a>(
 
 /// What is not the answer belongs to an application that talks to the server before it binds; to
 /// any other it would come too early.
-fn pass_on(core: &mut Core, element: Element, wait: Wait) -> Result<(), Error> {
-    if is_negotiation(&element) {
-        return Err(Error::unexpected(&element, wait));
-    }
+fn pass_on(core: &mut Core, element: Element) -> Result<(), Error> {
     if core.settings().explicit_binding {
-        core.push(Action::Deliver(element));
+        core.deliver(element, Wait::Bound)
+    } else {
+        refuse_negotiation(&element, Wait::Bound)
     }
-    Ok(())
-}
-
-/// Features and the login are done with: an element of theirs is nobody's by now.
-fn is_negotiation(element: &Element) -> bool {
-    matches!(element.namespace(), STREAM | SASL)
 }
 
 /// The JID that was bound. It is ours to be believed only if it is an address of the account, or

@@ -18,11 +18,12 @@ impl ExpectFeatures {
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> Result<State, Error> {
         let features = Features::parse(element)
             .map_err(|error| Error::PeerMisbehaved(PeerFault::Features(error)))?;
-        core.set_features(features.element.clone());
-        match self.round {
+        let next = match self.round {
             Round::Login(candidate) => begin_login(core, *candidate, &features),
             Round::Bind(login) => begin_binding(core, login, &features),
-        }
+        };
+        core.set_features(features.element);
+        next
     }
 }
 

@@ -234,9 +234,9 @@ impl Login {
     }
 
     fn derive(&mut self, password: &str, terms: Terms) -> Result<Step, Error> {
-        let password = saslprep::prepare(password).map_err(Error::Password)?;
-        let Terms { salt, iterations, .. } = &terms;
-        let derivation = Derivation::new(self.scram.hash, &password, salt.clone(), *iterations);
+        let (salt, iterations) = (terms.salt.clone(), terms.iterations);
+        let derivation = Derivation::prepared(self.scram.hash, password, salt, iterations);
+        let derivation = derivation.map_err(Error::Password)?;
         self.state = State::Keys(ExpectKeys { terms });
         Ok(Step::Ask(Question::Derive(derivation)))
     }

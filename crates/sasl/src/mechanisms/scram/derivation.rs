@@ -6,6 +6,7 @@ use std::{fmt, num::NonZeroU32};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{hash::Hash, keys::ScramKeys};
+use crate::saslprep::{self, PreparationError};
 
 /// The one slow step of a SCRAM login: many rounds of HMAC turn password and salt into keys.
 ///
@@ -37,8 +38,33 @@ pub struct Derivation {
 }
 
 impl Derivation {
-    /// A derivation of `iterations` rounds. The password is taken as it stands: preparing it
-    /// (SASLprep) is the mechanism's work and has been done where a mechanism asks.
+    /// A derivation of `iterations` rounds from a password as a person types it, which is prepared
+    /// (SASLprep) as for a login.
+    ///
+    /// # Errors
+    ///
+    /// [`PreparationError`] for a password that no login could use.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use epode_sasl::{PreparationError, scram::{Derivation, Hash}};
+    ///
+    /// let prepared = |password| Derivation::prepared(Hash::Sha1, password, vec![1], NonZeroU32::MIN);
+    /// assert_eq!(prepared("\u{2168}")?.password(), "IX");
+    /// assert_eq!(prepared("").unwrap_err(), PreparationError::Empty);
+    /// # Ok::<(), PreparationError>(())
+    /// ```
+    pub fn prepared(
+        hash: Hash,
+        password: &str,
+        salt: Vec<u8>,
+        iterations: NonZeroU32,
+    ) -> Result<Self, PreparationError> {
+        let password = saslprep::prepare(password)?;
+        Ok(Self { hash, password, salt, iterations, rounds: None })
+    }
+
+    /// A derivation of `iterations` rounds from a password that is prepared already.
     #[must_use]
     pub fn new(hash: Hash, password: &str, salt: Vec<u8>, iterations: NonZeroU32) -> Self {
         let password = Zeroizing::new(password.to_owned());
