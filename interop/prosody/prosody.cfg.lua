@@ -1,14 +1,16 @@
--- Prosody for the interop tests: loopback only, WebSocket only, a domain for each way to log in.
--- The words between at-signs are filled in when the server starts.
+-- Prosody for the interop tests: loopback only, no federation, a domain for each way to log in.
+-- What differs between versions is in the other file, which is appended to this one. The words
+-- between at-signs are filled in when the server starts.
 
 run_as_root = true -- a container may have no other user
 data_path = "@folder@/data"
 plugin_paths = { "@folder@" }
 certificates = "@folder@" -- looked into for more certificates; there are none
-log = { { levels = { min = "info" }, to = "file", filename = "@folder@/prosody.log" } }
+log = { { levels = { min = "info" }, to = "file", filename = "@folder@/output.log" } }
 
 interfaces = { "127.0.0.1" }
-c2s_ports = {}
+c2s_ports = { @starttls_port@, @plain_port@ }
+c2s_direct_tls_ports = { @tls_port@ }
 s2s_ports = {}
 http_interfaces = { "127.0.0.1" }
 https_interfaces = { "127.0.0.1" }
@@ -16,22 +18,32 @@ http_ports = { @http_port@ }
 https_ports = { @https_port@ }
 http_default_host = "localhost" -- clients send the address as their HTTP host
 
-modules_enabled = { "saslauth", "websocket", "disco", "ping", "roster" }
+modules_enabled = { "saslauth", "tls", "websocket", "disco", "ping", "roster" }
 modules_disabled = { "s2s" }
 
 c2s_require_encryption = false -- SCRAM is tried over ws:// as well
 
--- TLS is set up for each port, not for each domain, so the certificate names all domains and the
--- port asks every client for a certificate of its own. A client that has none is let in.
-https_ssl = {
-	certificate = "@chain@",
-	key = "@key@",
-	cafile = "@authority@",
-	capath = false,
-	protocol = "tlsv1_2+",
-	verify = { "peer", "client_once" },
-	verifyext = { lsec_ignore_purpose = false },
-}
+-- Direct TLS and https are set up for each port, STARTTLS for each domain. The certificate names
+-- all domains but two, and everybody is asked for a certificate; who has none is let in.
+local function tls(chain, key)
+	return {
+		certificate = chain,
+		key = key,
+		cafile = "@authority@",
+		capath = false,
+		protocol = "tlsv1_2+",
+		verify = { "peer", "client_once" },
+		verifyext = { lsec_ignore_purpose = false },
+	}
+end
+local listed = tls("@chain@", "@key@")
+ssl = listed
+c2s_direct_tls_ssl = listed
+https_ssl = listed
+
+-- SHA-256 of the certificate, for tls-server-end-point. Prosody 13's own "auto" is good for the
+-- first connection only; 0.12 does not know the option.
+tls_server_end_point_hash = "@end_point@"
 
 VirtualHost "localhost"
 authentication = "internal_hashed"
@@ -46,13 +58,20 @@ authentication = "scram_sha384"
 VirtualHost "anonymous.localhost"
 authentication = "anonymous"
 
-VirtualHost "oauth.localhost"
-modules_enabled = { "sasl_oauthbearer" }
-authentication = "oauthbearer"
-oauth_client_id = "interop"
-oauth_client_secret = "interop"
-oauth_url = "@validator@{{password}}" -- where Prosody puts the token
-
 VirtualHost "cert.localhost"
 authentication = "ccert"
 certificate_match = "xmppaddr"
+c2s_require_encryption = true -- the offer of STARTTLS says <required/>
+
+VirtualHost "clear.localhost" -- no offer of STARTTLS
+authentication = "internal_hashed"
+modules_disabled = { "s2s", "tls" }
+
+VirtualHost "unlisted.localhost" -- not in the certificate
+authentication = "internal_hashed"
+
+VirtualHost "expired.localhost" -- has a certificate of its own, of last year
+authentication = "internal_hashed"
+local expired = tls("@expired_chain@", "@expired_key@")
+ssl = expired
+c2s_direct_tls_ssl = expired -- the client's SNI chooses it

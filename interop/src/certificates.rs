@@ -1,4 +1,4 @@
-//! A certificate authority that lives as long as the run, and what it signs.
+//! The certificate authorities of a run, and what they signed.
 //!
 //! No revocation and no intermediate authority.
 
@@ -9,16 +9,32 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
+use sha2::{Digest, Sha256};
 
-use crate::{Error, ejabberd, prosody, rig};
+use crate::{Error, release, rig};
 
-/// The authority, and the servers' certificate with its files.
+/// The authority that servers and clients of a run trust, one that nobody does, and the servers'
+/// certificates with their files.
+#[derive(Debug)]
 pub struct Certificates {
-    authority: CertifiedIssuer<'static, KeyPair>,
-    folder: PathBuf,
+    authority: Authority,
+    stranger: Authority,
+    authority_file: PathBuf,
+    server: ServerFiles,
+    expired: ServerFiles,
+    end_point: String,
+}
+
+/// A certificate of a server, where it reads it from. PEM all.
+#[derive(Debug)]
+pub(crate) struct ServerFiles {
+    pub(crate) chain: PathBuf,
+    pub(crate) key: PathBuf,
+    /// Chain and key in one, as ejabberd wants them.
+    pub(crate) bundle: PathBuf,
 }
 
 /// A client's certificate for EXTERNAL, with its key. PEM both.
@@ -30,44 +46,90 @@ pub struct ClientCertificate {
 }
 
 impl Certificates {
-    /// Makes the authority and one certificate for all servers, and writes their files.
+    /// Makes the authorities and the servers' certificates, and writes what servers read.
     pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
-        let mut params = params("epode interop authority", Vec::new())?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-        let this = Self { authority, folder: folder.to_owned() };
-        let (certificate, key) = this.server_certificate()?;
-        rig::write(&this.authority_file(), &this.authority_pem())?;
-        rig::write(&this.server_chain_file(), &certificate)?;
-        rig::write(&this.server_key_file(), &key)?;
-        rig::write(&this.server_bundle_file(), &format!("{certificate}{key}"))?;
+        let authority = Authority::new("epode interop authority")?;
+        let authority_file = folder.join("authority.pem");
+        rig::write(&authority_file, &authority.pem())?;
+
+        // wss is verified for the host in the URL, which is an address.
+        let addresses = ["127.0.0.1", "::1"].map(str::to_owned);
+        let names = release::listed_domains().map(str::to_owned).chain(addresses).collect();
+        let now = SystemTime::now();
+        let (certificate, key) = authority.server(names, now - DAY, now + 30 * DAY)?;
+        let server = ServerFiles::write(folder, "server", &certificate, &key)?;
+        let end_point = hex(&Sha256::digest(certificate.der()));
+
+        let names = vec![release::EXPIRED.to_owned()];
+        let (certificate, key) = authority.server(names, now - 60 * DAY, now - 30 * DAY)?;
+        let expired = ServerFiles::write(folder, "expired", &certificate, &key)?;
+        let stranger = Authority::new("an authority that nobody trusts")?;
+        Ok(Self { authority, stranger, authority_file, server, expired, end_point })
+    }
+
+    /// The authority of the servers' certificates, which servers trust with clients' as well.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The file with the certificate of [`Self::authority`].
+    pub fn authority_file(&self) -> &Path {
+        &self.authority_file
+    }
+
+    /// An authority that no server knows, and that signed none of them.
+    pub fn stranger(&self) -> &Authority {
+        &self.stranger
+    }
+
+    /// For every domain but two: see [`crate::Release`].
+    pub(crate) fn server(&self) -> &ServerFiles {
+        &self.server
+    }
+
+    /// For the domain whose certificate has expired.
+    pub(crate) fn expired(&self) -> &ServerFiles {
+        &self.expired
+    }
+
+    /// SHA-256 of [`Self::server`], its own signature's hash, in hexadecimal (RFC 5929, section 4).
+    pub(crate) fn end_point(&self) -> &str {
+        &self.end_point
+    }
+}
+
+impl ServerFiles {
+    fn write(
+        folder: &Path,
+        name: &str,
+        certificate: &Certificate,
+        key: &KeyPair,
+    ) -> Result<Self, Error> {
+        let file = |ending: &str| folder.join(format!("{name}{ending}"));
+        let (chain, key_pem) = (certificate.pem(), key.serialize_pem());
+        let this = Self { chain: file(".pem"), key: file(".key"), bundle: file("-with-key.pem") };
+        rig::write(&this.chain, &chain)?;
+        rig::write(&this.key, &key_pem)?;
+        rig::write(&this.bundle, &format!("{chain}{key_pem}"))?;
         Ok(this)
     }
+}
 
-    /// The authority's certificate: what a client must trust.
-    pub fn authority_pem(&self) -> String {
-        self.authority.pem()
+/// Signs certificates.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new(name: &str) -> Result<Self, Error> {
+        let now = SystemTime::now();
+        let mut params = params(name, Vec::new(), now - DAY, now + 30 * DAY)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
     }
 
-    /// The file with [`Self::authority_pem`].
-    pub fn authority_file(&self) -> PathBuf {
-        self.folder.join("authority.pem")
-    }
-
-    /// The file with the servers' certificate.
-    pub fn server_chain_file(&self) -> PathBuf {
-        self.folder.join("server.pem")
-    }
-
-    /// The file with the servers' key.
-    pub fn server_key_file(&self) -> PathBuf {
-        self.folder.join("server.key")
-    }
-
-    /// The file with both, as ejabberd wants them.
-    pub fn server_bundle_file(&self) -> PathBuf {
-        self.folder.join("server-with-key.pem")
+    /// Its own certificate, PEM: what is trusted by those who trust it.
+    pub fn pem(&self) -> String {
+        self.0.pem()
     }
 
     /// Signs a certificate that speaks for a bare JID: the JID stands in a subjectAltName of type
@@ -76,42 +138,40 @@ impl Certificates {
     /// # Errors
     /// [`Error::Certificate`] when it cannot be made.
     pub fn client(&self, jid: &str) -> Result<ClientCertificate, Error> {
-        let mut params = params(jid, Vec::new())?;
+        let now = SystemTime::now();
+        let mut params = params(jid, Vec::new(), now - DAY, now + 30 * DAY)?;
         params.subject_alt_names = vec![SanType::OtherName((ID_ON_XMPP_ADDR.to_vec(), jid.into()))];
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.authority)?;
+        let (certificate, key) = self.sign(params, ExtendedKeyUsagePurpose::ClientAuth)?;
         Ok(ClientCertificate { chain_pem: certificate.pem(), key_pem: key.serialize_pem() })
     }
 
-    /// A client verifies wss for the host in the URL, direct TLS for the JID's domain: the
-    /// certificate lists every domain, and the loopback addresses.
-    fn server_certificate(&self) -> Result<(String, String), Error> {
-        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-        names.extend(
-            prosody::DOMAINS
-                .into_iter()
-                .chain(ejabberd::DOMAINS)
-                .filter(|domain| *domain != "localhost")
-                .map(str::to_owned),
-        );
-        names.sort();
-        names.dedup();
-        let mut params = params("epode interop server", names)?;
+    fn server(
+        &self,
+        names: Vec<String>,
+        from: SystemTime,
+        until: SystemTime,
+    ) -> Result<(Certificate, KeyPair), Error> {
+        let params = params("epode interop server", names, from, until)?;
+        self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    fn sign(
+        &self,
+        mut params: CertificateParams,
+        purpose: ExtendedKeyUsagePurpose,
+    ) -> Result<(Certificate, KeyPair), Error> {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![purpose];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
-        Ok((params.signed_by(&key, &self.authority)?.pem(), key.serialize_pem()))
+        Ok((params.signed_by(&key, &self.0)?, key))
     }
 }
 
-/// Shows where the files are; never a key.
-impl fmt::Debug for Certificates {
+/// Never shows a key.
+impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificates").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Authority").finish_non_exhaustive()
     }
 }
 
@@ -124,16 +184,25 @@ impl fmt::Debug for ClientCertificate {
     }
 }
 
-fn params(common_name: &str, names: Vec<String>) -> Result<CertificateParams, Error> {
+fn params(
+    common_name: &str,
+    names: Vec<String>,
+    from: SystemTime,
+    until: SystemTime,
+) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, common_name);
-    let now = SystemTime::now();
-    params.not_before = (now - DAY).into();
-    params.not_after = (now + 30 * DAY).into();
+    params.not_before = from.into();
+    params.not_after = until.into();
     Ok(params)
 }
 
-/// ejabberd sets a timer for the day on which a certificate ends, and fails on a distant one.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Certificates last weeks: ejabberd sets a timer for the day on which one ends, and fails on a
+/// distant one.
 const DAY: Duration = Duration::from_hours(24);
 
 /// id-on-xmppAddr, 1.3.6.1.5.5.7.8.5.
@@ -148,19 +217,24 @@ mod tests {
         crypto::ring,
         pki_types::{CertificateDer, pem::PemObject},
     };
+    use sha2::{Digest, Sha256};
 
-    use super::Certificates;
-    use crate::{Rig, ejabberd, prosody, token_validator};
+    use super::{Authority, ServerFiles, hex};
+    use crate::{
+        Rig,
+        release::{EXPIRED, UNLISTED, listed_domains},
+        token_validator,
+    };
 
     #[test]
-    fn the_servers_certificate_is_good_for_every_name() {
+    fn the_servers_certificate_is_good_for_every_listed_name() {
         let rig = Rig::new().unwrap();
-        let names = ["127.0.0.1", "::1"];
-        for name in names.into_iter().chain(prosody::DOMAINS).chain(ejabberd::DOMAINS) {
-            assert_eq!(handshake(rig.certificates(), name), Ok(()), "{name}");
+        let ours = rig.certificates();
+        for name in listed_domains().chain(["127.0.0.1", "::1"]) {
+            assert_eq!(handshake(ours.authority(), ours.server(), name), Ok(()), "{name}");
         }
-        for name in ["elsewhere.example", "x.localhost", "127.0.0.2"] {
-            let refused = handshake(rig.certificates(), name);
+        for name in [UNLISTED, EXPIRED, "elsewhere.example", "x.localhost", "127.0.0.2"] {
+            let refused = handshake(ours.authority(), ours.server(), name);
             assert!(
                 matches!(
                     refused,
@@ -172,9 +246,40 @@ mod tests {
     }
 
     #[test]
+    fn the_expired_one_has_no_other_fault() {
+        let rig = Rig::new().unwrap();
+        let ours = rig.certificates();
+        let refused = handshake(ours.authority(), ours.expired(), EXPIRED);
+        assert!(
+            matches!(
+                refused,
+                Err(Error::InvalidCertificate(CertificateError::ExpiredContext { .. }))
+            ),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn the_stranger_vouches_for_nobody() {
+        let rig = Rig::new().unwrap();
+        let ours = rig.certificates();
+        assert_eq!(
+            handshake(ours.stranger(), ours.server(), "localhost"),
+            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+        );
+    }
+
+    #[test]
+    fn the_end_point_is_the_hash_of_the_file() {
+        let rig = Rig::new().unwrap();
+        let der = CertificateDer::from_pem_file(&rig.certificates().server().chain).unwrap();
+        assert_eq!(rig.certificates().end_point(), hex(&Sha256::digest(&der)));
+    }
+
+    #[test]
     fn a_clients_certificate_has_the_jid_as_an_other_name() {
         let rig = Rig::new().unwrap();
-        let client = rig.certificates().client("a@b.example").unwrap();
+        let client = rig.certificates().authority().client("a@b.example").unwrap();
         let der = CertificateDer::from_pem_slice(client.chain_pem.as_bytes()).unwrap();
         // The object identifier, an explicit tag 0, and in it a UTF8String of 11 bytes.
         let name = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x05\xa0\x0d\x0c\x0ba@b.example";
@@ -183,10 +288,9 @@ mod tests {
     }
 
     /// A TLS handshake in memory, as far as the client's verdict on the certificate.
-    fn handshake(certificates: &Certificates, name: &str) -> Result<(), Error> {
+    fn handshake(trusted: &Authority, server: &ServerFiles, name: &str) -> Result<(), Error> {
         let mut roots = RootCertStore::empty();
-        let authority = certificates.authority_pem();
-        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -194,7 +298,7 @@ mod tests {
             .with_no_client_auth();
         let name = name.to_owned().try_into().unwrap();
         let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
-        let config = token_validator::server_config(certificates).unwrap();
+        let config = token_validator::server_config(server).unwrap();
         let mut server = ServerConnection::new(Arc::new(config)).unwrap();
         while client.is_handshaking() {
             let mut wire = Vec::new();

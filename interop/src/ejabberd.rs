@@ -1,52 +1,52 @@
-//! ejabberd with a domain for SCRAM-SHA-1 and one for SCRAM-SHA-512; both offer X-OAUTH2.
+//! ejabberd: what it is started with, and how it makes accounts and tokens.
 //!
 //! The Erlang machine is started directly: the packaged control script wants to become another
 //! user, and names a node, which costs a port and a daemon that would outlive the run.
 
 use std::{
-    io::{Read, Write},
+    fs,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use crate::{
-    Error, Rig, ports,
-    process::{Process, find_program},
-    rig, template,
+    Error, Ports, Release, Rig,
+    http::Request,
+    process::find_program,
+    release::Origin,
+    rig,
+    server::{Control, config_text},
 };
 
-/// A running ejabberd. Dropping it ends the process.
-///
-/// | domain | what it offers | secrets |
-/// |---|---|---|
-/// | `localhost` | SCRAM-SHA-1, PLAIN, X-OAUTH2 | [`Self::register`], [`Self::issue_token`] |
-/// | `sha512.localhost` | SCRAM-SHA-512, PLAIN, X-OAUTH2 | the same |
+/// An ejabberd that was told everything.
 #[derive(Debug)]
-pub struct Ejabberd {
-    _process: Process,
+pub(crate) struct Ejabberd {
     http_port: u16,
-    https_port: u16,
+    /// The kind of JSON that its call for tokens wants.
+    scopes: Value,
 }
 
 impl Ejabberd {
-    /// Starts ejabberd and waits until both its ports answer.
+    /// Writes what ejabberd reads, and makes the command that starts it.
     ///
     /// # Errors
-    /// [`Error::NotInstalled`] without the package or the library for tokens, and what [`Error`]
-    /// says about servers that do not start.
-    pub fn start(rig: &Rig) -> Result<Self, Error> {
+    /// [`Error::NotInstalled`] and [`Error::WrongVersion`] for its packages.
+    pub(crate) fn prepare(
+        rig: &Rig,
+        release: &'static Release,
+        folder: &Path,
+        ports: Ports,
+    ) -> Result<(Self, Command), Error> {
         let erl = find_program("erl", "ejabberd")?;
-        let libraries = libraries("ejabberd", "ejabberd.app")?;
-        libraries_of_tokens()?;
-        let folder = rig.shared_folder().subfolder("ejabberd")?;
-        let [http_port, https_port] = ports::free()?;
+        let libraries = libraries(rig, release)?;
         let config = folder.join("ejabberd.yml");
-        rig::write(&config, &config_text(rig, [http_port, https_port])?)?;
-
-        let log = folder.join("ejabberd.log");
+        rig::write(&config, &config_text(rig, release, ports, folder, &[])?)?;
+        let scopes = match release.origin {
+            Origin::System => json!("sasl_auth"),
+            Origin::Backports => json!(["sasl_auth"]),
+        };
         let mut command = Command::new(erl);
         command
             .arg("-noinput")
@@ -54,132 +54,124 @@ impl Ejabberd {
             .args(["-mnesia", "dir", &format!("\"{}\"", folder.join("database").display())])
             .args(["-ejabberd", "log_rotate_count", "0"])
             .args(["-s", "ejabberd"])
-            .env("ERL_LIBS", libraries)
+            // They come before installed ones of the same name.
+            .arg("-pa")
+            .args(libraries)
             .env("ERL_CRASH_DUMP_BYTES", "0")
             .env("EJABBERD_CONFIG_PATH", &config)
-            .env("EJABBERD_LOG_PATH", &log);
-        let mut process = Process::start(rig, "ejabberd", &command, &folder.join("output.log"))?;
-        process.wait_until_open(&[http_port, https_port])?;
-        Ok(Self { _process: process, http_port, https_port })
+            .env("EJABBERD_LOG_PATH", folder.join("ejabberd.log"));
+        Ok((Self { http_port: ports.http, scopes }, command))
     }
 
-    /// The WebSocket endpoint without TLS.
-    pub fn ws_url(&self) -> String {
-        format!("ws://127.0.0.1:{}/ws", self.http_port)
+    fn call(&self, request: &'static str, order: &Value) -> Result<Value, Error> {
+        let refused =
+            |answer: String| Error::Management { server: "ejabberd", request, answer };
+        let path = format!("/api/{request}");
+        let body = order.to_string();
+        let request =
+            Request { port: self.http_port, host: "127.0.0.1", path: &path, body: Some(&body) };
+        let answer = request.send().map_err(refused)?;
+        serde_json::from_str(&answer).map_err(|error| refused(error.to_string()))
     }
+}
 
-    /// The WebSocket endpoint with TLS.
-    pub fn wss_url(&self) -> String {
-        format!("wss://127.0.0.1:{}/ws", self.https_port)
-    }
-
-    /// Makes an account.
-    ///
-    /// # Errors
-    /// [`Error::Management`] with what ejabberd said.
-    pub fn register(&self, user: &str, domain: &str, password: &str) -> Result<(), Error> {
+impl Control for Ejabberd {
+    fn register(&self, user: &str, domain: &str, password: &str) -> Result<(), Error> {
         self.call("register", &json!({"user": user, "host": domain, "password": password}))?;
         Ok(())
     }
 
-    /// Makes a token for X-OAUTH2, good for an hour.
-    ///
-    /// # Errors
-    /// [`Error::Management`] with what ejabberd said.
-    pub fn issue_token(&self, jid: &str) -> Result<String, Error> {
+    fn issue_token(&self, user: &str, domain: &str) -> Result<String, Error> {
         let request = "oauth_issue_token";
-        let order = json!({"jid": jid, "ttl": 3_600, "scopes": "sasl_auth"});
+        let jid = format!("{user}@{domain}");
+        let order = json!({"jid": jid, "ttl": 3_600, "scopes": self.scopes});
         let answer = self.call(request, &order)?;
         match answer.get("token").and_then(Value::as_str) {
             Some(token) => Ok(token.to_owned()),
-            None => Err(refused(request, &answer)),
+            None => Err(Error::Management { server: "ejabberd", request, answer: answer.to_string() }),
         }
     }
 
-    fn call(&self, request: &'static str, order: &Value) -> Result<Value, Error> {
-        let reply = post(self.http_port, &format!("/api/{request}"), &order.to_string())
-            .map_err(|error| refused(request, &error))?;
-        let (head, body) = reply.split_once("\r\n\r\n").unwrap_or((&reply, ""));
-        if head.split(' ').nth(1) != Some("200") {
-            return Err(refused(request, &reply));
-        }
-        serde_json::from_str(body).map_err(|error| refused(request, &error))
+    fn websocket_path(&self) -> &'static str {
+        "/ws"
     }
 }
 
-fn config_text(rig: &Rig, [http_port, https_port]: [u16; 2]) -> Result<String, Error> {
-    let certificates = rig.certificates();
-    template::fill(
-        "ejabberd.yml",
-        TEMPLATE,
-        &[
-            ("http_port", &http_port.to_string()),
-            ("https_port", &https_port.to_string()),
-            ("bundle", &certificates.server_bundle_file().display().to_string()),
-            ("authority", &certificates.authority_file().display().to_string()),
+/// The folders of compiled code that Erlang does not find by itself, of the right version.
+fn libraries(rig: &Rig, release: &'static Release) -> Result<Vec<PathBuf>, Error> {
+    let libraries = match release.origin {
+        Origin::System => vec![
+            installed("ejabberd", "ejabberd.app")?,
+            // ejabberd starts without it, and would fail only when a token is asked for.
+            installed("erlang-p1-oauth2", "oauth2.beam")?,
         ],
-    )
+        Origin::Backports => unpacked(rig.backports()?),
+    };
+    let application = libraries.iter().find_map(|folder| rig::read(&folder.join("ejabberd.app")).ok());
+    release.check_version(application.as_deref().and_then(version_of).unwrap_or_default())?;
+    Ok(libraries)
 }
 
-fn refused(request: &'static str, answer: &dyn ToString) -> Error {
-    Error::Management { server: "ejabberd", request, answer: answer.to_string() }
-}
-
-/// Sends one HTTP request to 127.0.0.1 and returns the reply, head and body.
-fn post(port: u16, path: &str, body: &str) -> std::io::Result<String> {
-    let mut socket = ports::connect(port)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    write!(
-        socket,
-        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut reply = String::new();
-    socket.take(LARGEST_REPLY).read_to_string(&mut reply)?;
-    Ok(reply)
-}
-
-/// The folder with the library that a package installs, as `ERL_LIBS` wants it: its name has the
-/// machine's architecture in it, so the package is asked.
-fn libraries(package: &'static str, file: &str) -> Result<PathBuf, Error> {
+/// The folder in which a package has a file; its name has the machine's architecture in it, so
+/// dpkg is asked.
+fn installed(package: &'static str, file: &str) -> Result<PathBuf, Error> {
     let missing = || Error::NotInstalled { program: package.to_owned(), package };
     let list = Command::new("dpkg").args(["-L", package]).output().map_err(|_| missing())?;
     String::from_utf8_lossy(&list.stdout)
         .lines()
         .map(Path::new)
         .find(|path| path.ends_with(Path::new("ebin").join(file)))
-        // <libraries>/<library>/ebin/<file>
-        .and_then(|path| path.ancestors().nth(3))
+        .and_then(Path::parent)
         .map(Path::to_owned)
         .ok_or_else(missing)
 }
 
-/// ejabberd starts without it, and would fail only when a token is asked for.
-fn libraries_of_tokens() -> Result<(), Error> {
-    libraries("erlang-p1-oauth2", "oauth2.beam").map(drop)
+/// Every `ebin` below `usr/lib/<architecture>` and `usr/lib/erlang/lib`.
+fn unpacked(root: &Path) -> Vec<PathBuf> {
+    let lib = root.join("usr/lib");
+    let mut parents = folders(&lib);
+    parents.push(lib.join("erlang/lib"));
+    let libraries = parents.iter().flat_map(|parent| folders(parent));
+    libraries.map(|library| library.join("ebin")).filter(|ebin| ebin.is_dir()).collect()
 }
 
-/// Every domain of the template.
-pub(crate) const DOMAINS: [&str; 2] = ["localhost", "sha512.localhost"];
+/// The folders in a folder; none where there is no such folder.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
 
-const TEMPLATE: &str = include_str!("../ejabberd/ejabberd.yml");
-
-/// Requests take milliseconds, even on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The replies of the two requests are far shorter.
-const LARGEST_REPLY: u64 = 64 * 1_024;
+/// The version in an Erlang application file: `{vsn,"23.01"}`.
+fn version_of(application: &str) -> Option<&str> {
+    application.split_once("{vsn,\"")?.1.split('"').next()
+}
 
 #[cfg(test)]
 mod tests {
-    use super::{DOMAINS, TEMPLATE};
+    use std::fs;
+
+    use super::{unpacked, version_of};
+    use crate::Rig;
 
     #[test]
-    fn the_template_has_the_domains_of_the_list() {
-        let hosts = TEMPLATE.lines().find_map(|line| line.strip_prefix("hosts: [")).unwrap();
-        let hosts: Vec<&str> = hosts.trim_end_matches(']').split(", ").collect();
-        assert_eq!(hosts, DOMAINS);
+    fn the_version_stands_in_the_application_file() {
+        let text = "{application,ejabberd,\n  [{description,\"x\"},\n  {vsn,\"24.12-3\"},\n";
+        assert_eq!(version_of(text), Some("24.12-3"));
+        assert_eq!(version_of("{application,ejabberd,[]}"), None);
+    }
+
+    #[test]
+    fn unpacked_libraries_are_those_with_code() {
+        let rig = Rig::new().unwrap();
+        let root = rig.folder().join("root");
+        assert_eq!(unpacked(&root), Vec::<std::path::PathBuf>::new());
+        for folder in ["some-arch/ejabberd-1/ebin", "erlang/lib/xmpp-2/ebin", "prosody/modules"] {
+            fs::create_dir_all(root.join("usr/lib").join(folder)).unwrap();
+        }
+        let mut found = unpacked(&root);
+        found.sort();
+        let expected = ["erlang/lib/xmpp-2/ebin", "some-arch/ejabberd-1/ebin"]
+            .map(|folder| root.join("usr/lib").join(folder));
+        assert_eq!(found, expected);
     }
 }

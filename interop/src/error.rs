@@ -19,6 +19,22 @@ pub enum Error {
         /// The Debian package that has it.
         package: &'static str,
     },
+    /// Nobody said where the packages of the newer servers are.
+    #[error("the servers of Debian's backports are not here: run `cargo xtask interop`")]
+    NoBackports,
+    /// A server is there, but not the version that the rows are about.
+    #[error(
+        "{server} should be version {expected} but is {found:?}: the rows are about the packages \
+         of Debian 12 and its backports"
+    )]
+    WrongVersion {
+        /// The server.
+        server: &'static str,
+        /// How its version should begin.
+        expected: &'static str,
+        /// Its version; empty without the package.
+        found: String,
+    },
     /// A file or folder of the rig could not be used.
     #[error("cannot {action} {}: {source}", path.display())]
     File {

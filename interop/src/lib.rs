@@ -3,17 +3,19 @@
 //! It installs nothing (`cargo xtask interop` does) and speaks no XMPP: the binary of this package
 //! logs in with `epode`. Linux only, since the servers come from Debian's packages.
 //!
-//! A [`Rig`] holds the folder and the certificates; each server is a value that stops its process
-//! when it is dropped. Signals are the caller's: raise [`Rig::stop`] and every wait ends early.
+//! A [`Rig`] holds the folder and the certificates; a [`Server`] is a value that stops its process
+//! when it is dropped, and a [`Release`] says which one it is. Signals are the caller's: raise
+//! [`Rig::stop`] and every wait ends early.
 //!
 //! ```no_run
-//! use epode_interop::{Prosody, Rig};
+//! use epode_interop::{Release, Rig, Server, Transport};
 //!
 //! # fn main() -> Result<(), epode_interop::Error> {
 //! let rig = Rig::new()?;
-//! let prosody = Prosody::start(&rig)?;
+//! let mut prosody = Server::start(&rig, &Release::PROSODY_0_12)?;
+//! prosody.wait_until_ready()?;
 //! prosody.register("alice", "localhost", "secret")?;
-//! println!("log in through {}", prosody.wss_url());
+//! println!("log in through {}", prosody.url(Transport::Starttls));
 //! # Ok(())
 //! # }
 //! ```
@@ -21,20 +23,23 @@
 mod certificates;
 mod ejabberd;
 mod error;
+mod http;
 mod ports;
 mod process;
 mod prosody;
+mod release;
 mod report;
 mod rig;
+mod server;
 mod stop;
 mod template;
 mod token_validator;
 
-pub use certificates::{Certificates, ClientCertificate};
-pub use ejabberd::Ejabberd;
+pub use certificates::{Authority, Certificates, ClientCertificate};
 pub use error::Error;
-pub use prosody::Prosody;
+pub use release::{Release, Software};
 pub use report::Table;
 pub use rig::Rig;
+pub use server::{Ports, Server, Transport};
 pub use stop::Stop;
 pub use token_validator::TokenValidator;

@@ -1,34 +1,40 @@
-//! The rows of the matrix: who logs in where and how, what must come of it, and whether it did.
+//! What a row of the matrix is: who logs in where and how, what must come of it, and whether it
+//! did.
 //!
-//! No I/O: the logins themselves are in `login.rs`.
+//! Which rows there are stands in `rows.rs`, the logins themselves in `login.rs`.
 
 use std::fmt;
 
-use epode::sasl::MechanismName;
+use epode::sasl::{BindingType, MechanismName};
+use epode_interop::{Release, Transport};
 
 /// One login.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    pub(crate) server: Server,
-    pub(crate) transport: Transport,
-    /// The only mechanism that the policy of this login allows.
+    pub(crate) server: &'static Release,
+    pub(crate) way: Way,
+    /// The mechanism that is to be used; the policy allows it alone, but for [`Demand`].
     pub(crate) mechanism: MechanismName,
     /// The account; a domain alone for ANONYMOUS.
     pub(crate) jid: &'static str,
     pub(crate) credentials: Credentials,
+    pub(crate) demand: Demand,
     pub(crate) expected: Expected,
 }
 
+/// How the server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Server {
-    Prosody,
-    Ejabberd,
+pub(crate) struct Way {
+    pub(crate) transport: Transport,
+    /// The only version that the client offers, where there is TLS.
+    pub(crate) tls: Option<Tls>,
 }
 
+/// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Ws,
-    Wss,
+pub(crate) enum Tls {
+    V1_2,
+    V1_3,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +46,35 @@ pub(crate) enum Credentials {
     WrongToken,
     /// A certificate that speaks for this JID, whoever logs in.
     Certificate(&'static str),
+    /// The same, signed by somebody whom the server does not know.
+    StrangeCertificate(&'static str),
+}
+
+/// What else the client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    Nothing,
+    /// Of all bindings, only this one.
+    Binding(BindingType),
+    /// The mechanism's `-PLUS` form is allowed too: where it can be used, it wins.
+    PlusWelcome,
+    /// The same, and the policy requires channel binding.
+    PlusRequired,
+    /// It trusts another authority than the one that signed the server's certificate.
+    OtherAuthority,
+    /// It may go on without encryption.
+    DangerUnencrypted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// Connected, under the JID that was asked for.
-    Online,
-    /// Refused, with this condition.
+    /// Connected under the JID that was asked for, and bound to this.
+    Online(Option<BindingType>),
+    /// Refused, in these words.
     Refused(&'static str),
 }
 
-/// What came of a login: the session, or the condition of the failure.
+/// What came of a login: the session, or the words for the failure.
 pub(crate) type Outcome = Result<Session, Refusal>;
 
 /// A session that was bound.
@@ -60,6 +84,8 @@ pub(crate) struct Session {
     pub(crate) jid: String,
     /// The mechanism that was used.
     pub(crate) mechanism: MechanismName,
+    /// What the login was bound to.
+    pub(crate) binding: Option<BindingType>,
     /// Whether the server proved that it knows the account.
     pub(crate) server_proven: bool,
 }
@@ -67,8 +93,8 @@ pub(crate) struct Session {
 /// A login that failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
-    /// The condition, as `not-authorized`.
-    pub(crate) condition: String,
+    /// A few words for the exact error, as `not-authorized`.
+    pub(crate) offence: String,
     /// What the error says, for the person who reads a row that failed.
     pub(crate) message: String,
 }
@@ -77,19 +103,22 @@ impl Row {
     /// Whether the login did what the row expects; if not, why not.
     pub(crate) fn judge(&self, outcome: &Outcome) -> Result<(), String> {
         match (self.expected, outcome) {
-            (Expected::Online, Ok(session)) => self.judge_session(session),
-            (Expected::Online, Err(refusal)) => Err(refusal.message.clone()),
+            (Expected::Online(binding), Ok(session)) => self.judge_session(session, binding),
+            (Expected::Online(_), Err(refusal)) => Err(refusal.message.clone()),
             (Expected::Refused(_), Ok(session)) => Err(format!("logged in as {}", session.jid)),
-            (Expected::Refused(condition), Err(refusal)) if refusal.condition == condition => {
-                Ok(())
+            (Expected::Refused(offence), Err(refusal)) if refusal.offence == offence => Ok(()),
+            (Expected::Refused(offence), Err(refusal)) => {
+                Err(format!("expected {offence}: {}", refusal.message))
             }
-            (Expected::Refused(_), Err(refusal)) => Err(refusal.message.clone()),
         }
     }
 
-    fn judge_session(&self, session: &Session) -> Result<(), String> {
+    fn judge_session(&self, session: &Session, binding: Option<BindingType>) -> Result<(), String> {
         if session.mechanism != self.mechanism {
             return Err(format!("logged in by {}", session.mechanism));
+        }
+        if session.binding != binding {
+            return Err(format!("bound to {}", binding_name(session.binding)));
         }
         if session.server_proven != self.mechanism.as_str().starts_with("SCRAM-") {
             return Err(format!("proof of the server: {}", session.server_proven));
@@ -109,22 +138,32 @@ impl Row {
             Err(format!("logged in as {}", session.jid))
         }
     }
-}
 
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Prosody => "prosody",
-            Self::Ejabberd => "ejabberd",
-        })
+    /// What the client has and is told, in words.
+    pub(crate) fn terms(&self) -> String {
+        match self.demand {
+            Demand::Nothing => self.credentials.to_string(),
+            demand => format!("{}, {demand}", self.credentials),
+        }
     }
 }
 
-impl fmt::Display for Transport {
+/// The name of a binding, or a dash.
+pub(crate) fn binding_name(binding: Option<BindingType>) -> &'static str {
+    binding.map_or("-", BindingType::name)
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.transport.fmt(f)
+    }
+}
+
+impl fmt::Display for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ws => "ws",
-            Self::Wss => "wss",
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
         })
     }
 }
@@ -138,102 +177,34 @@ impl fmt::Display for Credentials {
             Self::Token => f.write_str("token"),
             Self::WrongToken => f.write_str("wrong token"),
             Self::Certificate(jid) => write!(f, "certificate of {jid}"),
+            Self::StrangeCertificate(jid) => write!(f, "a stranger's certificate of {jid}"),
         }
     }
 }
 
-impl fmt::Display for Expected {
+impl fmt::Display for Demand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Online => f.write_str("online"),
-            Self::Refused(condition) => f.write_str(condition),
+            Self::Nothing => Ok(()),
+            Self::Binding(kind) => write!(f, "only {kind}"),
+            Self::PlusWelcome => f.write_str("-PLUS if possible"),
+            Self::PlusRequired => f.write_str("binding required"),
+            Self::OtherAuthority => f.write_str("trusting another CA"),
+            Self::DangerUnencrypted => f.write_str("danger: unencrypted"),
         }
     }
 }
-
-const fn row(
-    server: Server,
-    transport: Transport,
-    mechanism: MechanismName,
-    jid: &'static str,
-    credentials: Credentials,
-    expected: Expected,
-) -> Row {
-    Row { server, transport, mechanism, jid, credentials, expected }
-}
-
-/// Every mechanism logs in somewhere, and fails properly there with a secret that is wrong.
-///
-/// A server offers a mechanism for a domain, so most rows have a domain of their own: the address
-/// that is dialled, and that the certificate is checked against, is 127.0.0.1 for all of them.
-pub(crate) const ROWS: &[Row] = {
-    use Credentials::{Certificate, Nothing, Password, Token, WrongPassword, WrongToken};
-    use Expected::{Online, Refused};
-    use MechanismName as Name;
-    use Server::{Ejabberd, Prosody};
-    use Transport::{Ws, Wss};
-
-    const NO: Expected = Refused("not-authorized");
-    const NONE_USABLE: Expected = Refused("no-auth-mech");
-    const SHA_256: &str = "alice@sha256.localhost";
-    const SHA_384: &str = "alice@sha384.localhost";
-    const SHA_512: &str = "alice@sha512.localhost";
-    const ALICE: &str = "alice@localhost";
-    const OAUTH: &str = "alice@oauth.localhost";
-    const CERT: &str = "alice@cert.localhost";
-    &[
-        row(Prosody, Ws, Name::SCRAM_SHA_1, ALICE, Password, Online),
-        row(Prosody, Wss, Name::SCRAM_SHA_1, ALICE, Password, Online),
-        row(Prosody, Wss, Name::SCRAM_SHA_1, ALICE, WrongPassword, NO),
-        row(Prosody, Ws, Name::SCRAM_SHA_256, SHA_256, Password, Online),
-        row(Prosody, Wss, Name::SCRAM_SHA_256, SHA_256, Password, Online),
-        row(Prosody, Wss, Name::SCRAM_SHA_256, SHA_256, WrongPassword, NO),
-        row(Prosody, Wss, Name::SCRAM_SHA_384, SHA_384, Password, Online),
-        row(Prosody, Ws, Name::SCRAM_SHA_384, SHA_384, WrongPassword, NO),
-        row(Prosody, Wss, Name::PLAIN, ALICE, Password, Online),
-        row(Prosody, Wss, Name::PLAIN, ALICE, WrongPassword, NO),
-        // Prosody does not offer it without TLS, and the client must not insist.
-        row(Prosody, Ws, Name::PLAIN, ALICE, Password, NONE_USABLE),
-        row(Prosody, Ws, Name::ANONYMOUS, "anonymous.localhost", Nothing, Online),
-        row(Prosody, Ws, Name::ANONYMOUS, "localhost", Nothing, NONE_USABLE),
-        row(Prosody, Wss, Name::OAUTHBEARER, OAUTH, Token, Online),
-        row(Prosody, Wss, Name::OAUTHBEARER, OAUTH, WrongToken, NO),
-        row(Prosody, Wss, Name::EXTERNAL, CERT, Certificate(CERT), Online),
-        row(Prosody, Wss, Name::EXTERNAL, CERT, Certificate("mallory@elsewhere.example"), NO),
-        row(Prosody, Wss, Name::EXTERNAL, CERT, Nothing, NONE_USABLE),
-        row(Ejabberd, Ws, Name::SCRAM_SHA_1, ALICE, Password, Online),
-        row(Ejabberd, Wss, Name::SCRAM_SHA_1, ALICE, WrongPassword, NO),
-        row(Ejabberd, Ws, Name::SCRAM_SHA_512, SHA_512, Password, Online),
-        row(Ejabberd, Wss, Name::SCRAM_SHA_512, SHA_512, Password, Online),
-        row(Ejabberd, Wss, Name::SCRAM_SHA_512, SHA_512, WrongPassword, NO),
-        row(Ejabberd, Wss, Name::X_OAUTH2, ALICE, Token, Online),
-        row(Ejabberd, Wss, Name::X_OAUTH2, ALICE, WrongToken, NO),
-    ]
-};
 
 #[cfg(test)]
 mod tests {
-    use epode::sasl::MechanismName;
+    use epode::sasl::{BindingType, MechanismName};
+    use epode_interop::{Release, Transport};
 
-    use super::{Expected, Outcome, ROWS, Refusal, Row, Session};
-
-    #[test]
-    fn each_mechanism_of_each_server_succeeds_and_fails() {
-        for row in ROWS {
-            let of_this = |expect_online: bool| {
-                ROWS.iter().any(|other| {
-                    other.server == row.server
-                        && other.mechanism == row.mechanism
-                        && (other.expected == Expected::Online) == expect_online
-                })
-            };
-            assert!(of_this(true) && of_this(false), "{row:?}");
-        }
-    }
+    use super::{Credentials, Demand, Expected, Outcome, Refusal, Row, Session, Tls, Way};
 
     #[test]
     fn online_means_the_right_mechanism_and_account() {
-        let row = find("SCRAM-SHA-256");
+        let row = row("SCRAM-SHA-256", "alice@sha256.localhost", Expected::Online(None));
         let good = session("SCRAM-SHA-256", "alice@sha256.localhost/x");
         assert_eq!(row.judge(&good), Ok(()));
         for (mechanism, jid, why) in [
@@ -251,8 +222,22 @@ mod tests {
     }
 
     #[test]
+    fn a_binding_must_be_the_one_that_is_expected() {
+        let exporter = Some(BindingType::TlsExporter);
+        let row = row("SCRAM-SHA-1-PLUS", "a@b.example", Expected::Online(exporter));
+        let bound_to = |binding| {
+            let good = session("SCRAM-SHA-1-PLUS", "a@b.example/x");
+            row.judge(&good.map(|session| Session { binding, ..session }))
+        };
+        assert_eq!(bound_to(exporter), Ok(()));
+        assert_eq!(bound_to(None), Err("bound to -".to_owned()));
+        let other = Some(BindingType::TlsServerEndPoint);
+        assert_eq!(bound_to(other), Err("bound to tls-server-end-point".to_owned()));
+    }
+
+    #[test]
     fn an_anonymous_login_gets_some_account_of_the_domain() {
-        let row = find("ANONYMOUS");
+        let row = row("ANONYMOUS", "anonymous.localhost", Expected::Online(None));
         assert_eq!(row.judge(&session("ANONYMOUS", "x1@anonymous.localhost/r")), Ok(()));
         for jid in ["anonymous.localhost/r", "x1@localhost/r", "x1@x.anonymous.localhost/r"] {
             assert!(row.judge(&session("ANONYMOUS", jid)).is_err(), "{jid}");
@@ -260,27 +245,34 @@ mod tests {
     }
 
     #[test]
-    fn refused_means_this_condition() {
-        let row = ROWS.iter().find(|row| row.expected != Expected::Online).unwrap();
+    fn refused_means_in_these_words() {
+        let row = row("PLAIN", "alice@localhost", Expected::Refused("not-authorized"));
         assert_eq!(row.judge(&refusal("not-authorized")), Ok(()));
         let other = row.judge(&refusal("account-disabled"));
-        assert_eq!(other, Err("it said account-disabled".to_owned()));
-        let online = row.judge(&session(row.mechanism.as_str(), "alice@localhost/x"));
+        assert_eq!(other, Err("expected not-authorized: it said account-disabled".to_owned()));
+        let online = row.judge(&session("PLAIN", "alice@localhost/x"));
         assert_eq!(online, Err("logged in as alice@localhost/x".to_owned()));
     }
 
-    fn find(mechanism: &str) -> &'static Row {
-        ROWS.iter().find(|row| row.mechanism.as_str() == mechanism).unwrap()
+    fn row(mechanism: &str, jid: &'static str, expected: Expected) -> Row {
+        Row {
+            server: &Release::PROSODY_13,
+            way: Way { transport: Transport::Tls, tls: Some(Tls::V1_3) },
+            mechanism: mechanism.parse().unwrap(),
+            jid,
+            credentials: Credentials::Password,
+            demand: Demand::Nothing,
+            expected,
+        }
     }
 
     fn session(mechanism: &str, jid: &str) -> Outcome {
         let mechanism: MechanismName = mechanism.parse().unwrap();
         let server_proven = mechanism.as_str().starts_with("SCRAM-");
-        Ok(Session { jid: jid.to_owned(), mechanism, server_proven })
+        Ok(Session { jid: jid.to_owned(), mechanism, binding: None, server_proven })
     }
 
-    fn refusal(condition: &str) -> Outcome {
-        let message = format!("it said {condition}");
-        Err(Refusal { condition: condition.to_owned(), message })
+    fn refusal(offence: &str) -> Outcome {
+        Err(Refusal { offence: offence.to_owned(), message: format!("it said {offence}") })
     }
 }

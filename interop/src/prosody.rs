@@ -1,88 +1,69 @@
-//! Prosody with a domain for each way to log in.
+//! Prosody: what it is started with, and how it makes accounts and tokens.
 //!
-//! No federation and no plain TCP: only WebSocket, with and without TLS.
+//! What its versions are told stands in `release.rs` and in the templates.
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::{
-    Error, Rig, TokenValidator, ports,
-    process::{Process, find_program},
-    rig, template,
+    Error, Ports, Release, Rig, TokenValidator,
+    http::Request,
+    process::find_program,
+    release::Origin,
+    rig,
+    server::{Control, config_text},
 };
 
-/// A running Prosody. Dropping it ends the process.
-///
-/// | domain | what it offers | passwords |
-/// |---|---|---|
-/// | `localhost` | SCRAM-SHA-1, PLAIN | by [`Self::register`] |
-/// | `sha256.localhost` | SCRAM-SHA-256, PLAIN | by [`Self::register`] |
-/// | `sha384.localhost` | SCRAM-SHA-384, by a plugin of ours | by [`Self::register`] |
-/// | `anonymous.localhost` | ANONYMOUS | none |
-/// | `oauth.localhost` | OAUTHBEARER for any user | [`Self::TOKEN`] |
-/// | `cert.localhost` | EXTERNAL, over wss | [`crate::Certificates::client`] |
+/// A Prosody that was told everything.
 #[derive(Debug)]
-pub struct Prosody {
-    // Before the validator, so that the process goes first.
-    _process: Process,
-    _validator: TokenValidator,
-    http_port: u16,
-    https_port: u16,
+pub(crate) struct Prosody {
+    prosodyctl: PathBuf,
     config: PathBuf,
+    http_port: u16,
+    tokens: Tokens,
+}
+
+/// Who knows bearer tokens.
+#[derive(Debug)]
+enum Tokens {
+    /// A service of ours, which 0.12 asks. It lives as long as this.
+    Validator(#[expect(dead_code, reason = "it answers on a thread of its own")] TokenValidator),
+    /// Prosody itself, by a plugin of ours.
+    OwnPlugin,
 }
 
 impl Prosody {
-    /// The bearer token that `oauth.localhost` accepts.
-    pub const TOKEN: &str = "interop-good-token";
-
-    /// Starts Prosody and waits until both its ports answer.
+    /// Writes what Prosody reads, and makes the command that starts it.
     ///
     /// # Errors
-    /// [`Error::NotInstalled`] without the package or its modules, and what [`Error`] says about
-    /// servers that do not start.
-    pub fn start(rig: &Rig) -> Result<Self, Error> {
-        let program = find_program("prosody", "prosody")?;
-        for module in ["mod_auth_ccert", "mod_auth_oauthbearer", "mod_sasl_oauthbearer"] {
-            if !fs::exists(format!("{MODULES}/{module}")).unwrap_or(false) {
-                let program = format!("Prosody's {module}");
-                return Err(Error::NotInstalled { program, package: "prosody-modules" });
-            }
-        }
-        let folder = rig.shared_folder().subfolder("prosody")?;
-        let validator = TokenValidator::start(rig.certificates(), Self::TOKEN)?;
-        let [http_port, https_port] = ports::free()?;
+    /// [`Error::NotInstalled`] and [`Error::WrongVersion`] for its packages.
+    pub(crate) fn prepare(
+        rig: &Rig,
+        release: &'static Release,
+        folder: &Path,
+        ports: Ports,
+    ) -> Result<(Self, Command), Error> {
+        let [program, prosodyctl] = programs(rig, release, folder)?;
+        let (tokens, validator_url) = tokens(rig, release)?;
         let config = folder.join("prosody.cfg.lua");
-        let log = folder.join("prosody.log");
-        rig::write(&config, &config_text(rig, &folder, [http_port, https_port], &validator)?)?;
-        rig::write(&folder.join("mod_auth_scram_sha384.lua"), PLUGIN)?;
-
+        let text = config_text(rig, release, ports, folder, &[("validator", &validator_url)])?;
+        rig::write(&config, &text)?;
+        for (file, plugin) in PLUGINS {
+            rig::write(&folder.join(file), plugin)?;
+        }
         let mut command = Command::new(program);
         command.arg("-F").arg("--config").arg(&config);
-        let mut process = Process::start(rig, "prosody", &command, &log)?;
-        process.wait_until_open(&[http_port, https_port])?;
-        Ok(Self { _process: process, _validator: validator, http_port, https_port, config })
+        Ok((Self { prosodyctl, config, http_port: ports.http, tokens }, command))
     }
+}
 
-    /// The WebSocket endpoint without TLS.
-    pub fn ws_url(&self) -> String {
-        format!("ws://127.0.0.1:{}/xmpp-websocket", self.http_port)
-    }
-
-    /// The WebSocket endpoint with TLS. It asks for a client certificate and takes a client
-    /// without.
-    pub fn wss_url(&self) -> String {
-        format!("wss://127.0.0.1:{}/xmpp-websocket", self.https_port)
-    }
-
-    /// Makes an account.
-    ///
-    /// # Errors
-    /// [`Error::Command`] with what `prosodyctl` said.
-    pub fn register(&self, user: &str, domain: &str, password: &str) -> Result<(), Error> {
-        let output = Command::new(find_program("prosodyctl", "prosody")?)
+impl Control for Prosody {
+    fn register(&self, user: &str, domain: &str, password: &str) -> Result<(), Error> {
+        let output = Command::new(&self.prosodyctl)
             .arg("--config")
             .arg(&self.config)
             .args(["register", user, domain, password])
@@ -98,56 +79,79 @@ impl Prosody {
             output: String::from_utf8_lossy(&text).trim().to_owned(),
         })
     }
-}
 
-fn config_text(
-    rig: &Rig,
-    folder: &Path,
-    [http_port, https_port]: [u16; 2],
-    validator: &TokenValidator,
-) -> Result<String, Error> {
-    let certificates = rig.certificates();
-    template::fill(
-        "prosody.cfg.lua",
-        TEMPLATE,
-        &[
-            ("folder", &folder.display().to_string()),
-            ("http_port", &http_port.to_string()),
-            ("https_port", &https_port.to_string()),
-            ("chain", &certificates.server_chain_file().display().to_string()),
-            ("key", &certificates.server_key_file().display().to_string()),
-            ("authority", &certificates.authority_file().display().to_string()),
-            ("validator", &validator.url()),
-        ],
-    )
-}
+    fn issue_token(&self, user: &str, domain: &str) -> Result<String, Error> {
+        match self.tokens {
+            Tokens::Validator(_) => Ok(VALIDATED_TOKEN.to_owned()),
+            Tokens::OwnPlugin => {
+                let path = format!("/interop_token/{user}");
+                let request = Request { port: self.http_port, host: domain, path: &path, body: None };
+                request.send().map_err(|answer| Error::Management {
+                    server: "prosody",
+                    request: "a token",
+                    answer,
+                })
+            }
+        }
+    }
 
-/// Every domain of the template.
-pub(crate) const DOMAINS: [&str; 6] = [
-    "localhost",
-    "sha256.localhost",
-    "sha384.localhost",
-    "anonymous.localhost",
-    "oauth.localhost",
-    "cert.localhost",
-];
-
-const TEMPLATE: &str = include_str!("../prosody/prosody.cfg.lua");
-const PLUGIN: &str = include_str!("../prosody/mod_auth_scram_sha384.lua");
-
-/// Where Debian puts both Prosody's own modules and those of prosody-modules.
-const MODULES: &str = "/usr/lib/prosody/modules";
-
-#[cfg(test)]
-mod tests {
-    use super::{DOMAINS, TEMPLATE};
-
-    #[test]
-    fn the_template_has_the_domains_of_the_list() {
-        let hosts: Vec<&str> = TEMPLATE
-            .lines()
-            .filter_map(|line| line.strip_prefix("VirtualHost \"")?.split('"').next())
-            .collect();
-        assert_eq!(hosts, DOMAINS);
+    fn websocket_path(&self) -> &'static str {
+        "/xmpp-websocket"
     }
 }
+
+/// Who knows bearer tokens, and where; the own plugin is asked by nobody.
+fn tokens(rig: &Rig, release: &Release) -> Result<(Tokens, String), Error> {
+    match release.origin {
+        Origin::System => {
+            let validator = TokenValidator::start(rig.certificates(), VALIDATED_TOKEN)?;
+            let url = validator.url();
+            Ok((Tokens::Validator(validator), url))
+        }
+        Origin::Backports => Ok((Tokens::OwnPlugin, String::new())),
+    }
+}
+
+/// The server and its control program, of the right version.
+fn programs(rig: &Rig, release: &'static Release, folder: &Path) -> Result<[PathBuf; 2], Error> {
+    let root = match release.origin {
+        Origin::System => Path::new("/"),
+        Origin::Backports => rig.backports()?,
+    };
+    let library = root.join("usr/lib/prosody");
+    let version = fs::read_to_string(library.join("prosody.version")).unwrap_or_default();
+    release.check_version(version.trim())?;
+    if !fs::exists(library.join("modules/mod_auth_ccert")).unwrap_or(false) {
+        let program = "Prosody's mod_auth_ccert".to_owned();
+        return Err(Error::NotInstalled { program, package: "prosody-modules" });
+    }
+    let names = ["prosody", "prosodyctl"];
+    let [server, control] = match release.origin {
+        Origin::System => names.map(|name| find_program(name, "prosody")),
+        Origin::Backports => {
+            names.map(|name| relocated(&root.join("usr/bin").join(name), &library, folder))
+        }
+    };
+    Ok([server?, control?])
+}
+
+/// A copy of a program with the right path to its library: the one that is in there is that of an
+/// installed Prosody.
+fn relocated(program: &Path, library: &Path, folder: &Path) -> Result<PathBuf, Error> {
+    let text = rig::read(program)?;
+    let text = text.replace("'/usr/lib/prosody", &format!("'{}", library.display()));
+    let copy = folder.join(program.file_name().unwrap_or_default());
+    rig::write(&copy, &text)?;
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).map_err(|source| {
+        Error::File { action: "make a program of", path: copy.clone(), source }
+    })?;
+    Ok(copy)
+}
+
+/// What the validator calls good.
+const VALIDATED_TOKEN: &str = "interop-good-token";
+
+const PLUGINS: [(&str, &str); 2] = [
+    ("mod_auth_scram_sha384.lua", include_str!("../prosody/mod_auth_scram_sha384.lua")),
+    ("mod_interop_token.lua", include_str!("../prosody/mod_interop_token.lua")),
+];

@@ -18,6 +18,7 @@ use crate::{Certificates, Error, Stop};
 pub struct Rig {
     folder: Arc<Folder>,
     certificates: Certificates,
+    backports: Option<PathBuf>,
     stop: Stop,
 }
 
@@ -30,7 +31,14 @@ impl Rig {
     pub fn new() -> Result<Self, Error> {
         let folder = Folder::create()?;
         let certificates = Certificates::create(&folder.subfolder("certificates")?)?;
-        Ok(Self { folder: Arc::new(folder), certificates, stop: Stop::new() })
+        Ok(Self { folder: Arc::new(folder), certificates, backports: None, stop: Stop::new() })
+    }
+
+    /// Says where the packages of the newer servers are unpacked.
+    #[must_use]
+    pub fn with_backports(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.backports = Some(folder.into());
+        self
     }
 
     /// Where the servers keep their files, logs included.
@@ -46,6 +54,14 @@ impl Rig {
     /// The handle that ends every wait early.
     pub fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    /// The folder of [`Self::with_backports`].
+    ///
+    /// # Errors
+    /// [`Error::NoBackports`] without one.
+    pub(crate) fn backports(&self) -> Result<&Path, Error> {
+        self.backports.as_deref().ok_or(Error::NoBackports)
     }
 
     pub(crate) fn shared_folder(&self) -> &Arc<Folder> {
@@ -100,6 +116,18 @@ impl Drop for Folder {
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(|source| Error::File {
         action: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads a text file.
+///
+/// # Errors
+/// [`Error::File`] when the system refuses.
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::File {
+        action: "read",
         path: path.to_owned(),
         source,
     })

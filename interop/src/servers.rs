@@ -2,53 +2,64 @@
 //!
 //! It knows no mechanism.
 
-use epode_interop::{Ejabberd, Error, Prosody, Rig};
+use epode_interop::{Error, Release, Rig, Server, Software};
 
-use crate::matrix::{Server, Transport};
+/// All servers, running.
+pub(crate) struct Servers(Vec<Running>);
 
-/// Both servers, running.
-pub(crate) struct Servers {
-    prosody: Prosody,
-    ejabberd: Ejabberd,
-    ejabberd_token: String,
+/// A server, with the secret that it made up.
+pub(crate) struct Running {
+    pub(crate) server: Server,
+    /// A bearer token for alice.
+    pub(crate) token: String,
 }
 
 impl Servers {
-    /// Starts them and makes the accounts.
+    /// Starts them all at once, waits for them, and makes the accounts.
     ///
     /// # Errors
     /// What the servers say.
     pub(crate) fn start(rig: &Rig) -> Result<Self, Error> {
-        let prosody = Prosody::start(rig)?;
-        for domain in ["localhost", "sha256.localhost", "sha384.localhost"] {
-            prosody.register("alice", domain, PASSWORD)?;
-        }
-        let ejabberd = Ejabberd::start(rig)?;
-        for domain in ["localhost", "sha512.localhost"] {
-            ejabberd.register("alice", domain, PASSWORD)?;
-        }
-        let ejabberd_token = ejabberd.issue_token("alice@localhost")?;
-        Ok(Self { prosody, ejabberd, ejabberd_token })
+        let started: Result<Vec<Server>, Error> =
+            Release::ALL.into_iter().map(|release| Server::start(rig, release)).collect();
+        let running = started?.into_iter().map(Running::prepare).collect::<Result<_, _>>()?;
+        Ok(Self(running))
     }
 
-    /// Where a server is reached.
-    pub(crate) fn endpoint(&self, server: Server, transport: Transport) -> String {
-        match (server, transport) {
-            (Server::Prosody, Transport::Ws) => self.prosody.ws_url(),
-            (Server::Prosody, Transport::Wss) => self.prosody.wss_url(),
-            (Server::Ejabberd, Transport::Ws) => self.ejabberd.ws_url(),
-            (Server::Ejabberd, Transport::Wss) => self.ejabberd.wss_url(),
-        }
+    /// The one that is such a release.
+    pub(crate) fn of(&self, release: &Release) -> &Running {
+        let found = self.0.iter().find(|running| running.server.release() == release);
+        found.expect("every release was started")
     }
+}
 
-    /// A bearer token for alice.
-    pub(crate) fn token(&self, server: Server) -> &str {
-        match server {
-            Server::Prosody => Prosody::TOKEN,
-            Server::Ejabberd => &self.ejabberd_token,
+impl Running {
+    fn prepare(mut server: Server) -> Result<Self, Error> {
+        server.wait_until_ready()?;
+        let (accounts, token_of) = match server.release().software {
+            Software::Prosody => (PROSODY_ACCOUNTS, "oauth.localhost"),
+            Software::Ejabberd => (EJABBERD_ACCOUNTS, "localhost"),
+        };
+        // Where all accounts are somebody else's business, it would be refused.
+        for domain in accounts {
+            server.register("alice", domain, PASSWORD)?;
         }
+        let token = server.issue_token("alice", token_of)?;
+        Ok(Self { server, token })
     }
 }
 
 /// Of all accounts. A space, a comma and an equals sign travel through every mechanism.
 pub(crate) const PASSWORD: &str = "correct horse, battery=staple";
+
+const PROSODY_ACCOUNTS: &[&str] =
+    &["localhost", "sha256.localhost", "sha384.localhost", "clear.localhost"];
+
+/// EXTERNAL is for accounts that exist.
+const EJABBERD_ACCOUNTS: &[&str] = &[
+    "localhost",
+    "sha256.localhost",
+    "sha512.localhost",
+    "clear.localhost",
+    "cert.localhost",
+];

@@ -20,7 +20,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use crate::{Certificates, Error, ports};
+use crate::{Certificates, Error, certificates::ServerFiles, ports};
 
 /// A running validator. Dropping it ends its thread.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl TokenValidator {
     /// # Errors
     /// [`Error::Port`] without a port, [`Error::File`] and [`Error::Tls`] for the certificate.
     pub fn start(certificates: &Certificates, token: &str) -> Result<Self, Error> {
-        let config = Arc::new(server_config(certificates)?);
+        let config = Arc::new(server_config(certificates.server())?);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Port)?;
         let port = listener.local_addr().map_err(Error::Port)?.port();
         let ending = Arc::new(AtomicBool::new(false));
@@ -78,9 +78,7 @@ impl Drop for TokenValidator {
 ///
 /// # Errors
 /// [`Error::File`] for a file that cannot be read, [`Error::Tls`] for what is in it.
-pub(crate) fn server_config(certificates: &Certificates) -> Result<ServerConfig, Error> {
-    let chain_file = certificates.server_chain_file();
-    let key_file = certificates.server_key_file();
+pub(crate) fn server_config(certificate: &ServerFiles) -> Result<ServerConfig, Error> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |error: rustls::pki_types::pem::Error| Error::File {
@@ -89,10 +87,10 @@ pub(crate) fn server_config(certificates: &Certificates) -> Result<ServerConfig,
             source: io::Error::other(error),
         }
     };
-    let chain = CertificateDer::pem_file_iter(&chain_file)
+    let chain = CertificateDer::pem_file_iter(&certificate.chain)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable(&chain_file))?;
-    let key = PrivateKeyDer::from_pem_file(&key_file).map_err(unreadable(&key_file))?;
+        .map_err(unreadable(&certificate.chain))?;
+    let key = PrivateKeyDer::from_pem_file(&certificate.key).map_err(unreadable(&certificate.key))?;
     Ok(ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -195,7 +193,7 @@ mod tests {
 
     fn request(rig: &Rig, validator: &TokenValidator, text: &str) -> String {
         let mut roots = RootCertStore::empty();
-        let authority = rig.certificates().authority_pem();
+        let authority = rig.certificates().authority().pem();
         roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -5,13 +5,14 @@ use std::{net::IpAddr, path::PathBuf};
 
 use base64ct::{Base64, Encoding};
 use clap::{
-    Args, Parser, Subcommand,
+    Args, Parser, Subcommand, ValueEnum,
     builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser},
     value_parser,
 };
 use clap_complete::Shell;
 use epode::{
     Jid,
+    discovery::Order,
     sasl::{MechanismName, scram::Hash},
 };
 
@@ -55,8 +56,8 @@ pub(crate) struct ServeArgs {
     /// The address to listen at
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) listen: IpAddr,
-    /// The port of ws, the first of three: wss and TCP follow; 0: free
-    #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(..=65533))]
+    /// The port of ws, the first of four: wss, xmpp and xmpps follow; 0: free
+    #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(..=65532))]
     pub(crate) port: u16,
     /// An account; may be given again
     #[arg(long = "account", value_name = "USER", default_value = "alice", value_parser = parse_user)]
@@ -177,10 +178,14 @@ pub(crate) struct ClientArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
-    /// The server's WebSocket, as wss://example.org/xmpp-websocket
+    /// Where the server is, in place of what is looked up: xmpp://host, xmpps://host, wss://… or
+    /// ws://…
     // Not parsed here: clap's message would repeat a password that stands in it.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "ENDPOINT")]
     pub(crate) via: Option<String>,
+    /// What to look up, and what to try first
+    #[arg(long, value_name = "ORDER", conflicts_with = "via", default_value = "tcp")]
+    pub(crate) order: LookupOrder,
     /// Trust the certificates in this PEM file, too
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
@@ -193,6 +198,36 @@ pub(crate) struct ServerArgs {
         value_parser = value_parser!(u64).range(1..=86_400)
     )]
     pub(crate) timeout: u64,
+    /// Go on where the server has no TLS to offer
+    #[arg(long)]
+    pub(crate) danger_allow_unencrypted: bool,
+    /// Take TLS 1.2 without extended master secret, too
+    #[arg(long)]
+    pub(crate) danger_allow_legacy_tls: bool,
+}
+
+/// The order of discovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LookupOrder {
+    /// TCP, and WebSocket where that leads nowhere
+    Tcp,
+    /// WebSocket, then TCP
+    Websocket,
+    /// TCP; no web server is asked
+    TcpOnly,
+    /// WebSocket; no SRV records are asked for
+    WebOnly,
+}
+
+impl From<LookupOrder> for Order {
+    fn from(order: LookupOrder) -> Self {
+        match order {
+            LookupOrder::Tcp => Self::TcpFirst,
+            LookupOrder::Websocket => Self::WebSocketFirst,
+            LookupOrder::TcpOnly => Self::TcpOnly,
+            LookupOrder::WebOnly => Self::WebOnly,
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -236,6 +271,9 @@ pub(crate) struct PolicyArgs {
     /// Never use this mechanism; may be given again
     #[arg(long = "without", value_name = "NAME", hide_possible_values = true, value_parser = mechanism_parser())]
     pub(crate) denied: Vec<MechanismName>,
+    /// Use only mechanisms that bind the login to TLS, so SCRAM's -PLUS
+    #[arg(long)]
+    pub(crate) require_channel_binding: bool,
     /// Let passwords and tokens travel for anybody to read
     #[arg(long)]
     pub(crate) danger_allow_plaintext: bool,
@@ -246,7 +284,11 @@ pub(crate) struct PolicyArgs {
 pub(crate) struct Salt(pub(crate) Vec<u8>);
 
 /// The mechanisms that the library knows, in its order.
-pub(crate) static MECHANISMS: [MechanismName; 9] = [
+pub(crate) static MECHANISMS: [MechanismName; 13] = [
+    MechanismName::SCRAM_SHA_512_PLUS,
+    MechanismName::SCRAM_SHA_384_PLUS,
+    MechanismName::SCRAM_SHA_256_PLUS,
+    MechanismName::SCRAM_SHA_1_PLUS,
     MechanismName::SCRAM_SHA_512,
     MechanismName::SCRAM_SHA_384,
     MechanismName::SCRAM_SHA_256,
@@ -298,8 +340,8 @@ const SECRET: &str = "Secret";
 const TOP_HELP: &str = "\
 Examples:
   epode demo
-  epode login alice@example.org --via wss://example.org/xmpp-websocket
-  epode explain alice@example.org --via wss://example.org/xmpp-websocket
+  epode login alice@example.org
+  epode explain alice@example.org
 
 Exit codes:
   0  connected; done
@@ -312,8 +354,9 @@ Exit codes:
 
 const DEMO_HELP: &str = "\
 Each login is restricted to one of the nine mechanisms, over a WebSocket on this machine.
-EXTERNAL shows a client certificate over TLS, ANONYMOUS gives the domain alone.
-The exit code is 0 only if all nine are CONNECTED.";
+EXTERNAL shows a client certificate over TLS, ANONYMOUS gives the domain alone. One more login is
+by TCP with STARTTLS, and bound to it: SCRAM-SHA-256-PLUS.
+The exit code is 0 only if all are CONNECTED.";
 
 const SERVE_HELP: &str = "\
 It prints its addresses and accounts, and commands that log in to it. Certificates, tokens and
@@ -326,37 +369,42 @@ Examples:
   epode serve --script hostile.txt";
 
 const LOGIN_HELP: &str = "\
+The server is found by the domain: SRV records, then host-meta, then the domain itself; or at --via.
+
 Each status is a line: name, number, detail, as in CONNECTED 5 alice@example.org/abc
+Lines that begin with # tell how the server was reached, and what the login is bound to.
 Without a flag that names a secret, the password is asked for at the terminal.
 
-Mechanisms: SCRAM-SHA-512, SCRAM-SHA-384, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, OAUTHBEARER,
-X-OAUTH2, ANONYMOUS, EXTERNAL.
+Mechanisms: SCRAM-SHA-512-PLUS, SCRAM-SHA-384-PLUS, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS,
+SCRAM-SHA-512, SCRAM-SHA-384, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, OAUTHBEARER, X-OAUTH2, ANONYMOUS,
+EXTERNAL.
 
 Examples:
+  epode login alice@example.org
+  epode login alice@example.org/desk --password-file alice.password
+  epode login alice@example.org --via xmpps://192.0.2.7 --require-channel-binding
   epode login alice@example.org --via wss://example.org/xmpp-websocket
-  epode login alice@example.org/desk --via wss://example.org/ws --password-file alice.password
-  epode login alice@example.org --via wss://example.org/ws --save-keys alice.keys
-  epode login alice@example.org --via wss://example.org/ws --keys alice.keys
-  epode login alice@example.org --via wss://example.org/ws --cert alice.pem
-  epode login example.org --via wss://example.org/ws --mechanism ANONYMOUS";
+  epode login alice@example.org --save-keys alice.keys
+  epode login alice@example.org --keys alice.keys
+  epode login alice@example.org --cert alice.pem
+  epode login example.org --mechanism ANONYMOUS";
 
 const EXPLAIN_HELP: &str = "\
 Takes the flags of login, but logs in to nothing, sends no secret and asks for none. Without a
 flag that names a secret, a password is assumed.
 
 Examples:
-  epode explain alice@example.org --via wss://example.org/xmpp-websocket
-  epode explain alice@example.org --via wss://example.org/ws --without PLAIN
-  epode explain example.org --via wss://example.org/ws";
+  epode explain alice@example.org
+  epode explain alice@example.org --without PLAIN --order websocket
+  epode explain example.org --via wss://example.org/xmpp-websocket";
 
 const SEND_HELP: &str = "\
 Waits until the server has taken the message, and tells if the server refuses it.
 Without a flag that names a secret, the password is asked for at the terminal.
 
 Examples:
-  epode send --as alice@example.org --via wss://example.org/ws bob@example.org 'Hello!'
-  uptime | epode send --as alice@example.org --via wss://example.org/ws \\
-    --password-file alice.password bob@example.org -";
+  epode send --as alice@example.org bob@example.org 'Hello!'
+  uptime | epode send --as alice@example.org --password-file alice.password bob@example.org -";
 
 const DERIVE_HELP: &str = "\
 Hash, salt and iteration count are the server's, for this account. The keys are as secret as the

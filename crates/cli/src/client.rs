@@ -4,7 +4,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use epode::{
     Advice, Builder, CertificateProblem, Direction, Endpoint, Error, GivenUp, Jid, ProxySettings,
-    Session, TransportError, proto,
+    Route, Session, TlsOptions, TransportError,
+    discovery::DiscoveryOptions,
+    proto::{self, PeerFault},
     sasl::{self, NoMechanism, PassedOver, Policy, Secret, Skip},
 };
 
@@ -21,22 +23,22 @@ use crate::{
 /// The client that the flags describe, without its secret: what is wrong with the flags is seen
 /// before anybody is asked for one.
 pub(crate) fn builder(jid: &Jid, args: &ClientArgs) -> Result<Builder, Failure> {
-    let endpoint = via(jid, args)?.to_string();
+    let discovery = DiscoveryOptions::new().with_order(args.server.order.into());
     let mut builder = Builder::new(jid.clone())
-        .endpoint(&endpoint)
-        .map_err(|error| Failure::usage(format!("--via: {error}")))?
+        .discovery(discovery)
         .policy(Arc::new(policy(&args.policy)))
         .timeout(Duration::from_secs(args.server.timeout));
+    if let Some(endpoint) = via(args)? {
+        builder = builder
+            .endpoint(&endpoint.to_string())
+            .map_err(|error| Failure::usage(format!("--via: {error}")))?;
+    }
+    builder = builder.tls(tls(args)?);
+    if args.server.danger_allow_unencrypted {
+        builder = builder.danger_allow_unencrypted_stream();
+    }
     if args.server.no_proxy {
         builder = builder.proxies(ProxySettings::none());
-    }
-    if let Some(path) = &args.server.ca {
-        let trusting = builder.ca_pem(read(path)?.bytes());
-        builder = trusting
-            .map_err(|error| Failure::usage(format!("--ca {}: {error}", path.display())))?;
-    }
-    if let Some(path) = &args.secret.cert {
-        builder = show_certificate(builder, path, args.secret.key.as_deref().unwrap_or(path))?;
     }
     if let Some(authcid) = &args.secret.authcid {
         builder = builder.authcid(authcid);
@@ -89,20 +91,17 @@ pub(crate) fn failure(error: &Error, seen: &Seen, source: &Source, args: &Client
     }
 }
 
-/// Where to connect.
-fn via(jid: &Jid, args: &ClientArgs) -> Result<Endpoint, Failure> {
-    let Some(url) = &args.server.via else {
-        let domain = jid.domain();
-        return Err(Failure::usage("--via is missing: servers are not found by their domain yet")
-            .hint(format!("add the server's WebSocket, as --via wss://{domain}/xmpp-websocket")));
-    };
+/// Where to connect, if the flags say so.
+fn via(args: &ClientArgs) -> Result<Option<Endpoint>, Failure> {
+    let Some(url) = &args.server.via else { return Ok(None) };
     let endpoint: Endpoint =
         url.parse().map_err(|error| Failure::usage(format!("--via: {error}")))?;
-    if args.secret.cert.is_some() && !endpoint.is_secure() {
+    // A stream of TCP changes to TLS; a WebSocket never does.
+    if args.secret.cert.is_some() && !endpoint.is_secure() && !endpoint.is_stream() {
         return Err(Failure::usage("--cert needs TLS, and the --via URL begins with ws://")
             .hint("name the server's wss:// URL"));
     }
-    Ok(endpoint)
+    Ok(Some(endpoint))
 }
 
 fn policy(args: &PolicyArgs) -> Policy {
@@ -111,13 +110,35 @@ fn policy(args: &PolicyArgs) -> Policy {
         policy = policy.allow_only(args.allowed.iter().cloned());
     }
     policy = args.denied.iter().cloned().fold(policy, Policy::deny);
+    if args.require_channel_binding {
+        policy = policy.require_channel_binding();
+    }
     if args.danger_allow_plaintext { policy.danger_allow_plaintext() } else { policy }
 }
 
-fn show_certificate(builder: Builder, path: &Path, key_path: &Path) -> Result<Builder, Failure> {
+fn tls(args: &ClientArgs) -> Result<TlsOptions, Failure> {
+    let mut tls = trusting(args.server.ca.as_deref())?;
+    if let Some(path) = &args.secret.cert {
+        tls = show_certificate(tls, path, args.secret.key.as_deref().unwrap_or(path))?;
+    }
+    if !args.server.danger_allow_legacy_tls {
+        return Ok(tls);
+    }
+    tls.danger_allow_legacy_master_secret().map_err(|error| Failure::internal(error.to_string()))
+}
+
+/// TLS as `--ca` has it.
+pub(crate) fn trusting(ca: Option<&Path>) -> Result<TlsOptions, Failure> {
+    let tls = TlsOptions::new();
+    let Some(path) = ca else { return Ok(tls) };
+    tls.with_ca_pem(read(path)?.bytes())
+        .map_err(|error| Failure::usage(format!("--ca {}: {error}", path.display())))
+}
+
+fn show_certificate(tls: TlsOptions, path: &Path, key_path: &Path) -> Result<TlsOptions, Failure> {
     let (chain, key) = (read(path)?, read(key_path)?);
     warn_if_lax(key_path, &key);
-    builder.client_certificate(chain.bytes(), key.bytes()).map_err(|error| {
+    tls.with_client_certificate_pem(chain.bytes(), key.bytes()).map_err(|error| {
         let mut files = format!("--cert {}", path.display());
         if key_path != path {
             files = format!("{files}, --key {}", key_path.display());
@@ -141,9 +162,10 @@ fn show_frame(direction: Direction, frame: &str) {
 
 fn exit_of(error: &Error, seen: &Seen) -> Exit {
     match error {
-        Error::NoEndpoint | Error::Transport(TransportError::ProxySetting(_)) => Exit::Usage,
-        Error::Transport(TransportError::TimedOut { .. })
-        | Error::Connection(proto::Error::TimedOut(_)) => Exit::TimedOut,
+        Error::Domain(_) => Exit::Usage,
+        Error::Transport(error) => exit_of_transport(error),
+        Error::NoRoute { route, .. } => exit_of_route(route),
+        Error::Connection(proto::Error::TimedOut(_)) => Exit::TimedOut,
         Error::Connection(proto::Error::Login(error)) => match error {
             sasl::Error::NoMechanism(none) if none.is_policy() => Exit::Policy,
             sasl::Error::UserName(_)
@@ -159,15 +181,44 @@ fn exit_of(error: &Error, seen: &Seen) -> Exit {
     }
 }
 
+fn exit_of_transport(error: &TransportError) -> Exit {
+    match error {
+        TransportError::ProxySetting(_) => Exit::Usage,
+        TransportError::TimedOut { .. } => Exit::TimedOut,
+        _ => Exit::Connection,
+    }
+}
+
+/// What all attempts came to, if they came to the same.
+fn exit_of_route(route: &Route) -> Exit {
+    let mut exits = failures(route).map(exit_of_transport);
+    match exits.next() {
+        Some(first) if exits.all(|exit| exit == first) => first,
+        _ => Exit::Connection,
+    }
+}
+
+fn failures(route: &Route) -> impl Iterator<Item = &TransportError> {
+    route.attempts.iter().filter_map(|attempt| attempt.failure.as_ref())
+}
+
 fn hint(error: &Error, source: &Source, args: &ClientArgs) -> Option<String> {
     match error {
         Error::Connection(proto::Error::Login(sasl::Error::NoMechanism(none))) => {
             Some(hint_for_choice(none, &args.policy))
         }
-        Error::Transport(TransportError::Certificate {
-            problem: CertificateProblem::UnknownIssuer,
-            ..
-        }) => Some("--ca FILE names it".to_owned()),
+        Error::Transport(error) => hint_for_transport(error, args),
+        Error::NoRoute { route, .. } if route.attempts.is_empty() => {
+            Some("--via ENDPOINT names the server, where its domain does not".to_owned())
+        }
+        Error::NoRoute { route, .. } => {
+            failures(route).find_map(|error| hint_for_transport(error, args))
+        }
+        Error::Connection(proto::Error::PeerMisbehaved(
+            PeerFault::StartTlsNotOffered | PeerFault::StartTlsRefused,
+        )) => Some(
+            "ask who runs it; --danger-allow-unencrypted is for test networks".to_owned(),
+        ),
         Error::Connection(proto::Error::Login(sasl::Error::Rejected(_)))
             if error.advice() == Advice::AskAgain =>
         {
@@ -187,16 +238,30 @@ fn hint(error: &Error, source: &Source, args: &ClientArgs) -> Option<String> {
         Error::Connection(proto::Error::TimedOut(_)) if args.server.timeout > ANSWER_SECONDS => {
             Some("the server is slow or stuck: try again later".to_owned())
         }
-        Error::Connection(proto::Error::TimedOut(_))
-        | Error::Transport(TransportError::TimedOut { .. }) => {
-            let seconds = args.server.timeout;
-            Some(format!("--timeout SECONDS gives it more time than the {seconds} it had"))
-        }
+        Error::Connection(proto::Error::TimedOut(_)) => Some(more_time(args)),
         _ if error.advice() == Advice::Wait => {
             Some("the server is busy or wants a pause: try again in a few minutes".to_owned())
         }
         _ => None,
     }
+}
+
+fn hint_for_transport(error: &TransportError, args: &ClientArgs) -> Option<String> {
+    match error {
+        TransportError::TimedOut { .. } => Some(more_time(args)),
+        TransportError::LegacyMasterSecret { .. } => {
+            Some("--danger-allow-legacy-tls connects to it all the same".to_owned())
+        }
+        TransportError::Certificate { problem: CertificateProblem::UnknownIssuer, .. } => {
+            Some("--ca FILE names it".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn more_time(args: &ClientArgs) -> String {
+    let seconds = args.server.timeout;
+    format!("--timeout SECONDS gives it more time than the {seconds} it had")
 }
 
 /// The remedy that takes least, of those that would do.
@@ -212,6 +277,8 @@ fn hint_for_choice(none: &NoMechanism, policy: &PolicyArgs) -> String {
         "use the server's wss:// URL; --danger-allow-plaintext is for test networks"
     } else if any(&|passed| is_named(passed) && needs_secret(passed)) {
         "give a secret of the right kind: see --password-file, --token-file and --keys"
+    } else if any(&|passed| passed.reason == Skip::NeedsChannelBinding) {
+        "without --require-channel-binding, a login need not be bound to the channel"
     } else if any(&|passed| passed.reason.is_policy()) {
         "allow one of them: see --mechanism and --without"
     } else if any(&needs_secret) {

@@ -1,7 +1,11 @@
 //! The statuses of a connection as they come: a line each for people, an object each for programs.
+//! How the server was reached stands beside CONNECTED, in lines that begin with `#`.
 
-use epode::{Authenticating, Jid, Status, StatusCode, StatusEvents, proto};
+use std::time::Duration;
+
+use epode::{Authenticating, Connected, Jid, Route, Status, StatusCode, StatusEvents, proto};
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use crate::{
     exit::Failure,
@@ -16,21 +20,31 @@ pub(crate) struct Seen {
     pub(crate) auth_failed: bool,
     /// The address, once it was bound.
     jid: Option<Jid>,
+    /// How the server was reached, once it was connected to.
+    route: Option<Route>,
     /// The reason that the last line gave.
     told: Option<proto::Error>,
 }
 
-/// Prints each status behind `indent`, until the last.
+/// Prints each status behind `indent`, until the last. CONNECTED waits for the route, which whoever
+/// connects knows as soon as it is connected; to drop the sender is to do without.
 pub(crate) async fn show(
     mut events: StatusEvents,
     output: Output,
     indent: &str,
+    route: oneshot::Receiver<Route>,
 ) -> Result<Seen, Failure> {
     let mut seen = Seen::default();
+    let mut route = Some(route);
     let mut printed = Ok(());
     // Read to the end, whatever becomes of the output: the connection is to end in good order.
     while let Some(status) = events.next().await {
         seen.note(&status);
+        if matches!(status, Status::Connected(_))
+            && let Some(route) = route.take()
+        {
+            seen.route = route.await.ok();
+        }
         if printed.is_ok() {
             printed = seen.print(&status, output, indent);
         }
@@ -71,7 +85,27 @@ impl Seen {
             _ => status.to_string().split_off(code.name().len()),
         };
         self.told = status.error().cloned();
-        output.line(&format!("{indent}{name}{}", printable(&detail)))
+        output.line(&format!("{indent}{name}{}", printable(&detail)))?;
+        match status {
+            Status::Connected(connected) => self.print_details(connected, output, indent),
+            _ => Ok(()),
+        }
+    }
+
+    fn print_details(
+        &self,
+        connected: &Connected,
+        output: Output,
+        indent: &str,
+    ) -> Result<(), Failure> {
+        let Some(route) = &self.route else { return Ok(()) };
+        let binding = connected.binding.map_or("none", |kind| kind.name());
+        let attempts = route.attempts.iter().map(ToString::to_string);
+        for detail in attempts.chain([format!("channel binding: {binding}")]) {
+            let line = format!("# {}", printable(&detail));
+            output.line(&format!("{indent}{}", output.paint(Colour::Grey, &line)))?;
+        }
+        Ok(())
     }
 }
 
@@ -85,6 +119,11 @@ struct Object<'a> {
     jid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flights: Option<u32>,
+    /// There when connected, and null if the login is bound to nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binding: Option<Option<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<RouteObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,22 +140,60 @@ impl<'a> Object<'a> {
         let (text, lang) = error
             .and_then(proto::Error::text)
             .map_or((None, None), |text| (Some(text.text), text.lang));
+        let connected = match status {
+            Status::Connected(connected) => Some(connected),
+            _ => None,
+        };
         Self {
             status: status.code().name(),
             code: status.code().number(),
             condition: error.map(proto::Error::condition),
             mechanism: seen.choice.as_ref().map(|choice| choice.mechanism.as_str()),
             jid: seen.jid.as_ref().map(Jid::to_string),
-            flights: match status {
-                Status::Connected(connected) => Some(connected.flights),
-                _ => None,
-            },
+            flights: connected.map(|connected| connected.flights),
+            binding: connected.map(|connected| connected.binding.map(|kind| kind.name())),
+            route: connected.and(seen.route.as_ref()).map(RouteObject::of),
             error: error.map(proto::Error::to_string),
             text,
             lang,
             advice: error.map(|error| error.advice().to_string()),
         }
     }
+}
+
+/// How a server was reached, for programs.
+#[derive(Serialize)]
+pub(crate) struct RouteObject {
+    /// What was looked up, a line for each question.
+    looked_up: Vec<String>,
+    attempts: Vec<AttemptObject>,
+}
+
+#[derive(Serialize)]
+struct AttemptObject {
+    endpoint: String,
+    /// Who named the endpoint; null where it was given.
+    origin: Option<String>,
+    milliseconds: f64,
+    error: Option<String>,
+}
+
+impl RouteObject {
+    pub(crate) fn of(route: &Route) -> Self {
+        let attempts = route.attempts.iter().map(|attempt| AttemptObject {
+            endpoint: attempt.endpoint.to_string(),
+            origin: attempt.origin.map(|origin| origin.to_string()),
+            milliseconds: milliseconds(attempt.took),
+            error: attempt.failure.as_ref().map(ToString::to_string),
+        });
+        let looked_up = route.notes.iter().map(ToString::to_string).collect();
+        Self { looked_up, attempts: attempts.collect() }
+    }
+}
+
+/// Milliseconds with three digits after the point.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
 fn colour(code: StatusCode) -> Colour {

@@ -233,7 +233,7 @@ impl WholePeer {
         let client = Client::builder("alice@localhost").expect("it is an address");
         let client = client.endpoint("wss://localhost/xmpp-websocket").expect("it is a URL");
         let client = client.secret(secret).policy(Arc::clone(&self.policy));
-        let session = client.connect_over(near, Channel::encrypted()).await.expect("a login");
+        let session = client.over(near, Channel::encrypted()).connect().await.expect("a login");
         session.disconnect().await.expect("an orderly end");
     }
 

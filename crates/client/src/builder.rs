@@ -8,7 +8,7 @@ use std::{
 };
 
 use epode_proto::{
-    Connection, Explanation, Jid, JidError, Settings, Status, Timeouts,
+    Connection, Jid, JidError, Settings, Status, Timeouts,
     sasl::{Channel, MechanismFactory, Policy, Registry, Secret, SecretKind, scram::ScramKeys},
     xml,
 };
@@ -19,12 +19,15 @@ use tokio::{
 };
 
 use crate::{
-    Direction, Error, Session, StatusEvents, Unbound,
+    Direction, Error, Report, Session, StatusEvents, Unbound,
     answers::Answers,
-    driver::{Delivery, Dial, Driver, Handle, Parts, Reached, TranscriptSink},
+    discovery::DiscoveryOptions,
+    driver::{Delivery, Driver, Handle, Parts, Reached, TranscriptSink},
     mechanism::{AsyncMechanism, Deferred, GivenUp, Responder},
+    pins::{PinStore, Pinning},
+    route::{Connector, Destination},
     transport::{
-        Endpoint, EndpointError, Link, ProxySettings, TlsError, TlsOptions, TransportOptions,
+        ByteStream, Endpoint, EndpointError, ProxySettings, TlsError, TlsOptions, TransportOptions,
     },
 };
 
@@ -44,15 +47,14 @@ impl Client {
     }
 }
 
-/// What a client is told before it connects. Everything has a safe default but the endpoint and
-/// the secret.
+/// What a client is told before it connects. Everything has a safe default but the secret: the
+/// server is looked up, and reached over TLS alone.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use epode::Client;
 ///
 /// let session = Client::builder("alice@example.org/phone")?
-///     .endpoint("wss://example.org/xmpp-websocket")?
 ///     .password("secret")
 ///     .connect()
 ///     .await?;
@@ -63,11 +65,14 @@ impl Client {
 /// ```
 pub struct Builder {
     settings: Settings,
+    stream: Option<(Box<dyn ByteStream>, Channel)>,
     endpoint: Option<Endpoint>,
+    discovery: DiscoveryOptions,
     transport: TransportOptions,
     tls: TlsOptions,
     registry: Registry,
     answers: Answers,
+    pins: Option<Arc<dyn PinStore>>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
 }
@@ -78,17 +83,21 @@ impl Builder {
     pub fn new(jid: Jid) -> Self {
         Self {
             settings: Settings::new(jid, Secret::None),
+            stream: None,
             endpoint: None,
+            discovery: DiscoveryOptions::new(),
             transport: TransportOptions::new(),
             tls: TlsOptions::new(),
             registry: Registry::default(),
             answers: Answers::default(),
+            pins: None,
             statuses: Vec::new(),
             transcript: None,
         }
     }
 
-    /// Where the server is: `wss://` or `ws://`, with path, as
+    /// Where the server is, in place of what would be looked up: a TCP stream, `xmpp://host` with
+    /// STARTTLS, `xmpps://host` inside TLS from the first byte; or a WebSocket, as
     /// `wss://example.org/xmpp-websocket`.
     ///
     /// # Errors
@@ -97,6 +106,26 @@ impl Builder {
     pub fn endpoint(mut self, url: &str) -> Result<Self, EndpointError> {
         self.endpoint = Some(url.parse()?);
         Ok(self)
+    }
+
+    /// How to look the server up where no [`endpoint`](Self::endpoint) is given.
+    #[must_use]
+    pub fn discovery(mut self, options: DiscoveryOptions) -> Self {
+        self.discovery = options;
+        self
+    }
+
+    /// Connects over a stream of the caller's: a TCP stream of XMPP, unless an
+    /// [`endpoint`](Self::endpoint) says that a WebSocket is to be opened on it. `channel` is what
+    /// the caller vouches for: say [`Channel::encrypted`] only of what is. Outside TLS, STARTTLS
+    /// follows.
+    #[must_use]
+    pub fn over<S>(mut self, stream: S, channel: Channel) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.stream = Some((Box::new(stream), channel));
+        self
     }
 
     /// Logs in with this password, by SCRAM or PLAIN.
@@ -215,6 +244,14 @@ impl Builder {
         self
     }
 
+    /// Remembers in `pins` what the account's logins were like at their strongest, and refuses a
+    /// server that offers less the next time, before anything secret is sent.
+    #[must_use]
+    pub fn pins(mut self, pins: Arc<dyn PinStore>) -> Self {
+        self.pins = Some(pins);
+        self
+    }
+
     /// Adds a mechanism of the application's own that takes its time, in place of one of the same
     /// name.
     #[must_use]
@@ -232,6 +269,15 @@ impl Builder {
     pub fn mechanism_factory(mut self, factory: Arc<dyn MechanismFactory>) -> Self {
         self.answers.responders.retain(|known| known.mechanism() != *factory.name());
         self.registry = self.registry.with(factory);
+        self
+    }
+
+    /// Goes on over an `xmpp://` connection that the server does not offer to encrypt. For test
+    /// networks only; passwords and tokens then need
+    /// [`Policy::danger_allow_plaintext`](epode_proto::sasl::Policy::danger_allow_plaintext) too.
+    #[must_use]
+    pub fn danger_allow_unencrypted_stream(mut self) -> Self {
+        self.settings = self.settings.danger_allow_unencrypted_stream();
         self
     }
 
@@ -292,22 +338,10 @@ impl Builder {
     ///
     /// [`Error`] says why there is no session; the connection is closed by then.
     pub async fn connect(self) -> Result<Session, Error> {
-        let dial = self.dial()?;
-        self.connect_by(dial).await
-    }
-
-    /// Connects over a stream of the caller's, on which a WebSocket is opened. `channel` is what
-    /// the caller vouches for: say [`Channel::encrypted`] only of what is.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect).
-    pub async fn connect_over<S>(self, stream: S, channel: Channel) -> Result<Session, Error>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let dial = self.dial_over(stream, channel)?;
-        self.connect_by(dial).await
+        match self.start().await? {
+            (Reached::Connected(login, keys), running) => Ok(Session::new(running, login, keys)),
+            _ => Err(Error::Ended),
+        }
     }
 
     /// Connects and logs in, and leaves it to the caller when to bind a resource; until then
@@ -318,8 +352,10 @@ impl Builder {
     /// As [`connect`](Self::connect).
     pub async fn connect_unbound(mut self) -> Result<Unbound, Error> {
         self.settings = self.settings.explicit_binding(true);
-        let dial = self.dial()?;
-        self.unbound_by(dial).await
+        match self.start().await? {
+            (Reached::BindRequired(features), running) => Ok(Unbound::new(running, features)),
+            _ => Err(Error::Ended),
+        }
     }
 
     /// Asks the server what it offers, and tells what would be chosen and why. Nothing is logged
@@ -328,97 +364,42 @@ impl Builder {
     /// # Errors
     ///
     /// As [`connect`](Self::connect), as far as it gets.
-    pub async fn explain(mut self) -> Result<Explanation, Error> {
+    pub async fn explain(mut self) -> Result<Report, Error> {
         self.settings = self.settings.explain_only();
-        let dial = self.dial()?;
-        self.explain_by(dial).await
-    }
-
-    /// [`connect_unbound`](Self::connect_unbound) over a stream of the caller's.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect).
-    pub async fn connect_unbound_over<S>(
-        mut self,
-        stream: S,
-        channel: Channel,
-    ) -> Result<Unbound, Error>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        self.settings = self.settings.explicit_binding(true);
-        let dial = self.dial_over(stream, channel)?;
-        self.unbound_by(dial).await
-    }
-
-    /// [`explain`](Self::explain) over a stream of the caller's.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect), as far as it gets.
-    pub async fn explain_over<S>(
-        mut self,
-        stream: S,
-        channel: Channel,
-    ) -> Result<Explanation, Error>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        self.settings = self.settings.explain_only();
-        let dial = self.dial_over(stream, channel)?;
-        self.explain_by(dial).await
-    }
-
-    async fn unbound_by(self, dial: Dial) -> Result<Unbound, Error> {
-        match self.start(dial).await? {
-            (Reached::BindRequired(features), running) => Ok(Unbound::new(running, features)),
-            _ => Err(Error::Ended),
-        }
-    }
-
-    async fn explain_by(self, dial: Dial) -> Result<Explanation, Error> {
-        match self.start(dial).await? {
+        match self.start().await? {
             (Reached::Explained(explanation), running) => {
+                let route = running.handle.route.get().cloned().unwrap_or_default();
                 let _ = running.task.await; // it is closing
-                Ok(explanation)
+                Ok(Report { route, explanation })
             }
             _ => Err(Error::Ended),
         }
     }
 
-    async fn connect_by(self, dial: Dial) -> Result<Session, Error> {
-        match self.start(dial).await? {
-            (Reached::Connected(login, keys), running) => Ok(Session::new(running, login, keys)),
-            _ => Err(Error::Ended),
-        }
-    }
-
-    fn dial(&self) -> Result<Dial, Error> {
-        let (endpoint, transport) = self.route()?;
-        Ok(Box::pin(async move { Link::connect(&endpoint, &transport).await }))
-    }
-
-    fn dial_over<S>(&self, stream: S, channel: Channel) -> Result<Dial, Error>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let (endpoint, transport) = self.route()?;
-        Ok(Box::pin(async move { Link::over(stream, channel, &endpoint, &transport).await }))
-    }
-
-    fn route(&self) -> Result<(Endpoint, TransportOptions), Error> {
-        let endpoint = self.endpoint.clone().ok_or(Error::NoEndpoint)?;
-        Ok((endpoint, self.transport.clone().with_tls(self.tls.clone())))
-    }
-
-    async fn start(self, dial: Dial) -> Result<(Reached, Running), Error> {
+    async fn start(self) -> Result<(Reached, Running), Error> {
         let (command_sender, commands) = mpsc::channel(COMMAND_BACKLOG);
         let (close_sender, close) = mpsc::channel(1);
         let end = Arc::new(OnceLock::new());
         let (inbox, inbox_receiver) = mpsc::channel(INBOX_BACKLOG);
         let (milestone, reached) = oneshot::channel();
-        let settings = self.settings.registry(Arc::new(self.registry));
+        let route = Arc::new(OnceLock::new());
+        let destination = match (self.stream, self.endpoint) {
+            (Some((stream, channel)), endpoint) => {
+                Destination::Stream { stream, channel, endpoint }
+            }
+            (None, Some(endpoint)) => Destination::Endpoint(endpoint),
+            (None, None) => Destination::Domain(self.discovery),
+        };
+        let connector = Connector {
+            domain: self.settings.jid().domain().to_owned(),
+            transport: self.transport.with_tls(self.tls),
+        };
+        let pinning =
+            self.pins.map(|store| Pinning::load(store, self.settings.jid())).transpose()?;
+        let mut settings = self.settings.registry(Arc::new(self.registry));
+        if let Some(pin) = pinning.as_ref().and_then(Pinning::pin) {
+            settings = settings.pin(pin.clone());
+        }
         let driver = Driver::new(Parts {
             connection: Connection::new(settings),
             answers: self.answers,
@@ -428,10 +409,13 @@ impl Builder {
             inbox,
             statuses: self.statuses,
             transcript: self.transcript,
+            connector,
+            route: Arc::clone(&route),
+            pinning,
             milestone,
         });
-        let task = tokio::spawn(driver.run(dial));
-        let handle = Handle { commands: command_sender, close: close_sender, end };
+        let task = tokio::spawn(driver.run(destination));
+        let handle = Handle { commands: command_sender, close: close_sender, end, route };
         let running = Running { handle, inbox: inbox_receiver, task };
         match reached.await {
             Ok(Ok(reached)) => Ok((reached, running)),

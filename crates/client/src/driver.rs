@@ -5,15 +5,14 @@
 use std::{
     collections::VecDeque,
     future::pending,
-    pin::Pin,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use epode_proto::{
     Action, ApiMisuse, Connected, Connection, Element, Explanation, Frame, Input, QuestionId,
-    Status, Time, Wait, redacted,
-    sasl::{Answer, Channel, scram::ScramKeys},
+    Status, StreamTranscript, Time, Wait, redacted,
+    sasl::{Answer, scram::ScramKeys},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -24,6 +23,8 @@ use crate::{
     Direction, Error,
     answers::Answers,
     mechanism::AnswerFuture,
+    pins::{PinStoreError, Pinning},
+    route::{Connector, Destination, Opened, Route},
     transport::{Link, News, TransportError},
 };
 
@@ -41,6 +42,8 @@ pub(crate) struct Handle {
     /// Taken at any time: whoever wants the end need not wait for a peer that does not read.
     pub(crate) close: mpsc::Sender<()>,
     pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
+    /// How the server was reached, once it is.
+    pub(crate) route: Arc<OnceLock<Route>>,
 }
 
 impl Handle {
@@ -66,9 +69,6 @@ pub(crate) enum Reached {
 /// Who waits to hear how far it came.
 pub(crate) type Milestone = oneshot::Sender<Result<Reached, Error>>;
 
-pub(crate) type Dial =
-    Pin<Box<dyn Future<Output = Result<(Link, Channel), TransportError>> + Send>>;
-
 pub(crate) type TranscriptSink = Box<dyn FnMut(Direction, &str) + Send>;
 
 /// One connection's task.
@@ -93,10 +93,16 @@ pub(crate) struct Driver {
     senders: Vec<oneshot::Sender<Result<(), Error>>>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
+    /// Finds the frames in a byte stream, for the transcript alone.
+    said: StreamTranscript,
+    heard: StreamTranscript,
+    connector: Connector,
+    route: Arc<OnceLock<Route>>,
+    pinning: Option<Pinning>,
     milestone: Option<Milestone>,
     keys: Option<ScramKeys>,
-    /// The transport's own account of why there is none.
-    transport_error: Option<TransportError>,
+    /// A fuller account of why it is over than the machine has.
+    error: Option<Error>,
 }
 
 /// What a driver is given.
@@ -109,6 +115,9 @@ pub(crate) struct Parts {
     pub(crate) inbox: mpsc::Sender<Delivery>,
     pub(crate) statuses: Vec<mpsc::Sender<Status>>,
     pub(crate) transcript: Option<TranscriptSink>,
+    pub(crate) connector: Connector,
+    pub(crate) route: Arc<OnceLock<Route>>,
+    pub(crate) pinning: Option<Pinning>,
     pub(crate) milestone: Milestone,
 }
 
@@ -131,16 +140,21 @@ impl Driver {
             senders: Vec::new(),
             statuses: parts.statuses,
             transcript: parts.transcript,
+            said: StreamTranscript::default(),
+            heard: StreamTranscript::default(),
+            connector: parts.connector,
+            route: parts.route,
+            pinning: parts.pinning,
             milestone: Some(parts.milestone),
             keys: None,
-            transport_error: None,
+            error: None,
         }
     }
 
-    /// Dials, and goes on until the connection has ended.
-    pub(crate) async fn run(mut self, dial: Dial) {
+    /// Connects, and goes on until the connection has ended.
+    pub(crate) async fn run(mut self, destination: Destination) {
         self.act().await; // reports CONNECTING
-        self.dial(dial).await;
+        self.open(destination).await;
         loop {
             self.act().await;
             if self.end.get().is_some() {
@@ -151,24 +165,29 @@ impl Driver {
         }
     }
 
-    async fn dial(&mut self, dial: Dial) {
-        let dialled = tokio::select! {
-            dialled = dial => dialled,
+    async fn open(&mut self, destination: Destination) {
+        let opened = tokio::select! {
+            opened = self.connector.open(destination) => opened,
             () = closing(&mut self.close) => return self.handle(Input::Close),
         };
-        match dialled {
-            Ok((link, channel)) => {
+        match opened {
+            Ok(Opened { link, channel, route }) => {
+                let _ = self.route.set(route); // nobody else sets it
+                let is_stream = link.is_stream();
                 self.link = Some(link);
-                self.handle(Input::Opened(channel));
+                self.handle(match is_stream {
+                    true => Input::OpenedTcp(channel),
+                    false => Input::Opened(channel),
+                });
             }
             Err(error) => {
                 let reason = match &error {
-                    TransportError::TimedOut { .. } => {
+                    Error::Transport(TransportError::TimedOut { .. }) => {
                         epode_proto::Error::TimedOut(Wait::Transport)
                     }
                     error => epode_proto::Error::Unreachable(error.to_string()),
                 };
-                self.transport_error = Some(error);
+                self.error = Some(error);
                 self.handle(Input::NotOpened(reason));
             }
         }
@@ -237,6 +256,7 @@ impl Driver {
                 Action::Ask(id, question) => {
                     self.question = Some((id, self.answers.find(question)));
                 }
+                Action::Secure => self.secure().await,
                 Action::Report(status) => self.report(status),
                 Action::Explain(explanation) => self.reach(Ok(Reached::Explained(explanation))),
                 Action::Keep(keys) => self.keys = Some(keys),
@@ -254,6 +274,24 @@ impl Driver {
         self.stalls.get_or_insert_with(|| Instant::now() + STALL_LIMIT);
         if let Err(error) = link.queue(frame.as_bytes()) {
             self.lose(error.to_string());
+        }
+    }
+
+    /// Changes the connection to TLS; meanwhile nothing else is said or heard.
+    async fn secure(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let secured = tokio::select! {
+            secured = link.secure(&self.connector.domain, &self.connector.transport) => secured,
+            () = closing(&mut self.close) => return self.handle(Input::Close),
+        };
+        self.stalls = None;
+        match secured {
+            Ok(channel) => self.handle(Input::Secured(channel)),
+            Err(error) => {
+                let words = error.to_string();
+                self.error = Some(error.into());
+                self.lose(words);
+            }
         }
     }
 
@@ -276,15 +314,26 @@ impl Driver {
                 let features = self.connection.features().cloned();
                 self.reach(Ok(Reached::BindRequired(features)));
             }
-            Status::Connected(connected) => {
-                let keys = self.keys.take();
-                self.reach(Ok(Reached::Connected(connected, keys)));
-            }
+            Status::Connected(connected) => match self.pin(&connected) {
+                Ok(()) => {
+                    let keys = self.keys.take();
+                    self.reach(Ok(Reached::Connected(connected, keys)));
+                }
+                Err(error) => {
+                    self.error = Some(error.into());
+                    self.handle(Input::Close);
+                }
+            },
             // Nobody waits for an answer any more.
             Status::AuthFail(_) | Status::Disconnecting => self.question = None,
             Status::Disconnected(reason) => self.conclude(reason),
             _ => {}
         }
+    }
+
+    /// Keeps what this login has proved the server to offer.
+    fn pin(&self, connected: &Connected) -> Result<(), PinStoreError> {
+        self.pinning.as_ref().map_or(Ok(()), |pinning| pinning.keep(&connected.pin))
     }
 
     fn reach(&mut self, reached: Result<Reached, Error>) {
@@ -296,8 +345,8 @@ impl Driver {
     /// It is over: everybody who waits is told why.
     fn conclude(&mut self, reason: Option<epode_proto::Error>) {
         let _ = self.end.set(reason.clone()); // nobody else sets it
-        let error = match (self.transport_error.take(), reason) {
-            (Some(error), _) => Error::Transport(error),
+        let error = match (self.error.take(), reason) {
+            (Some(error), _) => error,
             (None, Some(error)) => Error::Connection(error),
             (None, None) => Error::Ended,
         };
@@ -322,7 +371,14 @@ impl Driver {
     }
 
     fn note(&mut self, direction: Direction, frame: &[u8]) {
-        if let Some(transcript) = &mut self.transcript {
+        let Some(transcript) = &mut self.transcript else { return };
+        if self.link.as_ref().is_some_and(Link::is_stream) {
+            let stream = match direction {
+                Direction::Sent => &mut self.said,
+                Direction::Received => &mut self.heard,
+            };
+            stream.feed(frame).iter().for_each(|shown| transcript(direction, shown));
+        } else {
             transcript(direction, &redacted(frame));
         }
     }

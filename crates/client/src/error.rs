@@ -2,24 +2,36 @@
 
 use epode_proto::{Advice, ApiMisuse, stream::Text};
 
-use crate::transport::TransportError;
+use crate::{
+    Attempt, PinStoreError, Route,
+    discovery::{DomainError, Finding, Note},
+    transport::TransportError,
+};
 
 /// Why a client is not, or no longer, connected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No endpoint was given, and servers are not looked up yet.
-    #[error(
-        "no endpoint: name the server's WebSocket with Builder::endpoint, \
-         as wss://example.org/xmpp-websocket"
-    )]
-    NoEndpoint,
-    /// The server could not be reached.
+    /// The domain of the account cannot be that of a server.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// Of the ways into the domain's server that were found, none works; or none was found.
+    #[error("{}", no_route(domain, route))]
+    NoRoute {
+        /// The domain.
+        domain: String,
+        /// What was looked up and tried.
+        route: Box<Route>,
+    },
+    /// The endpoint could not be reached, or the connection to it not be secured.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The connection or the login failed, or ended.
     #[error(transparent)]
     Connection(#[from] epode_proto::Error),
+    /// The account's pin could not be read or kept ([`Builder::pins`](crate::Builder::pins)).
+    #[error("the store of pins: {0}")]
+    Pins(#[from] PinStoreError),
     /// What was to be sent cannot be, or not now.
     #[error("not sent: {0}")]
     NotSent(ApiMisuse),
@@ -34,10 +46,14 @@ impl Error {
     #[must_use]
     pub fn condition(&self) -> &str {
         match self {
-            Self::NoEndpoint => "no-endpoint",
+            Self::Domain(_) => "invalid-domain",
+            Self::NoRoute { route, .. } if route.attempts.is_empty() => "server-not-found",
+            Self::NoRoute { route, .. } if route.is_timed_out() => "timeout",
+            Self::NoRoute { .. } => "connection-failed",
             Self::Transport(TransportError::TimedOut { .. }) => "timeout",
             Self::Transport(_) => "connection-failed",
             Self::Connection(error) => error.condition(),
+            Self::Pins(_) => "pin-store",
             Self::NotSent(_) => "not-sent",
             Self::Ended => "ended",
         }
@@ -57,8 +73,31 @@ impl Error {
     pub fn advice(&self) -> Advice {
         match self {
             Self::Transport(error) if error.is_temporary() => Advice::Retry,
+            Self::NoRoute { route, .. } if is_temporary(route) => Advice::Retry,
             Self::Connection(error) => error.advice(),
-            Self::Transport(_) | Self::NoEndpoint | Self::NotSent(_) | Self::Ended => Advice::Stop,
+            Self::Domain(_)
+            | Self::NoRoute { .. }
+            | Self::Transport(_)
+            | Self::Pins(_)
+            | Self::NotSent(_)
+            | Self::Ended => Advice::Stop,
         }
     }
+}
+
+fn is_temporary(route: &Route) -> bool {
+    let failed = |note: &Note| matches!(note.finding, Finding::Failed { .. });
+    let passes =
+        |attempt: &Attempt| attempt.failure.as_ref().is_some_and(|error| error.is_temporary());
+    route.attempts.iter().any(passes) || route.notes.iter().any(failed)
+}
+
+fn no_route(domain: &str, route: &Route) -> String {
+    let join = |lines: Vec<String>| lines.join("; ");
+    if route.attempts.is_empty() {
+        let notes = join(route.notes.iter().map(ToString::to_string).collect());
+        return format!("no server is known for {domain}: {notes}");
+    }
+    let attempts = join(route.attempts.iter().map(ToString::to_string).collect());
+    format!("no way into the server of {domain} works: {attempts}")
 }

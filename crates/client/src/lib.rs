@@ -9,7 +9,6 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut session = Client::builder("alice@example.org")?
-//!     .endpoint("wss://example.org/xmpp-websocket")?
 //!     .password("secret")
 //!     .connect()
 //!     .await?;
@@ -39,7 +38,7 @@
 //! * `ring` (default) or `aws-lc-rs`: the cryptography under TLS. A program of its own may also
 //!   bring a `rustls` configuration.
 //! * `platform-verifier` (default) or `webpki-roots`: where trust in certificates comes from.
-//! * `hickory`: looks up the SRV records of a domain, for [`discovery`].
+//! * `hickory` (default): looks up the SRV records of a domain, for [`discovery`].
 
 mod answers;
 mod builder;
@@ -50,7 +49,9 @@ mod error;
 mod guide;
 mod https;
 mod mechanism;
+mod pins;
 mod resolver;
+mod route;
 mod session;
 mod transport;
 
@@ -66,6 +67,8 @@ pub use crate::{
     builder::{Builder, Client},
     error::Error,
     mechanism::{AsyncMechanism, GivenUp},
+    pins::{MemoryPins, PinStore, PinStoreError},
+    route::{Attempt, Route},
     session::{Outbox, Session, StatusEvents, Unbound},
     transport::{
         CertificateProblem, Endpoint, EndpointError, HeaderError, IoFailure, Peer, Phase, Proxy,
@@ -73,6 +76,16 @@ pub use crate::{
         TransportOptions,
     },
 };
+
+/// What [`Builder::explain`] tells.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// How the server was found and reached.
+    pub route: Route,
+    /// What it offers, and what of that would be used.
+    pub explanation: Explanation,
+}
 
 /// Which way a frame went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Error,
+    Error, Route,
     builder::Running,
     driver::{Command, Handle, Reached},
 };
@@ -42,6 +42,12 @@ impl Session {
     #[must_use]
     pub fn login(&self) -> &Connected {
         &self.login
+    }
+
+    /// How the server was found and reached.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        self.running.handle.route.get().cloned().unwrap_or_default()
     }
 
     /// Keys for the next login, after SCRAM: see [`Builder::keys`](crate::Builder::keys). They

@@ -31,7 +31,7 @@ async fn connect_by_pipe(size: usize) -> Session {
     let (near, far) = duplex(size);
     let server = server();
     tokio::spawn(async move { server.serve_websocket(far, SessionChannel::encrypted()).await });
-    client().connect_over(near, Channel::encrypted()).await.expect("a login")
+    client().over(near, Channel::encrypted()).connect().await.expect("a login")
 }
 
 fn message(to: &str, length: usize) -> Element {
@@ -66,7 +66,7 @@ async fn connect_to_one_that_stops() -> (Session, watch::Sender<bool>) {
     carry(middle, other_middle, &runs);
     let server = server();
     tokio::spawn(async move { server.serve_websocket(far, SessionChannel::encrypted()).await });
-    let session = client().connect_over(near, Channel::encrypted()).await.expect("a login");
+    let session = client().over(near, Channel::encrypted()).connect().await.expect("a login");
     (session, switch)
 }
 
@@ -133,7 +133,7 @@ async fn dropping_everything_disconnects() {
     });
     let mut client = client();
     let mut events = client.watch();
-    let session = client.connect_over(near, Channel::encrypted()).await.unwrap();
+    let session = client.over(near, Channel::encrypted()).connect().await.unwrap();
     let outbox = session.outbox();
     drop(session);
     outbox.send(message("bob@localhost", 1)).await.unwrap();
@@ -151,7 +151,7 @@ async fn giving_up_while_connecting_tells_the_end() {
     let (near, _far) = duplex(4096); // nobody answers
     let mut client = client();
     let mut events = client.watch();
-    let connecting = tokio::spawn(client.connect_over(near, Channel::encrypted()));
+    let connecting = tokio::spawn(client.over(near, Channel::encrypted()).connect());
     assert_eq!(events.next().await.unwrap().code(), StatusCode::Connecting);
     connecting.abort();
     assert_eq!(events.next().await.unwrap().code(), StatusCode::Disconnecting);
@@ -179,7 +179,7 @@ async fn an_end_before_binding_keeps_its_reason() {
     tokio::spawn(async move { script.serve(far).await });
     let policy = Policy::default().allow_only([MechanismName::PLAIN]);
     let client = client().policy(Arc::new(policy));
-    let unbound = client.connect_unbound_over(near, Channel::encrypted()).await.unwrap();
+    let unbound = client.over(near, Channel::encrypted()).connect_unbound().await.unwrap();
     assert!(unbound.features().is_some());
     let error = unbound.bind().await.unwrap_err();
     assert_eq!((error.condition(), error.advice()), ("conflict", Advice::Stop));

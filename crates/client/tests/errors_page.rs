@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, num::NonZeroU32};
 
 use epode::{
-    Error, TlsError, TransportError,
+    Error, PinStoreError, TlsError, TransportError,
+    discovery::DomainError,
     proto::{
         self, ApiMisuse, Connection, Element, Input, PeerFault, Settings, Time, Wait,
         framing::FrameError,
@@ -53,13 +54,20 @@ fn own_errors() -> Vec<Error> {
         proto::Error::Unreachable("no route".to_owned()),
     ];
     let rest = [
-        Error::NoEndpoint,
+        Error::Domain(DomainError::TooLong { length: 300, limit: 253 }),
+        no_route(),
         Error::Transport(TransportError::Tls(TlsError::NoRoots)),
+        Error::Pins(PinStoreError::because("the file is damaged")),
         Error::NotSent(misuse()),
         Error::Ended,
     ];
     let connection = connection.into_iter().chain(login.map(proto::Error::Login));
     connection.map(Error::Connection).chain(rest).collect()
+}
+
+/// Of a domain for which nothing is known.
+fn no_route() -> Error {
+    Error::NoRoute { domain: "example.org".to_owned(), route: Box::default() }
 }
 
 fn no_mechanism() -> sasl::Error {

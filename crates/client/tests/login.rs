@@ -30,7 +30,7 @@ fn client(jid: &str) -> Builder {
 
 async fn connect(server: &Server, client: Builder) -> Result<Session, Error> {
     let stream = server.memory_link(SessionChannel::encrypted());
-    client.connect_over(stream, Channel::encrypted()).await
+    client.over(stream, Channel::encrypted()).connect().await
 }
 
 fn only(name: MechanismName) -> Arc<Policy> {
@@ -147,7 +147,7 @@ async fn binding_waits_for_the_application_when_told_to() {
     let stream = server.memory_link(SessionChannel::encrypted());
     let mut client = client("alice@localhost/later").password(PASSWORD);
     let mut events = client.watch();
-    let unbound = client.connect_unbound_over(stream, Channel::encrypted()).await.unwrap();
+    let unbound = client.over(stream, Channel::encrypted()).connect_unbound().await.unwrap();
     let session = unbound.bind().await.unwrap();
     assert_eq!(session.jid().resource(), Some("later"));
     session.disconnect().await.unwrap();
@@ -163,7 +163,8 @@ async fn an_offer_is_explained_without_a_login() {
     let server = server().mechanisms(["SCRAM-SHA-1", "PLAIN"]).build();
     let stream = server.memory_link(SessionChannel::encrypted());
     let client = client("alice@localhost").secret(Secret::Ask(SecretKind::Password));
-    let explanation = client.explain_over(stream, Channel::encrypted()).await.unwrap();
+    let explanation =
+        client.over(stream, Channel::encrypted()).explain().await.unwrap().explanation;
     let mut offered = explanation.offered.clone();
     offered.sort();
     assert_eq!(offered, ["PLAIN", "SCRAM-SHA-1"]);
@@ -280,7 +281,10 @@ async fn what_cannot_be_sent_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_endpoint_must_be_named() {
-    let client = Client::builder("alice@localhost").unwrap().password(PASSWORD);
-    assert_eq!(client.connect().await.unwrap_err(), Error::NoEndpoint);
+async fn a_domain_that_can_have_no_server_is_refused() {
+    let address = format!("alice@{}org", "a.".repeat(150));
+    let client = Client::builder(&address).unwrap().password(PASSWORD);
+    let error = client.connect().await.unwrap_err();
+    assert!(matches!(error, Error::Domain(_)), "{error}");
+    assert_eq!(error.condition(), "invalid-domain");
 }

@@ -11,9 +11,14 @@ use crate::{Element, Error, Explanation, Status, Time};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Input<'a> {
-    /// The transport is open, and vouches for this.
+    /// A WebSocket is open, and vouches for this.
     Opened(Channel),
-    /// The server sent this: one frame, where the transport has frames.
+    /// A byte stream is open, and vouches for this. One that is not encrypted will be, by
+    /// STARTTLS, before anything else is said.
+    OpenedTcp(Channel),
+    /// What [`Action::Secure`] asked for is done; the stream vouches for this now.
+    Secured(Channel),
+    /// The server sent this: one frame of a WebSocket, or any bytes of a stream.
     Received(&'a [u8]),
     /// No transport could be had, or not in time: [`Error::Unreachable`] or [`Error::TimedOut`].
     NotOpened(Error),
@@ -37,6 +42,9 @@ pub enum Input<'a> {
 pub enum Action {
     /// Send this: one frame, where the transport has frames.
     Transmit(Frame),
+    /// Begin the TLS handshake on this connection, and say [`Input::Secured`]. Nothing is to be
+    /// read from it before.
+    Secure,
     /// Find the answer, and bring it as [`Input::Answered`] with the same id.
     Ask(QuestionId, Question),
     /// Tell the application.

@@ -10,7 +10,7 @@ use crate::{
     action::{Action, Input},
     core::Core,
     error::PeerFault,
-    framing::{self, websocket},
+    framing::{self, FrameError},
     negotiate::{
         ExpectClose, State, Unopened,
         transitions::{self, Stimulus},
@@ -22,7 +22,7 @@ use crate::{
 /// An XMPP client connection without I/O: [`handle`](Self::handle) one input, [`poll`](Self::poll)
 /// until there is no action, wait for the next input, repeat.
 ///
-/// Framing is that of WebSocket (RFC 7395).
+/// It speaks over WebSockets (RFC 7395) and over TCP streams (RFC 6120), with STARTTLS.
 ///
 /// ```
 /// use epode_proto::{Action, Connection, Input, Settings, Time, sasl::{Channel, Secret}};
@@ -65,9 +65,32 @@ impl Connection {
     /// it is news, and comes as a [`Status`].
     pub fn handle(&mut self, now: Time, input: Input<'_>) -> Result<(), ApiMisuse> {
         self.check(&input)?;
+        if let Input::Received(bytes) = input {
+            self.core.hear();
+            let mut heard = self.core.feed(bytes);
+            while let Some(frame) = heard {
+                self.step(now, |connection, state| connection.frame(state, frame));
+                heard = if self.is_reading() { self.core.next_frame() } else { None };
+            }
+        } else {
+            self.step(now, |connection, state| connection.next_state(now, state, input));
+        }
+        Ok(())
+    }
+
+    /// No frame is taken once the connection is over, nor while the stream is being encrypted.
+    fn is_reading(&self) -> bool {
+        !matches!(self.state, State::Closed | State::Secured(_))
+    }
+
+    fn step(
+        &mut self,
+        now: Time,
+        step: impl FnOnce(&mut Self, State) -> (Stimulus, Result<State, Error>),
+    ) {
         let before = self.state.phase();
         let state = std::mem::replace(&mut self.state, State::Closed);
-        let (stimulus, next) = self.next_state(now, state, input);
+        let (stimulus, next) = step(self, state);
         self.state = next.unwrap_or_else(|error| self.fail(before, stimulus, error));
         let after = self.state.phase();
         debug_assert!(
@@ -77,12 +100,12 @@ impl Connection {
         // A login may wait in one phase several times over; nothing else prolongs a wait.
         let waits_anew = matches!(
             (stimulus, after),
-            (Stimulus::Challenge, Phase::SaslReply) | (Stimulus::Answered, Phase::Answer)
+            (Stimulus::Challenge | Stimulus::Failure, Phase::SaslReply)
+                | (Stimulus::Answered | Stimulus::Failure, Phase::Answer)
         );
         if before != after || waits_anew {
             self.core.set_deadline(now, after);
         }
-        Ok(())
     }
 
     /// The next thing that it wants, if any.
@@ -106,9 +129,16 @@ impl Connection {
     /// The rules of the interface.
     fn check(&self, input: &Input<'_>) -> Result<(), ApiMisuse> {
         let misuse = match (input, &self.state) {
-            (Input::Opened(_) | Input::NotOpened(_), State::Unopened(_)) => None,
-            (Input::Opened(_) | Input::NotOpened(_), _) => Some("the transport is open already"),
+            (Input::Opened(_) | Input::OpenedTcp(_) | Input::NotOpened(_), State::Unopened(_)) => {
+                None
+            }
+            (Input::Opened(_) | Input::OpenedTcp(_) | Input::NotOpened(_), _) => {
+                Some("the transport is open already")
+            }
             (Input::Received(_), State::Unopened(_)) => Some("the transport is not open yet"),
+            (Input::Received(_), State::Secured(_)) => Some("the stream is being encrypted"),
+            (Input::Secured(_), State::Secured(_)) => None,
+            (Input::Secured(_), _) => Some("encryption is not due"),
             (Input::Answered(id, _), State::Answer(state)) if state.id == *id => None,
             (Input::Answered(..), _) => Some("nobody waits for this answer"),
             (Input::Bind, State::BindCall(_)) => None,
@@ -129,9 +159,14 @@ impl Connection {
         input: Input<'_>,
     ) -> (Stimulus, Result<State, Error>) {
         match (input, state) {
-            (Input::Received(bytes), state) => self.received(state, bytes),
             (Input::Opened(channel), State::Unopened(state)) => {
                 (Stimulus::Opened, Ok(state.opened(&mut self.core, channel)))
+            }
+            (Input::OpenedTcp(channel), State::Unopened(state)) => {
+                (Stimulus::Opened, Ok(state.opened_tcp(&mut self.core, channel)))
+            }
+            (Input::Secured(channel), State::Secured(state)) => {
+                (Stimulus::Secured, state.secured(&mut self.core, channel))
             }
             (Input::NotOpened(error), _) => (Stimulus::Lost, Err(error)),
             (Input::Lost(_), state @ (State::Close(_) | State::Closed)) => {
@@ -154,13 +189,19 @@ impl Connection {
         }
     }
 
-    fn received(&mut self, state: State, bytes: &[u8]) -> (Stimulus, Result<State, Error>) {
-        self.core.hear();
+    fn frame(
+        &mut self,
+        state: State,
+        frame: Result<framing::Frame, FrameError>,
+    ) -> (Stimulus, Result<State, Error>) {
         if matches!(state, State::Closed) {
             return (Stimulus::Element, Ok(state));
         }
-        match websocket::decode(bytes, &self.core.settings().limits) {
-            Err(_) if matches!(state, State::Close(_)) => (Stimulus::Element, Ok(state)),
+        match frame {
+            // It is ending anyway, and nothing more can be read of it.
+            Err(_) if matches!(state, State::Close(_)) => {
+                (Stimulus::Element, Ok(self.finish(state)))
+            }
             Err(error) => (Stimulus::Element, Err(Error::PeerMisbehaved(error.into()))),
             Ok(framing::Frame::Close { see_other_uri }) => {
                 (Stimulus::PeerClosed, self.peer_closed(state, see_other_uri))
@@ -189,8 +230,9 @@ impl Connection {
         }
         match state {
             State::Features(state) => state.handle(&mut self.core, element),
+            State::Proceed(state) => state.handle(&mut self.core, &element),
             State::SaslReply(state) => state.handle(&mut self.core, element),
-            State::Answer(state) => Err(state.handle(&element)),
+            State::Answer(state) => state.handle(&mut self.core, &element),
             State::BindCall(state) => state.handle(&mut self.core, element),
             State::Bound(state) => state.handle(&mut self.core, element),
             State::Session(state) => state.handle(&mut self.core, element),
@@ -204,12 +246,19 @@ impl Connection {
     }
 
     fn peer_closed(&mut self, state: State, elsewhere: Option<String>) -> Result<State, Error> {
-        match state {
-            State::Close(_) => Ok(self.finish(state)),
-            _ => Err(elsewhere.map_or(Error::ConnectionClosed, |uri| {
+        let refusal = match &state {
+            State::Close(_) => return Ok(self.finish(state)),
+            State::SaslReply(state) => state.exchange.earlier_refusal(),
+            State::Answer(state) => state.pending.earlier_refusal(),
+            _ => None,
+        };
+        Err(match (elsewhere, refusal) {
+            (Some(uri), _) => {
                 Error::Redirected(uri.chars().filter(|c| !c.is_control()).take(512).collect())
-            })),
-        }
+            }
+            (None, Some(refusal)) => Error::Login(refusal),
+            (None, None) => Error::ConnectionClosed,
+        })
     }
 
     fn tick(&mut self, now: Time, state: State) -> Result<State, Error> {
@@ -248,17 +297,21 @@ impl Connection {
         }
         // A login that the server takes for over, one way or the other, cannot be aborted.
         let is_under_way = matches!(phase, Phase::SaslReply | Phase::Answer)
-            && !matches!(stimulus, Stimulus::Success | Stimulus::Failure);
+            && !matches!(stimulus, Stimulus::Success | Stimulus::Failure | Stimulus::PeerClosed);
         if is_under_way && matches!(&error, Error::Login(login) if !is_servers_word(login)) {
             self.core.send(&Element::new("abort", SASL));
         }
         let is_gone = matches!(error, Error::ConnectionLost(_) | Error::Unreachable(_));
-        let never_was = phase == Phase::Unopened;
+        let never_was = matches!(phase, Phase::Unopened | Phase::Secured);
         if !is_gone && !never_was {
             self.core.close_stream();
         }
         // Whoever keeps to the protocol is given time to close its side.
-        let waits = matches!(error, Error::Login(_) | Error::Bind(_) | Error::Session(_));
+        let is_polite = matches!(
+            error,
+            Error::Login(_) | Error::Weaker(_) | Error::Bind(_) | Error::Session(_)
+        );
+        let waits = is_polite && stimulus != Stimulus::PeerClosed;
         let state = State::Close(ExpectClose::because(error));
         if waits { state } else { self.finish(state) }
     }
@@ -280,10 +333,19 @@ impl fmt::Debug for Connection {
 
 fn status_for(phase: Phase, error: &Error) -> Option<Status> {
     let error = error.clone();
-    let is_opening = matches!(phase, Phase::Unopened | Phase::LoginHeader | Phase::LoginFeatures);
+    let is_opening = matches!(
+        phase,
+        Phase::Unopened
+            | Phase::LoginHeader
+            | Phase::LoginFeatures
+            | Phase::Proceed
+            | Phase::Secured
+    );
     match &error {
         Error::TimedOut(_) => Some(Status::ConnTimeout(error)),
-        Error::Login(_) | Error::Bind(_) | Error::Session(_) => Some(Status::AuthFail(error)),
+        Error::Login(_) | Error::Weaker(_) | Error::Bind(_) | Error::Session(_) => {
+            Some(Status::AuthFail(error))
+        }
         Error::Unreachable(_)
         | Error::ConnectionLost(_)
         | Error::ConnectionClosed
@@ -296,5 +358,5 @@ fn status_for(phase: Phase, error: &Error) -> Option<Status> {
 
 /// Whether the server itself ended the login, if only with `e=` in a SCRAM message.
 fn is_servers_word(error: &sasl::Error) -> bool {
-    matches!(error, sasl::Error::Rejected(_))
+    matches!(error, sasl::Error::Rejected(_) | sasl::Error::BindingRefused { .. })
 }

@@ -9,7 +9,7 @@ use crate::{
     Element, Jid, Phase, Settings, Time,
     action::{Action, Frame, QuestionId},
     error::{Error, Wait},
-    framing::websocket,
+    framing::{self, FrameError, tcp, websocket},
     stream::is_language,
     xml::namespaces::{SASL, STREAM},
 };
@@ -17,6 +17,7 @@ use crate::{
 /// What all states share.
 pub(crate) struct Core {
     settings: Settings,
+    wire: Wire,
     actions: VecDeque<Action>,
     questions: u64,
     deadline: Option<Deadline>,
@@ -29,6 +30,12 @@ pub(crate) struct Core {
     heard: bool,
 }
 
+/// How frames lie on the wire.
+enum Wire {
+    WebSocket,
+    Tcp(Box<tcp::Decoder>),
+}
+
 struct Deadline {
     at: Time,
     wait: Wait,
@@ -38,6 +45,7 @@ impl Core {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings,
+            wire: Wire::WebSocket,
             actions: VecDeque::new(),
             questions: 0,
             deadline: None,
@@ -110,16 +118,59 @@ impl Core {
     }
 
     pub(crate) fn send(&mut self, element: &Element) {
-        self.transmit(Frame::new(element.to_xml()));
+        self.transmit(Frame::new(match self.wire {
+            Wire::WebSocket => element.to_xml(),
+            Wire::Tcp(_) => tcp::encode(element),
+        }));
     }
 
     pub(crate) fn close_stream(&mut self) {
-        self.send(&websocket::close());
+        self.transmit(Frame::new(match self.wire {
+            Wire::WebSocket => websocket::close().to_xml(),
+            Wire::Tcp(_) => tcp::CLOSE.to_owned(),
+        }));
     }
 
     pub(crate) fn open_stream(&mut self) {
-        let open = websocket::open(self.domain(), None, &self.settings.language);
-        self.send(&open);
+        let (domain, language) = (self.domain(), &self.settings.language);
+        self.transmit(Frame::new(match self.wire {
+            Wire::WebSocket => websocket::open(domain, None, language).to_xml(),
+            Wire::Tcp(_) => tcp::open(domain, None, language),
+        }));
+    }
+
+    /// From now on bytes are a stream (RFC 6120), not messages of a WebSocket (RFC 7395).
+    pub(crate) fn use_tcp(&mut self) {
+        self.wire = Wire::Tcp(Box::new(tcp::Decoder::new(self.settings.limits)));
+    }
+
+    /// Opens the stream anew on the same connection. Nothing may have come after the element that
+    /// led to it: who could write into the connection before might have sent it.
+    pub(crate) fn restart_stream(&mut self) -> Result<(), FrameError> {
+        if let Wire::Tcp(decoder) = &mut self.wire {
+            decoder.restart()?;
+        }
+        self.open_stream();
+        Ok(())
+    }
+
+    /// Takes apart what the server sent: one frame of a WebSocket, any number of a stream.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<Result<framing::Frame, FrameError>> {
+        match &mut self.wire {
+            Wire::WebSocket => Some(websocket::decode(bytes, &self.settings.limits)),
+            Wire::Tcp(decoder) => {
+                decoder.feed(bytes);
+                self.next_frame()
+            }
+        }
+    }
+
+    /// What is left of what was fed.
+    pub(crate) fn next_frame(&mut self) -> Option<Result<framing::Frame, FrameError>> {
+        match &mut self.wire {
+            Wire::WebSocket => None,
+            Wire::Tcp(decoder) => decoder.next_frame().transpose(),
+        }
     }
 
     pub(crate) fn ask(&mut self, question: Question) -> QuestionId {

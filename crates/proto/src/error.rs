@@ -20,6 +20,10 @@ pub enum Error {
     /// The login failed.
     #[error(transparent)]
     Login(#[from] sasl::Error),
+    /// The login would be weaker than one before; it was not begun. Whoever wants it so leaves
+    /// [`Settings::pin`](crate::Settings::pin) away.
+    #[error(transparent)]
+    Weaker(#[from] sasl::Weaker),
     /// The server refused to bind a resource.
     #[error("the server refused to bind the resource: {0}")]
     Bind(StanzaError),
@@ -62,9 +66,9 @@ impl Error {
     /// The language of a text that names none is that of the stream (RFC 6120, section 4.7.4).
     pub(crate) fn in_language(mut self, language: Option<&str>) -> Self {
         let unnamed = match &mut self {
-            Self::Login(sasl::Error::Rejected(rejection)) if rejection.text.is_some() => {
-                Some(&mut rejection.language)
-            }
+            Self::Login(
+                sasl::Error::Rejected(rejection) | sasl::Error::BindingRefused { rejection, .. },
+            ) if rejection.text.is_some() => Some(&mut rejection.language),
             Self::Bind(error) | Self::Session(error) => error.text.as_mut().map(|it| &mut it.lang),
             Self::Stream(error) => error.text.as_mut().map(|it| &mut it.lang),
             _ => None,
@@ -81,10 +85,14 @@ impl Error {
     pub fn condition(&self) -> &str {
         match self {
             Self::Login(error) => login_condition(error),
+            Self::Weaker(_) => "weaker-than-before",
             Self::Bind(error) | Self::Session(error) => &error.condition,
             Self::Stream(error) => &error.condition,
             Self::Redirected(_) => "see-other-uri",
             Self::PeerMisbehaved(PeerFault::Frame(FrameError::Xml(_))) => "not-well-formed",
+            Self::PeerMisbehaved(PeerFault::StartTlsNotOffered | PeerFault::StartTlsRefused) => {
+                "encryption-required"
+            }
             Self::PeerMisbehaved(_) => "protocol-violation",
             Self::TimedOut(_) => "timeout",
             Self::Unreachable(_) => "connection-failed",
@@ -97,7 +105,9 @@ impl Error {
     #[must_use]
     pub fn text(&self) -> Option<Text> {
         match self {
-            Self::Login(sasl::Error::Rejected(rejection)) => {
+            Self::Login(
+                sasl::Error::Rejected(rejection) | sasl::Error::BindingRefused { rejection, .. },
+            ) => {
                 let (text, lang) = (rejection.text.clone()?, rejection.language.clone());
                 Some(Text { text, lang })
             }
@@ -129,6 +139,8 @@ impl Error {
                 | sasl::Error::Password(_)
                 | sasl::Error::UserName(_),
             ) => Advice::AskAgain,
+            // Neither another password nor time makes a binding right.
+            Self::Login(sasl::Error::BindingRefused { .. }) => Advice::Stop,
             _ => match self.condition() {
                 "not-authorized" | "credentials-expired" | "unknown-user" | "invalid-proof" => {
                     Advice::AskAgain
@@ -148,7 +160,9 @@ impl Error {
 
 fn login_condition(error: &sasl::Error) -> &str {
     match error {
-        sasl::Error::Rejected(rejection) => &rejection.condition,
+        sasl::Error::Rejected(rejection) | sasl::Error::BindingRefused { rejection, .. } => {
+            &rejection.condition
+        }
         sasl::Error::NoMechanism(_) => "no-auth-mech",
         sasl::Error::PeerMisbehaved { fault, .. } => match fault {
             sasl::PeerFault::SignatureWrong | sasl::PeerFault::SignatureMissing => {
@@ -216,6 +230,12 @@ pub enum PeerFault {
     /// A stream header that has no place at this point.
     #[error("a new stream header while {0} was due")]
     UnexpectedHeader(Wait),
+    /// The server does not offer to encrypt the stream; somebody may have removed the offer.
+    #[error("it does not offer encryption (STARTTLS): somebody may have removed the offer")]
+    StartTlsNotOffered,
+    /// The server offers to encrypt the stream, and then refuses.
+    #[error("it refuses the encryption (STARTTLS) that it offers")]
+    StartTlsRefused,
     /// A challenge or success whose content is not base64.
     #[error("<{0}/> whose content is not base64")]
     Base64(&'static str),
@@ -251,6 +271,10 @@ pub enum Wait {
     Header,
     /// The server's features.
     Features,
+    /// The server's consent to encrypt the stream.
+    Proceed,
+    /// The TLS handshake.
+    Secured,
     /// The server's next step in the login.
     SaslReply,
     /// The application's answer to a question.
@@ -273,6 +297,8 @@ impl fmt::Display for Wait {
             Self::Transport => "the connection",
             Self::Header => "the server's stream header",
             Self::Features => "the server's features",
+            Self::Proceed => "the server's consent to encrypt",
+            Self::Secured => "the TLS handshake",
             Self::SaslReply => "the server's next step in the login",
             Self::Answer => "the application's answer",
             Self::BindCall => "the application's call to bind",

@@ -38,6 +38,6 @@ pub use crate::{
     settings::{Settings, Timeouts},
     status::{Authenticating, Connected, Explanation, Status, StatusCode},
     time::Time,
-    transcript::redacted,
+    transcript::{StreamTranscript, redacted},
     xml::Element,
 };

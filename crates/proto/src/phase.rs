@@ -13,6 +13,10 @@ pub enum Phase {
     LoginHeader,
     /// The features that list the mechanisms are due.
     LoginFeatures,
+    /// The server's consent to encrypt the stream is due.
+    Proceed,
+    /// The TLS handshake is under way.
+    Secured,
     /// The server's next step in the login is due.
     SaslReply,
     /// The application's answer is due.
@@ -43,6 +47,8 @@ impl Phase {
             Self::Unopened => Wait::Transport,
             Self::LoginHeader | Self::BindHeader => Wait::Header,
             Self::LoginFeatures | Self::BindFeatures => Wait::Features,
+            Self::Proceed => Wait::Proceed,
+            Self::Secured => Wait::Secured,
             Self::SaslReply => Wait::SaslReply,
             Self::Answer => Wait::Answer,
             Self::BindCall => Wait::BindCall,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use epode_sasl::{Credentials, Policy, Registry, Secret};
+use epode_sasl::{Credentials, Pin, Policy, Registry, Secret, Selection, Weaker};
 
 use crate::{Jid, xml};
 
@@ -21,10 +21,12 @@ pub struct Settings {
     secret: Secret,
     authcid: Option<String>,
     someone_to_ask: bool,
+    pub(crate) pin: Option<Pin>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) explicit_binding: bool,
     pub(crate) explain_only: bool,
+    pub(crate) unencrypted_allowed: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: xml::Limits,
     pub(crate) language: String,
@@ -40,10 +42,12 @@ impl Settings {
             secret,
             authcid: None,
             someone_to_ask: false,
+            pin: None,
             policy: Arc::default(),
             registry: Arc::default(),
             explicit_binding: false,
             explain_only: false,
+            unencrypted_allowed: false,
             timeouts: Timeouts::default(),
             limits: xml::Limits::default(),
             language: "en".to_owned(),
@@ -78,6 +82,15 @@ impl Settings {
         self
     }
 
+    /// What earlier logins of this account had ([`Connected::pin`](crate::Connected::pin)). If
+    /// the server's offer would make this one weaker, it ends with
+    /// [`Error::Weaker`](crate::Error::Weaker), before anything of it is sent.
+    #[must_use]
+    pub fn pin(mut self, pin: Pin) -> Self {
+        self.pin = Some(pin);
+        self
+    }
+
     /// What is permitted; [`Policy::default`] otherwise.
     #[must_use]
     pub fn policy(mut self, policy: Arc<Policy>) -> Self {
@@ -105,6 +118,14 @@ impl Settings {
     #[must_use]
     pub fn explain_only(mut self) -> Self {
         self.explain_only = true;
+        self
+    }
+
+    /// Goes on over a TCP stream that the server does not offer to encrypt. For test networks
+    /// only: whoever is on the way reads and changes everything, and can take the offer away.
+    #[must_use]
+    pub fn danger_allow_unencrypted_stream(mut self) -> Self {
+        self.unencrypted_allowed = true;
         self
     }
 
@@ -145,6 +166,12 @@ impl Settings {
     #[must_use]
     pub fn credentials(&self) -> Credentials {
         self.describe(Secret::None)
+    }
+
+    /// Refuses a choice that is weaker than the pin.
+    pub(crate) fn check_pin(&self, choice: &Selection, who: &Credentials) -> Result<(), Weaker> {
+        let pin = self.pin.as_ref();
+        pin.map_or(Ok(()), |pin| pin.check(choice, &self.policy, &self.registry, who))
     }
 
     fn describe(&self, secret: Secret) -> Credentials {

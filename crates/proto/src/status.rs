@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use epode_sasl::{MechanismName, NoMechanism, PassedOver, Selection, ServerProof};
+use epode_sasl::{BindingType, MechanismName, NoMechanism, PassedOver, Pin, Selection, ServerProof};
 
 use crate::{Error, Jid};
 
@@ -20,7 +20,8 @@ pub enum Status {
     Connecting,
     /// 2: there was no connection, or it failed before the login began.
     ConnFail(Error),
-    /// 3: a mechanism was chosen and messages are being exchanged.
+    /// 3: a mechanism was chosen and messages are being exchanged. It comes again where the
+    /// server refuses the channel binding and there is another one to try.
     Authenticating(Authenticating),
     /// 4: the login or the binding failed. The connection is being closed.
     AuthFail(Error),
@@ -74,7 +75,7 @@ impl fmt::Display for Status {
         let code = self.code();
         write!(f, "{code} {}", code.number())?;
         match self {
-            Self::Authenticating(choice) => write!(f, " {}", choice.mechanism),
+            Self::Authenticating(choice) => choice.fmt_short(f),
             Self::Connected(connected) => write!(f, " {}", connected.jid),
             _ => match self.error() {
                 Some(error) => write!(f, " {}: {error}", error.condition()),
@@ -161,15 +162,33 @@ pub struct Authenticating {
     pub mechanism: MechanismName,
     /// The priority that won.
     pub priority: i32,
+    /// What the login is bound to, if it is.
+    pub binding: Option<BindingType>,
+    /// What the server refused to be bound to, when the login begins anew with another.
+    pub refused_bindings: Vec<BindingType>,
     /// Every other mechanism that is offered or known, and why it is not used.
     pub passed_over: Arc<[PassedOver]>,
 }
 
 impl Authenticating {
+    /// `SCRAM-SHA-256-PLUS by tls-server-end-point, tls-exporter was refused`
+    fn fmt_short(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " {}", self.mechanism)?;
+        if let Some(binding) = self.binding {
+            write!(f, " by {binding}")?;
+        }
+        for refused in &self.refused_bindings {
+            write!(f, ", {refused} was refused")?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn describe(selection: &Selection) -> Self {
         Self {
             mechanism: selection.mechanism().clone(),
             priority: selection.priority(),
+            binding: selection.binding(),
+            refused_bindings: selection.refused().to_vec(),
             passed_over: selection.passed_over().into(),
         }
     }
@@ -195,6 +214,14 @@ pub struct Connected {
     pub mechanism: MechanismName,
     /// Whether the server proved itself too.
     pub proof: ServerProof,
+    /// What the login is bound to, if it is.
+    pub binding: Option<BindingType>,
+    /// What the server refused to be bound to, before.
+    pub refused_bindings: Vec<BindingType>,
+    /// What to remember of this account, for the next login
+    /// ([`Settings::pin`](crate::Settings::pin)): the strongest of this login and of the pin that
+    /// it began with.
+    pub pin: Pin,
     /// How many times we spoke before it was done: each is a wait of one round trip.
     pub flights: u32,
 }

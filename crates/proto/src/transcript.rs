@@ -1,6 +1,9 @@
 //! Frames as they may be shown to people and kept in files: without what proves an identity.
 
-use crate::xml::{self, Element, Node, namespaces::SASL};
+use crate::{
+    framing::{Frame, tcp},
+    xml::{self, Element, Node, namespaces::SASL},
+};
 
 /// A frame without its secrets: the content of SASL elements, and of every element that is called
 /// `password`, whatever its namespace. Not even the length of a secret is shown. What is not XML
@@ -17,6 +20,50 @@ pub fn redacted(frame: &[u8]) -> String {
         Ok(element) => redact(element).to_xml(),
         Err(_) => format!("[{} bytes that are not one XML element]", frame.len()),
     }
+}
+
+/// The frames of a server's byte stream (RFC 6120) as they may be shown: bytes in, one text for
+/// each frame out.
+#[derive(Debug)]
+pub struct StreamTranscript {
+    decoder: tcp::Decoder,
+}
+
+impl StreamTranscript {
+    /// Takes what arrived, and shows the frames that it completes.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
+        if bytes.starts_with(b"<?xml") || bytes.starts_with(b"<stream:stream") {
+            *self = Self::default(); // the stream was opened anew
+        }
+        self.decoder.feed(bytes);
+        let mut shown = Vec::new();
+        loop {
+            shown.push(match self.decoder.next_frame() {
+                Ok(None) => return shown,
+                Ok(Some(Frame::Open(header))) => {
+                    let id = header.id.unwrap_or_default();
+                    let from = header.from.unwrap_or_default();
+                    format!("<stream:stream id='{}' from='{}'>", plain(&id), plain(&from))
+                }
+                Ok(Some(Frame::Close { .. })) => tcp::CLOSE.to_owned(),
+                Ok(Some(Frame::Element(element))) => redact(element).to_xml(),
+                Err(error) => {
+                    shown.push(format!("[{} bytes: {error}]", bytes.len()));
+                    return shown;
+                }
+            });
+        }
+    }
+}
+
+impl Default for StreamTranscript {
+    fn default() -> Self {
+        Self { decoder: tcp::Decoder::new(xml::Limits::default()) }
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '\'')).take(128).collect()
 }
 
 /// The depth is bounded by the reader's limit.

@@ -44,7 +44,8 @@ fn login(who: Credentials) -> Result<Authenticated, Box<dyn Error>> {
         Ok(login.success(None)?)
     } else {
         println!("S: failure");
-        Err(login.failure(Rejection::new("not-authorized")).into())
+        let error = login.failure(Rejection::new("not-authorized")).expect_err("nothing was bound");
+        Err(error.into())
     }
 }
 

@@ -32,12 +32,7 @@ fn login(imap: &mut Link, who: Credentials) -> Result<Authenticated, Box<dyn Err
     let selection = Policy::default().select(&Registry::default(), &who, &channel, &offered)?;
     let command = format!("a2 AUTHENTICATE {}", selection.mechanism());
     let (mut login, first) = answer(Exchange::begin(selection, who, channel)?)?;
-    match &first {
-        None => imap.send(&command, &command),
-        Some(first) => {
-            imap.send(&format!("{command} {}", initial(first)), &format!("{command} {first:?}"));
-        }
-    }
+    begin(imap, &command, first.as_ref());
     loop {
         let line = imap.receive();
         match line.split_once(' ').unwrap_or((&line, "")) {
@@ -50,9 +45,21 @@ fn login(imap: &mut Link, who: Credentials) -> Result<Authenticated, Box<dyn Err
             ("a2", end) if end.starts_with("OK") => return Ok(login.success(None)?),
             ("a2", end) => {
                 let rejection = Rejection::new("authentication-failed").with_text(end, None);
-                return Err(login.failure(rejection).into());
+                // The end, unless another channel binding is left to try.
+                let (next, first) = answer(login.failure(rejection)?.begin()?)?;
+                begin(imap, &command, first.as_ref());
+                login = next;
             }
             _ => {} // untagged: not about this
+        }
+    }
+}
+
+fn begin(imap: &mut Link, command: &str, first: Option<&Response>) {
+    match first {
+        None => imap.send(command, command),
+        Some(first) => {
+            imap.send(&format!("{command} {}", initial(first)), &format!("{command} {first:?}"));
         }
     }
 }

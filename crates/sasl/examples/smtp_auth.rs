@@ -59,7 +59,10 @@ fn login(
             "235" => return Ok(login.success(None)?),
             _ => {
                 let rejection = Rejection::new(code).with_text(rest, None);
-                return Err(login.failure(rejection).into());
+                // The end, unless another channel binding is left to try.
+                let (next, first) = answer(login.failure(rejection)?.begin()?)?;
+                unsent = begin(smtp, &command, first);
+                login = next;
             }
         }
     }

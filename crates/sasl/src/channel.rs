@@ -1,7 +1,16 @@
-//! What the transport vouches for.
-//! Channel binding data will live here too; no transport supplies any yet.
+//! What the transport vouches for, and what a login can be bound to.
+
+use std::{fmt, str::FromStr};
+
+use zeroize::Zeroizing;
 
 /// How the bytes travel, as far as a mechanism must know.
+///
+/// The version of TLS is told for the record only: whether a login can be bound to the channel
+/// never follows from it. Whoever has the TLS connection says so with
+/// [`with_binding`](Self::with_binding), and there is no way to say it of a type that a version
+/// cannot have: neither of the two in [`BindingType`] depends on the version, and `tls-unique`,
+/// which TLS 1.3 does not have, is not among them.
 ///
 /// ```
 /// use epode_sasl::Channel;
@@ -14,31 +23,54 @@
 pub struct Channel {
     protection: Protection,
     client_certificate: bool,
+    bindings: Vec<Binding>,
 }
 
 impl Channel {
     /// Anyone on the way can read and change it.
     #[must_use]
     pub fn plaintext() -> Self {
-        Self { protection: Protection::Plaintext, client_certificate: false }
+        Self::new(Protection::Plaintext)
     }
 
     /// A direct connection whose peer address is a loopback address.
     #[must_use]
     pub fn loopback() -> Self {
-        Self { protection: Protection::Loopback, client_certificate: false }
+        Self::new(Protection::Loopback)
     }
 
     /// Encrypted by TLS, the server's certificate verified.
     #[must_use]
     pub fn encrypted() -> Self {
-        Self { protection: Protection::Encrypted, client_certificate: false }
+        Self::new(Protection::Encrypted(None))
+    }
+
+    fn new(protection: Protection) -> Self {
+        Self { protection, client_certificate: false, bindings: Vec::new() }
+    }
+
+    /// The version of TLS that encrypts it. Said of a channel without TLS, it means nothing.
+    #[must_use]
+    pub fn with_tls_version(mut self, version: TlsVersion) -> Self {
+        if let Protection::Encrypted(known) = &mut self.protection {
+            *known = Some(version);
+        }
+        self
     }
 
     /// A client certificate was configured, which EXTERNAL needs.
     #[must_use]
     pub fn with_client_certificate(mut self) -> Self {
         self.client_certificate = true;
+        self
+    }
+
+    /// The login can be bound to this; in place of data of the same type.
+    #[must_use]
+    pub fn with_binding(mut self, binding: Binding) -> Self {
+        self.bindings.retain(|known| known.kind != binding.kind);
+        self.bindings.push(binding);
+        self.bindings.sort_by_key(|binding| binding.kind);
         self
     }
 
@@ -51,7 +83,16 @@ impl Channel {
     /// True when TLS encrypts it; loopback alone does not count here.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        self.protection == Protection::Encrypted
+        matches!(self.protection, Protection::Encrypted(_))
+    }
+
+    /// The version of TLS, where it is encrypted and the driver can tell: a browser does not.
+    #[must_use]
+    pub fn tls_version(&self) -> Option<TlsVersion> {
+        match self.protection {
+            Protection::Encrypted(version) => version,
+            Protection::Plaintext | Protection::Loopback => None,
+        }
     }
 
     /// True when there is a client certificate to show.
@@ -59,11 +100,117 @@ impl Channel {
     pub fn has_client_certificate(&self) -> bool {
         self.client_certificate
     }
+
+    /// What the login can be bound to, strongest first.
+    #[must_use]
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protection {
     Plaintext,
     Loopback,
-    Encrypted,
+    Encrypted(Option<TlsVersion>),
 }
+
+/// A version of TLS, older first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tls12 => "TLS 1.2",
+            Self::Tls13 => "TLS 1.3",
+        })
+    }
+}
+
+/// Channel binding data: what only the two ends of one TLS connection know of it (RFC 5056).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Binding {
+    kind: BindingType,
+    data: Zeroizing<Vec<u8>>,
+}
+
+impl Binding {
+    /// Data of a type.
+    #[must_use]
+    pub fn new(kind: BindingType, data: impl Into<Vec<u8>>) -> Self {
+        Self { kind, data: Zeroizing::new(data.into()) }
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn kind(&self) -> BindingType {
+        self.kind
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Binding({}, {} bytes)", self.kind, self.data.len())
+    }
+}
+
+/// The types of channel binding that can be used here, strongest first. TLS 1.2 and TLS 1.3 have
+/// both; with TLS 1.2, `tls-exporter` needs an extended master secret (RFC 9266, section 4.2), so
+/// that a connection without one brings no [`Binding`] of it.
+///
+/// `tls-unique` (RFC 5929) is not among them: it is undefined for TLS 1.3 and broken below it
+/// without extended master secret. A login cannot be bound to what a version does not have,
+/// since there is no value for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum BindingType {
+    /// `tls-exporter` (RFC 9266): this very connection.
+    TlsExporter,
+    /// `tls-server-end-point` (RFC 5929): the server's certificate.
+    TlsServerEndPoint,
+}
+
+impl BindingType {
+    /// All of them, strongest first.
+    pub const ALL: [Self; 2] = [Self::TlsExporter, Self::TlsServerEndPoint];
+
+    /// The name, as IANA registers it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TlsExporter => "tls-exporter",
+            Self::TlsServerEndPoint => "tls-server-end-point",
+        }
+    }
+}
+
+impl fmt::Display for BindingType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for BindingType {
+    type Err = UnknownBindingType;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownBindingType)
+    }
+}
+
+/// The name is of no type of channel binding that can be used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown channel binding: tls-exporter and tls-server-end-point are known")]
+pub struct UnknownBindingType;

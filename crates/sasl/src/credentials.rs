@@ -1,5 +1,7 @@
 //! Who logs in, and by what secret.
 
+use zeroize::Zeroizing;
+
 use crate::{
     scram::ScramKeys,
     secret::{Secret, SecretKind},
@@ -106,6 +108,11 @@ impl Credentials {
     #[must_use]
     pub fn secret(&self) -> &Secret {
         &self.secret
+    }
+
+    /// A password that was asked for, and is needed again.
+    pub(crate) fn set_password(&mut self, password: Zeroizing<String>) {
+        self.secret = Secret::Password(password);
     }
 
     /// Whether the application can be asked for a secret during the login.

@@ -4,7 +4,7 @@
 use std::{fmt, num::NonZeroU32, ops::RangeInclusive};
 
 pub use crate::saslprep::PreparationError;
-use crate::{MechanismName, secret::SecretKind, selection::NoMechanism};
+use crate::{BindingType, MechanismName, secret::SecretKind, selection::NoMechanism};
 
 /// Why a login did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,18 @@ pub enum Error {
     /// The server said no.
     #[error("the server refused the login: {0}")]
     Rejected(Box<Rejection>),
+    /// The server said no to the binding to the channel, and no other is left that both sides
+    /// know. The login is not tried again without one.
+    #[error(
+        "the server refused the login bound by {}, and there is nothing else to bind it to: \
+         {rejection}", all_of(.refused)
+    )]
+    BindingRefused {
+        /// What the login was bound to, one after the other.
+        refused: Vec<BindingType>,
+        /// What the server said last.
+        rejection: Box<Rejection>,
+    },
     /// Nothing that the server offers can and may be used.
     #[error("no usable mechanism: {0}")]
     NoMechanism(NoMechanism),
@@ -83,6 +95,18 @@ pub enum PeerFault {
     /// The nonce is ours with nothing added.
     #[error("its nonce adds nothing to ours")]
     NonceNotExtended,
+    /// The server signs other lists of mechanisms and channel bindings than those that reached
+    /// us: somebody has changed them on the way (XEP-0474).
+    #[error("the lists that it signs are not those that it sent: somebody changed them on the way")]
+    ListsChanged,
+    /// The server lists no channel binding that is known here, not even the one that every server
+    /// must have, and does not sign its lists: somebody may have changed them on the way
+    /// (XEP-0440, rule 6).
+    #[error(
+        "it lists no channel binding known here, not even tls-server-end-point, and does not \
+         sign its lists: somebody may have changed them on the way"
+    )]
+    BindingsRemoved,
     /// The salt is empty.
     #[error("an empty salt")]
     SaltEmpty,
@@ -156,6 +180,34 @@ impl Rejection {
         self.language = language;
         self
     }
+
+    /// Whether it is the channel binding that was refused. SCRAM has words for it; servers say
+    /// `malformed-request` (Prosody) or `not-authorized` (ejabberd) instead, and what they mean
+    /// in the text. Where the text does not speak of it, `not-authorized` means the password.
+    pub(crate) fn is_of_binding(&self) -> bool {
+        let words = self.text.as_ref().map(|text| text.to_ascii_lowercase().replace('-', " "));
+        let says_so = words.as_ref().map(|words| words.contains("channel binding"));
+        match self.condition.as_str() {
+            "malformed-request" => says_so != Some(false),
+            "not-authorized" => says_so == Some(true),
+            condition => is_of_binding(condition),
+        }
+    }
+}
+
+/// Whether a condition of SCRAM's `e=` means the channel binding (RFC 5802, section 7).
+pub(crate) fn is_of_binding(condition: &str) -> bool {
+    matches!(
+        condition,
+        "channel-bindings-dont-match"
+            | "channel-binding-not-supported"
+            | "unsupported-channel-binding-type"
+    )
+}
+
+fn all_of(refused: &[BindingType]) -> String {
+    let names: Vec<_> = refused.iter().map(|kind| kind.name()).collect();
+    names.join(" and by ")
 }
 
 impl fmt::Display for Rejection {

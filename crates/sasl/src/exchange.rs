@@ -1,8 +1,10 @@
 //! One login in progress, as values: what waits for the server, and what waits for an answer.
 
+use zeroize::Zeroizing;
+
 use crate::{
-    Answer, Channel, Context, Credentials, Error, Limits, Mechanism, MechanismName, PeerFault,
-    Question, Rejection, Response, Selection, ServerProof, Step, scram::ScramKeys,
+    Answer, BindingType, Channel, Context, Credentials, Error, Mechanism, MechanismName, PeerFault,
+    Pin, Question, Rejection, Response, Secret, Selection, ServerProof, Step, scram::ScramKeys,
 };
 
 /// A login that waits for the server. Every step consumes it, so an error leaves nothing behind
@@ -26,13 +28,14 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Exchange {
-    name: MechanismName,
+    selection: Selection,
     mechanism: Box<dyn Mechanism>,
     credentials: Credentials,
-    channel: Channel,
-    offered: Vec<MechanismName>,
-    limits: Limits,
     rounds: u8,
+    /// What the server said when it refused to be bound otherwise, before.
+    refusal: Option<Box<Rejection>>,
+    /// The password that was asked for: nobody is asked twice when the login begins anew.
+    password: Option<Zeroizing<String>>,
 }
 
 impl Exchange {
@@ -50,14 +53,21 @@ impl Exchange {
         if channel != selection.channel {
             return Err(Error::ApiMisuse("the mechanism was chosen for another channel"));
         }
+        Self::start(selection, credentials, None)
+    }
+
+    fn start(
+        selection: Selection,
+        credentials: Credentials,
+        refusal: Option<Box<Rejection>>,
+    ) -> Result<Turn, Error> {
         let mut exchange = Self {
-            name: selection.chosen.name().clone(),
             mechanism: selection.chosen.begin(),
+            selection,
             credentials,
-            channel,
-            offered: selection.offered,
-            limits: selection.limits,
             rounds: 0,
+            refusal,
+            password: None,
         };
         let step = exchange.step(|mechanism, cx| mechanism.start(cx))?;
         Ok(exchange.turn(step))
@@ -66,7 +76,7 @@ impl Exchange {
     /// The mechanism in use.
     #[must_use]
     pub fn mechanism(&self) -> &MechanismName {
-        &self.name
+        self.selection.mechanism()
     }
 
     /// Takes one challenge, decoded from base64.
@@ -76,8 +86,9 @@ impl Exchange {
     /// Whatever ends the login here; on the wire it is then to be aborted.
     pub fn challenge(mut self, challenge: &[u8]) -> Result<Turn, Error> {
         self.check_length(challenge)?;
-        if self.rounds == self.limits.rounds {
-            return Err(self.fault(PeerFault::TooManyRounds { limit: self.limits.rounds }));
+        let limit = self.selection.limits.rounds;
+        if self.rounds == limit {
+            return Err(self.fault(PeerFault::TooManyRounds { limit }));
         }
         self.rounds += 1;
         let step = self.step(|mechanism, cx| mechanism.challenge(cx, challenge))?;
@@ -104,17 +115,63 @@ impl Exchange {
         self.check_length(last.unwrap_or_default())?;
         let proof = self.step(|mechanism, cx| mechanism.verify(cx, last))?;
         let keys = self.mechanism.take_keys();
-        Ok(Authenticated { mechanism: self.name, proof, keys })
+        Ok(Authenticated { proof, keys, selection: self.selection })
     }
 
-    /// The server refused: the error that says why.
+    /// The server refused. Nearly always that is the end of the login. Where the server refused
+    /// the binding to the channel, and both sides know another, it can begin anew:
+    ///
+    /// ```
+    /// # use epode_sasl::{Binding, BindingType, Channel, Credentials, Exchange, Offer, Policy};
+    /// # use epode_sasl::{Registry, Rejection, Turn};
+    /// let alice = Credentials::password("alice", "secret");
+    /// let channel = BindingType::ALL.into_iter().fold(Channel::encrypted(), |channel, kind| {
+    ///     channel.with_binding(Binding::new(kind, "what the TLS library says"))
+    /// });
+    /// let offer = Offer::new(["SCRAM-SHA-256-PLUS"])
+    ///     .with_channel_bindings(["tls-exporter", "tls-server-end-point"]);
+    /// let selection = Policy::default().select(&Registry::default(), &alice, &channel, offer)?;
+    /// let Turn::Server(login, Some(_)) = Exchange::begin(selection, alice, channel)? else {
+    ///     unreachable!("SCRAM speaks first");
+    /// };
+    /// let retry = login.failure(Rejection::new("channel-binding-not-supported"))?;
+    /// assert_eq!(retry.selection().binding(), Some(BindingType::TlsServerEndPoint));
+    /// let Turn::Server(login, Some(first)) = retry.begin()? else { unreachable!("as before") };
+    /// assert!(first.as_bytes().starts_with(b"p=tls-server-end-point,,n=alice,"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rejected`], or [`Error::BindingRefused`] where no other binding is left. It is
+    /// the end: a wrong password is not tried twice, and what was to be bound is never tried
+    /// without a binding.
+    pub fn failure(mut self, rejection: Rejection) -> Result<Retry, Error> {
+        let refusal = Box::new(self.mechanism.failed(rejection));
+        if self.selection.binding.is_none() || !refusal.is_of_binding() {
+            return Err(Error::Rejected(refusal));
+        }
+        let Self { mut selection, mut credentials, password, .. } = self;
+        if let Some(password) = password {
+            credentials.set_password(password);
+        }
+        selection.bind_otherwise(&credentials);
+        if selection.binding.is_none() {
+            return Err(Error::BindingRefused { refused: selection.refused, rejection: refusal });
+        }
+        Ok(Retry { selection, credentials, refusal })
+    }
+
+    /// What the login began anew for, as long as the server has said nothing since. Servers may
+    /// close the stream along with a refusal; this is then the reason.
     #[must_use]
-    pub fn failure(mut self, rejection: Rejection) -> Error {
-        Error::Rejected(Box::new(self.mechanism.failed(rejection)))
+    pub fn earlier_refusal(&self) -> Option<Error> {
+        let rejection = self.refusal.clone().filter(|_| self.rounds == 0)?;
+        Some(Error::BindingRefused { refused: self.selection.refused.clone(), rejection })
     }
 
     fn check_length(&self, message: &[u8]) -> Result<(), Error> {
-        let (limit, found) = (self.limits.message, message.len());
+        let (limit, found) = (self.selection.limits.message, message.len());
         if found > limit {
             return Err(self.fault(PeerFault::MessageTooLong { limit, found }));
         }
@@ -122,20 +179,14 @@ impl Exchange {
     }
 
     fn fault(&self, fault: PeerFault) -> Error {
-        Error::PeerMisbehaved { mechanism: self.name.clone(), fault }
+        Error::PeerMisbehaved { mechanism: self.mechanism().clone(), fault }
     }
 
     fn step<T>(
         &mut self,
         step: impl FnOnce(&mut dyn Mechanism, &Context<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let cx = Context {
-            credentials: &self.credentials,
-            channel: &self.channel,
-            offered: &self.offered,
-            limits: &self.limits,
-        };
-        step(self.mechanism.as_mut(), &cx)
+        step(self.mechanism.as_mut(), &self.selection.context(&self.credentials))
     }
 
     fn turn(self, step: Step) -> Turn {
@@ -175,14 +226,59 @@ impl Pending {
         if let Answer::Refuse(why) = answer {
             return Err(self.0.mechanism.refused(&why));
         }
+        if let Answer::Secret(Secret::Password(password)) = &answer
+            && self.0.selection.binding.is_some()
+        {
+            self.0.password = Some(password.clone());
+        }
         let step = self.0.step(|mechanism, cx| mechanism.answer(cx, answer))?;
         Ok(self.0.turn(step))
     }
 
-    /// The server refused while we were still thinking: the error that says why.
-    #[must_use]
-    pub fn failure(self, rejection: Rejection) -> Error {
+    /// The server refused while we were still thinking.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Exchange::failure`].
+    pub fn failure(self, rejection: Rejection) -> Result<Retry, Error> {
         self.0.failure(rejection)
+    }
+
+    /// As [`Exchange::earlier_refusal`].
+    #[must_use]
+    pub fn earlier_refusal(&self) -> Option<Error> {
+        self.0.earlier_refusal()
+    }
+}
+
+/// A login that can begin anew on the same stream, by the same mechanism, bound to another thing.
+#[derive(Debug)]
+pub struct Retry {
+    selection: Selection,
+    credentials: Credentials,
+    refusal: Box<Rejection>,
+}
+
+impl Retry {
+    /// The choice: the same mechanism, another binding.
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Who logs in.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Begins anew.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the mechanism from beginning.
+    pub fn begin(self) -> Result<Turn, Error> {
+        Exchange::start(self.selection, self.credentials, Some(self.refusal))
     }
 }
 
@@ -199,7 +295,7 @@ pub enum Turn {
 /// To hold one is to have logged in: nothing but [`Exchange::success`] makes it.
 #[derive(Debug)]
 pub struct Authenticated {
-    mechanism: MechanismName,
+    selection: Selection,
     proof: ServerProof,
     keys: Option<ScramKeys>,
 }
@@ -208,13 +304,31 @@ impl Authenticated {
     /// The mechanism that was used.
     #[must_use]
     pub fn mechanism(&self) -> &MechanismName {
-        &self.mechanism
+        self.selection.mechanism()
     }
 
     /// Whether the server proved itself too.
     #[must_use]
     pub fn proof(&self) -> ServerProof {
         self.proof
+    }
+
+    /// What the login is bound to, if it is: nobody can stand in between.
+    #[must_use]
+    pub fn binding(&self) -> Option<BindingType> {
+        self.selection.binding
+    }
+
+    /// What the server refused to be bound to, before.
+    #[must_use]
+    pub fn refused(&self) -> &[BindingType] {
+        &self.selection.refused
+    }
+
+    /// What is to be remembered of it, so that the next login is no weaker.
+    #[must_use]
+    pub fn pin(&self) -> Pin {
+        Pin::of(&self.selection)
     }
 
     /// Keys to keep for the next login, after SCRAM.

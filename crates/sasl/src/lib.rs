@@ -8,6 +8,8 @@ mod exchange;
 mod mechanism;
 pub mod mechanisms;
 mod name;
+mod offer;
+mod pin;
 mod policy;
 mod registry;
 mod saslprep;
@@ -24,16 +26,18 @@ mod guides {
 }
 
 pub use crate::{
-    channel::Channel,
+    channel::{Binding, BindingType, Channel, TlsVersion, UnknownBindingType},
     credentials::Credentials,
     error::{Error, OAuthFailure, PeerFault, PreparationError, Rejection},
-    exchange::{Authenticated, Exchange, Pending, Turn},
+    exchange::{Authenticated, Exchange, Pending, Retry, Turn},
     mechanism::{
         Answer, Challenge, Context, Mechanism, MechanismFactory, Question, Response, ServerProof,
         Step,
     },
     mechanisms::scram,
     name::{InvalidMechanismName, MechanismName},
+    offer::Offer,
+    pin::{Encryption, Pin, PinError, Weaker},
     policy::{Limits, Policy},
     registry::Registry,
     secret::{Secret, SecretKind},

@@ -6,7 +6,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::{
-    Channel, Credentials, Error, Limits, MechanismName, Rejection,
+    BindingType, Channel, Credentials, Error, Limits, MechanismName, Offer, Rejection,
     scram::{Derivation, ScramKeys},
     secret::{Secret, SecretKind},
     selection::Skip,
@@ -25,6 +25,13 @@ pub trait MechanismFactory: fmt::Debug + Send + Sync {
     /// it is used over a confidential channel only.
     fn exposes_secret(&self) -> bool {
         true
+    }
+
+    /// What it would bind this login to: never to what is in [`Context::refused`]. None, and that
+    /// is the default, for mechanisms without channel binding.
+    fn binding(&self, cx: &Context<'_>) -> Option<BindingType> {
+        let _ = cx;
+        None
     }
 
     /// The test: can it be used for this login?
@@ -187,8 +194,11 @@ pub struct Context<'a> {
     pub credentials: &'a Credentials,
     /// What the transport vouches for.
     pub channel: &'a Channel,
-    /// The mechanisms that the server offers.
-    pub offered: &'a [MechanismName],
+    /// What the server offers.
+    pub offer: &'a Offer,
+    /// What the server has refused to bind this login to. It begins anew, bound to something
+    /// else.
+    pub refused: &'a [BindingType],
     /// The bounds in force.
     pub limits: &'a Limits,
 }

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
-    Channel, Context, Credentials, MechanismFactory, MechanismName, Registry,
+    Channel, Context, Credentials, MechanismFactory, MechanismName, Offer, Registry,
     secret::Secret,
     selection::{NoMechanism, PassedOver, Selection, Skip},
 };
@@ -30,6 +30,7 @@ pub struct Policy {
     minimum_priority: Option<i32>,
     limits: Limits,
     plaintext_allowed: bool,
+    binding_required: bool,
 }
 
 impl Policy {
@@ -77,6 +78,14 @@ impl Policy {
         self
     }
 
+    /// Uses only mechanisms that bind the login to the encrypted channel, so that nobody can stand
+    /// in between, not even with a certificate that is trusted.
+    #[must_use]
+    pub fn require_channel_binding(mut self) -> Self {
+        self.binding_required = true;
+        self
+    }
+
     /// Chooses: of all mechanisms that the server offers, the program knows, the policy permits
     /// and whose test passes, the one of the highest priority; among equals the one registered
     /// first. A pure function: same arguments, same answer.
@@ -89,9 +98,11 @@ impl Policy {
         registry: &Registry,
         credentials: &Credentials,
         channel: &Channel,
-        offered: &[MechanismName],
+        offer: impl Into<Offer>,
     ) -> Result<Selection, NoMechanism> {
-        let cx = Context { credentials, channel, offered, limits: &self.limits };
+        let offer = offer.into();
+        let limits = &self.limits;
+        let cx = Context { credentials, channel, offer: &offer, refused: &[], limits };
         // Asked once each: a test that changes its mind must not bring the reasons out of step.
         let verdicts: Vec<_> =
             registry.factories().iter().map(|known| self.verdict(known.as_ref(), &cx)).collect();
@@ -103,14 +114,17 @@ impl Policy {
             }
         }
         let winner = chosen.map(|(factory, _)| factory.name());
-        let passed_over = passed_over(registry, offered, &verdicts, winner);
+        let passed_over = passed_over(registry, offer.mechanisms(), &verdicts, winner);
         match chosen {
             Some((factory, priority)) => Ok(Selection {
                 chosen: Arc::clone(factory),
+                rank: factory.priority(),
                 priority,
                 passed_over,
-                offered: offered.to_vec(),
                 channel: channel.clone(),
+                binding: factory.binding(&cx),
+                refused: Vec::new(),
+                offer,
                 limits: self.limits.clone(),
             }),
             None => Err(NoMechanism { passed_over }),
@@ -124,7 +138,7 @@ impl Policy {
 
     fn verdict(&self, factory: &dyn MechanismFactory, cx: &Context<'_>) -> Result<(), Skip> {
         let name = factory.name();
-        if !cx.offered.contains(name) {
+        if !cx.offer.mechanisms().contains(name) {
             return Err(Skip::NotOffered);
         }
         if self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
@@ -140,9 +154,15 @@ impl Policy {
         factory.test(cx)?;
         // Who has keys means to log in with them: nothing that does without a secret comes instead.
         if let Secret::Keys(keys) = cx.credentials.secret()
-            && keys.hash().mechanism() != *name
+            && ![keys.hash().mechanism(), keys.hash().plus_mechanism()].contains(name)
         {
             return Err(Skip::KeysOfAnotherHash(keys.hash()));
+        }
+        if !cx.channel.bindings().is_empty() && contradicts_itself(cx.offer) {
+            return Err(Skip::OfferContradicts);
+        }
+        if self.binding_required && factory.binding(cx).is_none() {
+            return Err(Skip::NeedsChannelBinding);
         }
         let readable = factory.exposes_secret() && !cx.channel.is_confidential();
         if readable && !self.plaintext_allowed {
@@ -202,6 +222,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self { iterations: 4096..=1_000_000, rounds: 16, message: 65_536, salt: 1024 }
     }
+}
+
+/// Types of channel binding without a mechanism for them (XEP-0440, rule 5).
+fn contradicts_itself(offer: &Offer) -> bool {
+    offer.channel_bindings().is_some() && !offer.has_plus()
 }
 
 /// The reason for each mechanism but the winner: the offered ones first, in the server's order.

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use crate::{MechanismFactory, MechanismName, mechanisms};
 
-/// The mechanisms that a program knows: the nine by default, and what it adds of its own.
+/// The mechanisms that a program knows: by default the nine of the page, four of which come with
+/// channel binding (`-PLUS`) too, and what it adds of its own.
 ///
 /// ```
 /// use epode_sasl::Registry;
 ///
 /// let names: Vec<_> = Registry::default().names().map(|name| name.to_string()).collect();
-/// assert_eq!(names[..4], ["SCRAM-SHA-512", "SCRAM-SHA-384", "SCRAM-SHA-256", "SCRAM-SHA-1"]);
-/// assert_eq!(names[4..], ["PLAIN", "OAUTHBEARER", "X-OAUTH2", "ANONYMOUS", "EXTERNAL"]);
+/// let scram = ["SCRAM-SHA-512", "SCRAM-SHA-384", "SCRAM-SHA-256", "SCRAM-SHA-1"];
+/// assert!(names[..4].iter().zip(scram).all(|(name, scram)| *name == format!("{scram}-PLUS")));
+/// assert_eq!(names[4..8], scram);
+/// assert_eq!(names[8..], ["PLAIN", "OAUTHBEARER", "X-OAUTH2", "ANONYMOUS", "EXTERNAL"]);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Registry {
@@ -46,7 +49,7 @@ impl Registry {
 }
 
 impl Default for Registry {
-    /// The nine mechanisms of the page.
+    /// The nine mechanisms of the page, and the four with channel binding.
     fn default() -> Self {
         mechanisms::all().into_iter().fold(Self::empty(), Self::with)
     }

@@ -3,15 +3,23 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Channel, Limits, MechanismFactory, MechanismName, scram::Hash, secret::SecretKind};
+use crate::{
+    BindingType, Channel, Context, Credentials, Limits, MechanismFactory, MechanismName, Offer,
+    scram::Hash, secret::SecretKind,
+};
 
 /// What [`Policy::select`](crate::Policy::select) chose.
 #[derive(Clone, Debug)]
 pub struct Selection {
     pub(crate) chosen: Arc<dyn MechanismFactory>,
+    /// Its priority before the policy had its say: what it is worth.
+    pub(crate) rank: i32,
     pub(crate) priority: i32,
     pub(crate) passed_over: Vec<PassedOver>,
-    pub(crate) offered: Vec<MechanismName>,
+    pub(crate) offer: Offer,
+    pub(crate) binding: Option<BindingType>,
+    /// What the server has refused to be bound to, in this order.
+    pub(crate) refused: Vec<BindingType>,
     pub(crate) channel: Channel,
     pub(crate) limits: Limits,
 }
@@ -29,11 +37,36 @@ impl Selection {
         self.priority
     }
 
+    /// What the login will be bound to, if it will.
+    #[must_use]
+    pub fn binding(&self) -> Option<BindingType> {
+        self.binding
+    }
+
+    /// What the server has refused to bind this login to before.
+    #[must_use]
+    pub fn refused(&self) -> &[BindingType] {
+        &self.refused
+    }
+
     /// Every other mechanism that the server offers or the program knows, and why it was not
     /// chosen: the offered ones first, in the server's order.
     #[must_use]
     pub fn passed_over(&self) -> &[PassedOver] {
         &self.passed_over
+    }
+
+    pub(crate) fn context<'a>(&'a self, credentials: &'a Credentials) -> Context<'a> {
+        let Self { channel, offer, refused, limits, .. } = self;
+        Context { credentials, channel, offer, refused, limits }
+    }
+
+    /// The server has refused the binding: takes the next one that both sides know, if there is
+    /// one. None comes twice, whatever the mechanism says.
+    pub(crate) fn bind_otherwise(&mut self, credentials: &Credentials) {
+        self.refused.extend(self.binding);
+        let next = self.chosen.binding(&self.context(credentials));
+        self.binding = next.filter(|kind| !self.refused.contains(kind));
     }
 }
 
@@ -137,6 +170,22 @@ pub enum Skip {
     /// The keys given were derived with another hash.
     #[error("the saved keys are for {0}")]
     KeysOfAnotherHash(Hash),
+    /// The policy wants the login bound to the channel, which it is not.
+    #[error("it is not bound to the channel")]
+    NeedsChannelBinding,
+    /// The connection has nothing that a login could be bound to.
+    #[error("the connection has nothing to bind it to")]
+    NothingToBindTo,
+    /// The server does not say which types of channel binding it knows (XEP-0440).
+    #[error("the server does not say what it can be bound to")]
+    BindingsNotListed,
+    /// The server knows other types of channel binding than this program.
+    #[error("the server can be bound to nothing that is known here")]
+    NoCommonBinding,
+    /// The server lists types of channel binding, and no mechanism that could use them: somebody
+    /// may have removed those (XEP-0440, rule 5).
+    #[error("the server's lists contradict each other: somebody may have changed them on the way")]
+    OfferContradicts,
     /// The reason of a mechanism of the application's own.
     #[error("{0}")]
     Other(String),
@@ -148,7 +197,11 @@ impl Skip {
     pub fn is_policy(&self) -> bool {
         matches!(
             self,
-            Self::NotAllowed | Self::Denied | Self::BelowMinimum { .. } | Self::NeedsEncryption
+            Self::NotAllowed
+                | Self::Denied
+                | Self::BelowMinimum { .. }
+                | Self::NeedsEncryption
+                | Self::NeedsChannelBinding
         )
     }
 }

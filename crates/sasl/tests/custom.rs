@@ -45,7 +45,7 @@ fn the_mechanism_of_the_page_answers_every_challenge() {
 fn the_mechanism_of_the_page_is_told_of_a_failure() {
     let calls = Calls::default();
     let (login, _) = servers_move(begin(MyMechanism::new(&calls), token()).unwrap());
-    let error = login.failure(Rejection::new("not-authorized"));
+    let error = login.failure(Rejection::new("not-authorized")).unwrap_err();
     let expected = Rejection::new("not-authorized").with_text("is the token still good?", None);
     assert_eq!(error, Error::Rejected(Box::new(expected)));
     calls.assert(&["test", "begin", "start", "failed"]);
@@ -167,7 +167,7 @@ fn nobody_answers() {
 #[test]
 fn the_server_loses_patience_while_the_answer_is_awaited() {
     let login = asked(start(Later::NAME, Later).unwrap(), None);
-    let error = login.failure(Rejection::new("temporary-auth-failure"));
+    let error = login.failure(Rejection::new("temporary-auth-failure")).unwrap_err();
     assert_eq!(error, Error::Rejected(Box::new(Rejection::new("temporary-auth-failure"))));
 }
 

@@ -3,11 +3,12 @@
 
 mod support;
 
-use std::{fs, num::NonZeroU32, path::PathBuf};
+use std::{collections::BTreeMap, fs, num::NonZeroU32, path::PathBuf};
 
 use epode_sasl::{
-    Answer, Authenticated, Channel, Credentials, Error, Exchange, MechanismName, Pending, Policy,
-    PreparationError, Question, Rejection, Secret, SecretKind, ServerProof, Turn,
+    Answer, Authenticated, Binding, BindingType, Channel, Credentials, Error, Exchange,
+    MechanismName, NoMechanism, Offer, PeerFault, Pending, Policy, PreparationError, Question,
+    Rejection, Secret, SecretKind, Selection, ServerProof, Turn,
     scram::{Derivation, Hash, Progress, ScramKeys},
 };
 use serde::Deserialize;
@@ -16,15 +17,17 @@ use serde_json::Value;
 use crate::support::{best_channel, registry_with_nonce, servers_move};
 
 /// Every file, and how many rows it has: a row that gets lost is noticed.
-const FILES: [(&str, usize); 10] = [
+const FILES: [(&str, usize); 12] = [
     ("anonymous.json", 7),
     ("derivation.json", 27),
     ("external.json", 7),
+    ("gs2-flags.json", 27),
     ("oauthbearer.json", 21),
     ("plain.json", 17),
     ("rfc5802.json", 6),
     ("rfc7677.json", 6),
     ("saslprep.json", 49),
+    ("scram-plus.json", 24),
     ("scram.json", 44),
     ("xoauth2.json", 11),
 ];
@@ -40,6 +43,7 @@ fn every_vector_holds() {
             File::Exchanges { rows, .. } => run(&name, &rows, |row| &row.name, play),
             File::Preparations { rows, .. } => run(&name, &rows, |row| &row.name, prepare),
             File::Derivations { rows, .. } => run(&name, &rows, |row| &row.name, derive),
+            File::Flags { rows, .. } => run(&name, &rows, |row| &row.name, choose),
         };
         found.push((name, rows));
     }
@@ -89,6 +93,12 @@ enum File {
         _source: String,
         rows: Vec<Derived>,
     },
+    /// Whether a login is bound to the channel, and what it says of that.
+    Flags {
+        #[serde(rename = "source")]
+        _source: String,
+        rows: Vec<Flags>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -99,7 +109,16 @@ struct Login {
     who: Who,
     nonce: Option<String>,
     channel: Option<String>,
+    /// What the channel has, and the server lists, and nothing else.
+    binding: Option<RowBinding>,
     steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RowBinding {
+    kind: String,
+    data: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -138,6 +157,8 @@ enum Step {
     Error(String),
     /// The login succeeded, with this proof.
     Proof(String),
+    /// It was bound to the channel by this.
+    Bound(String),
     /// The login leaves these keys; `null`: none.
     Keys(Option<Value>),
 }
@@ -162,6 +183,29 @@ struct Derived {
     salted_password: String,
     client_key: String,
     server_key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Flags {
+    name: String,
+    /// The types of channel binding that the connection has.
+    has: Vec<String>,
+    /// The mechanisms that the server offers.
+    offers: Vec<String>,
+    /// The types that it lists; `null`: it knows nothing of XEP-0440.
+    lists: Option<Vec<String>>,
+    /// `require`, or `deny` and a mechanism.
+    policy: Option<String>,
+    /// What is chosen; nothing: the login is refused.
+    mechanism: Option<String>,
+    /// The flag of its GS2 header.
+    flag: Option<String>,
+    /// Why others are not: exactly.
+    #[serde(default)]
+    skips: BTreeMap<String, String>,
+    /// The fault of a server that then does not sign its lists (XEP-0474).
+    without_h: Option<String>,
 }
 
 /// Where a login stands between two steps of its row.
@@ -200,9 +244,71 @@ fn begin(row: &Login) -> Result<Turn, Error> {
     };
     let who = credentials(&row.who);
     let registry = registry_with_nonce(nonce);
-    let selection = Policy::default().select(&registry, &who, &channel, &[name]).unwrap();
+    let (mut channel, mut offer) = (channel, Offer::from(&[name]));
+    if let Some(RowBinding { kind, data }) = &row.binding {
+        channel = channel.with_binding(Binding::new(kind.parse().unwrap(), bytes(data)));
+        offer = offer.with_channel_bindings([kind]);
+    }
+    let selection = Policy::default().select(&registry, &who, &channel, offer).unwrap();
     Exchange::begin(selection, who, channel)
 }
+
+/// Chooses, and if there is a choice looks at the flag of its first message, and at what comes of
+/// a server that does not sign its lists, or does.
+fn choose(row: &Flags) {
+    let (choice, who, channel, offer) = choice(row);
+    let (chosen, passed_over) = match &choice {
+        Ok(selection) => (Some(selection.mechanism().to_string()), selection.passed_over()),
+        Err(none) => (None, none.passed_over.as_slice()),
+    };
+    assert_eq!(chosen, row.mechanism);
+    for (mechanism, reason) in &row.skips {
+        let passed = passed_over.iter().find(|it| it.mechanism.as_str() == mechanism).unwrap();
+        assert_eq!(&format!("{:?}", passed.reason), reason, "{mechanism}");
+    }
+    let Ok(selection) = choice else { return };
+    let Some(flag) = row.flag.as_deref() else { return assert!(selection.binding().is_none()) };
+    assert_eq!(selection.binding().map(BindingType::name), flag.strip_prefix("p="));
+    let mechanism = selection.mechanism().clone();
+    let (login, sent) = servers_move(Exchange::begin(selection, who, channel).unwrap());
+    let sent = String::from_utf8(sent.unwrap().as_bytes().to_vec()).unwrap();
+    assert_eq!(sent, format!("{flag},,n=user,r={NONCE}"));
+    let h = offer.downgrade_hash(Hash::Sha256);
+    let (login_without, _) = servers_move(choice_again(row));
+    let found = login_without.challenge(SERVER_FIRST.as_bytes()).err();
+    let expected = row.without_h.as_deref().map(|fault| {
+        assert_eq!(fault, "BindingsRemoved");
+        Error::PeerMisbehaved { mechanism, fault: PeerFault::BindingsRemoved }
+    });
+    assert_eq!(found, expected);
+    login.challenge(format!("{SERVER_FIRST},h={h}").as_bytes()).unwrap();
+}
+
+fn choice(row: &Flags) -> (Result<Selection, NoMechanism>, Credentials, Channel, Offer) {
+    let channel = row.has.iter().fold(Channel::encrypted(), |channel, kind| {
+        channel.with_binding(Binding::new(kind.parse().unwrap(), "data"))
+    });
+    let mut offer = Offer::new(&row.offers);
+    if let Some(types) = &row.lists {
+        offer = offer.with_channel_bindings(types);
+    }
+    let policy = match row.policy.as_deref() {
+        None => Policy::default(),
+        Some("require") => Policy::default().require_channel_binding(),
+        Some(deny) => Policy::default().deny(deny.strip_prefix("deny ").unwrap().parse().unwrap()),
+    };
+    let who = Credentials::password("user", "pencil");
+    let choice = policy.select(&registry_with_nonce(NONCE), &who, &channel, offer.clone());
+    (choice, who, channel, offer)
+}
+
+fn choice_again(row: &Flags) -> Turn {
+    let (choice, who, channel, _) = choice(row);
+    Exchange::begin(choice.unwrap(), who, channel).unwrap()
+}
+
+const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
+const SERVER_FIRST: &str = "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
 fn credentials(who: &Who) -> Credentials {
     let keys = who.keys.as_ref().map(|keys| ScramKeys::from_json(&keys.to_string()).unwrap());
@@ -270,7 +376,7 @@ fn advance(state: State, step: &Step) -> State {
             turned(login.challenge(challenge.as_bytes()))
         }
         (State::Waiting(login), Step::Failure(condition)) => {
-            State::Failed(login.failure(Rejection::new(condition)))
+            State::Failed(login.failure(Rejection::new(condition)).unwrap_err())
         }
         (State::Waiting(login), Step::Success(last)) => {
             match login.success(last.as_ref().map(String::as_bytes)) {
@@ -288,6 +394,10 @@ fn advance(state: State, step: &Step) -> State {
                 ServerProof::NotOffered => "not offered",
             };
             assert_eq!(proof, expected);
+            State::Succeeded(authenticated)
+        }
+        (State::Succeeded(authenticated), Step::Bound(expected)) => {
+            assert_eq!(authenticated.binding().map(BindingType::name), Some(expected.as_str()));
             State::Succeeded(authenticated)
         }
         (State::Succeeded(authenticated), Step::Keys(expected)) => {

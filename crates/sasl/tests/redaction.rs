@@ -194,7 +194,9 @@ fn walk(name: &MechanismName, who: Credentials, end: End, shown: &mut Shown) {
                     shown.result(&login.success(None));
                     return;
                 }
-                End::Failure => return shown.error(&login.failure(Rejection::new("no"))),
+                End::Failure => {
+                    return shown.error(&login.failure(Rejection::new("no")).unwrap_err());
+                }
                 End::Nonsense | End::Refusal => turn = login.challenge(challenge.as_bytes()),
             },
         }

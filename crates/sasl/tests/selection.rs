@@ -24,7 +24,11 @@ use epode_sasl::{
 use crate::support::{Numbers, best_channel};
 
 /// The order of the page.
-const ORDER: [(MechanismName, i32); 9] = [
+const ORDER: [(MechanismName, i32); 13] = [
+    (MechanismName::SCRAM_SHA_512_PLUS, 82),
+    (MechanismName::SCRAM_SHA_384_PLUS, 81),
+    (MechanismName::SCRAM_SHA_256_PLUS, 80),
+    (MechanismName::SCRAM_SHA_1_PLUS, 75),
     (MechanismName::SCRAM_SHA_512, 72),
     (MechanismName::SCRAM_SHA_384, 71),
     (MechanismName::SCRAM_SHA_256, 70),
@@ -39,8 +43,12 @@ const ORDER: [(MechanismName, i32); 9] = [
 // The order.
 
 #[test]
-fn the_nine_have_the_priorities_of_the_page() {
-    let factories: [Box<dyn MechanismFactory>; 9] = [
+fn the_mechanisms_have_the_priorities_of_the_page() {
+    let factories: [Box<dyn MechanismFactory>; 13] = [
+        Box::new(Scram::plus(Hash::Sha512)),
+        Box::new(Scram::plus(Hash::Sha384)),
+        Box::new(Scram::plus(Hash::Sha256)),
+        Box::new(Scram::plus(Hash::Sha1)),
         Box::new(Scram::new(Hash::Sha512)),
         Box::new(Scram::new(Hash::Sha384)),
         Box::new(Scram::new(Hash::Sha256)),
@@ -369,6 +377,10 @@ fn nothing_is_passed_over_in_silence() {
             "X-UNKNOWN: not known to this program",
             "PLAIN: it needs an encrypted connection",
             "EXTERNAL: it needs a client certificate",
+            "SCRAM-SHA-512-PLUS: not offered by the server",
+            "SCRAM-SHA-384-PLUS: not offered by the server",
+            "SCRAM-SHA-256-PLUS: not offered by the server",
+            "SCRAM-SHA-1-PLUS: not offered by the server",
             "SCRAM-SHA-512: not offered by the server",
             "SCRAM-SHA-384: not offered by the server",
             "SCRAM-SHA-256: not offered by the server",
@@ -442,7 +454,7 @@ fn names_outside_the_grammar_never_get_that_far() {
         assert_eq!(text.parse::<MechanismName>(), Err(InvalidMechanismName), "{text:?}");
     }
     let who = Credentials::password("alice", "x");
-    for unknown in ["CONSTRUCTOR", "SCRAM-SHA-512-PLUS", "PLAINER", "PLAI"] {
+    for unknown in ["CONSTRUCTOR", "SCRAM-SHA-224-PLUS", "PLAINER", "PLAI"] {
         let verdict = verdict(&Policy::default(), &who, &best_channel(), &name(unknown));
         assert_eq!(verdict, Err(Skip::Unknown));
     }

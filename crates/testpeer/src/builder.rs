@@ -1,7 +1,8 @@
 //! What a server is told before it runs: accounts, mechanisms, limits, and quirks.
 //!
-//! Leaves out misbehaviour: everything here is allowed to a server. What is not allowed is played
-//! from a [`script`](crate::script).
+//! Leaves out most misbehaviour: what is not allowed to a server is played from a
+//! [`script`](crate::script). The exceptions need an honest server around them, because they are
+//! about the TLS connection on which they happen.
 
 use std::sync::Arc;
 
@@ -10,8 +11,9 @@ use epode_proto::xml::Element;
 
 use crate::accounts::Accounts;
 use crate::hub::ResourceConflict;
+use crate::offer::{BindingList, DowngradeHash};
 use crate::sasl::{self, CustomMechanism, SaslCondition, SaslOptions};
-use crate::server::{Config, LegacySession, Limits, Server};
+use crate::server::{Config, LegacySession, Limits, Server, StartTls};
 
 /// Collects the parts of a [`Server`]; made by [`Server::builder`].
 ///
@@ -27,9 +29,13 @@ impl ServerBuilder {
         assert!(address.is_some_and(|it| is_domain(&it)), "{domain:?} should be a domain");
         Self(Config {
             accounts: Accounts::new(domain.to_owned(), DEFAULT_ITERATIONS),
+            starttls: StartTls::default(),
             mechanisms: sasl::ALL.map(str::to_owned).to_vec(),
+            plaintext_mechanisms: None,
             too_weak: Vec::new(),
             encryption_required: false,
+            binding_list: BindingList::default(),
+            mismatched_bindings: Vec::new(),
             sasl: SaslOptions::default(),
             legacy_session: LegacySession::default(),
             features: Vec::new(),
@@ -85,15 +91,57 @@ impl ServerBuilder {
         self
     }
 
-    /// The mechanisms to offer, in this order. Default all nine, the strongest first.
+    /// The mechanisms to offer, in this order. Default all thirteen, the strongest first.
     ///
-    /// EXTERNAL is offered only on a channel with a client certificate. A name that the server
-    /// does not know is offered as well, and answered with `invalid-mechanism`.
+    /// EXTERNAL is offered only on a channel with a client certificate, and SCRAM's forms with
+    /// channel binding only on one with something to bind to. A name that the server does not know
+    /// is offered as well, and answered with `invalid-mechanism`.
     pub fn mechanisms<I>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item: Into<String>>,
     {
         self.0.mechanisms = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The mechanisms to offer where the channel is not encrypted, so before STARTTLS too. Default
+    /// the same as elsewhere.
+    pub fn plaintext_mechanisms<I>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        self.0.plaintext_mechanisms = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// STARTTLS where the server listens with TCP. Default optional.
+    pub fn starttls(mut self, starttls: StartTls) -> Self {
+        self.0.starttls = starttls;
+        self
+    }
+
+    /// The list of the types of channel binding (XEP-0440). Default an honest one.
+    ///
+    /// ```
+    /// # use epode_testpeer::{BindingList, Server};
+    /// let list = BindingList::these(["tls-unique"]);
+    /// let server = Server::builder("localhost").binding_list(list);
+    /// ```
+    pub fn binding_list(mut self, list: BindingList) -> Self {
+        self.0.binding_list = list;
+        self
+    }
+
+    /// Has other data of this type of channel binding than the client, as behind a proxy that ends
+    /// TLS: logins that are bound to it fail with `not-authorized`. Call it again for one more.
+    pub fn mismatched_binding(mut self, kind: &str) -> Self {
+        self.0.mismatched_bindings.push(kind.to_owned());
+        self
+    }
+
+    /// What SCRAM tells of the offer (XEP-0474). Default nothing.
+    pub fn downgrade_hash(mut self, rule: DowngradeHash) -> Self {
+        self.0.sasl.downgrade_hash = rule;
         self
     }
 

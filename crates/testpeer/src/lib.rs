@@ -2,9 +2,9 @@
 //!
 //! Leaves out what such a server does not need: rosters, federation, storage.
 //!
-//! * [`Server`] is honest. It has accounts, the server's side of nine SASL mechanisms, binding,
+//! * [`Server`] is honest. It has accounts, the server's side of thirteen SASL mechanisms, binding,
 //!   and routing between its sessions. [`Server::session`] is one conversation without transport.
-//! * [`Server::listen`] puts it on ports, with TLS and certificates made on the spot;
+//! * [`Server::listen`] puts it on ports, with STARTTLS, TLS and certificates made on the spot;
 //!   [`Server::memory_link`] does without.
 //! * [`script`] plays what an honest server never would, word for word.
 //!
@@ -39,6 +39,7 @@ mod accounts;
 mod builder;
 mod escape;
 mod hub;
+mod offer;
 mod random;
 mod sasl;
 pub mod script;
@@ -48,9 +49,11 @@ mod transport;
 
 pub use builder::ServerBuilder;
 pub use hub::ResourceConflict;
+pub use offer::{BindingList, DowngradeHash};
 pub use sasl::SaslCondition;
-pub use server::{LegacySession, Limits, Server};
+pub use server::{LegacySession, Limits, Server, StartTls};
 pub use session::{Session, SessionChannel};
 pub use transport::{
-    ClientCertificate, ListenOptions, Outcome, Running, RunningScript, listen_script,
+    CertificateSignature, ClientCertificate, ListenOptions, Outcome, Running, RunningScript,
+    TlsVersions, listen_script,
 };

@@ -11,6 +11,8 @@ use epode_proto::xml::{self, Element};
 use crate::accounts::Accounts;
 use crate::builder::ServerBuilder;
 use crate::hub::{Hub, ResourceConflict};
+use crate::offer::{BindingList, Offer};
+use crate::sasl::hash::Hash;
 use crate::sasl::{NEED_ENCRYPTION, SaslOptions};
 use crate::session::machine::Machine;
 use crate::session::tcp::TcpSession;
@@ -43,9 +45,15 @@ struct Inner {
 /// Everything that the builder was told.
 pub(crate) struct Config {
     pub(crate) accounts: Accounts,
+    pub(crate) starttls: StartTls,
     pub(crate) mechanisms: Vec<String>,
+    /// In place of those, where the channel is not encrypted.
+    pub(crate) plaintext_mechanisms: Option<Vec<String>>,
     pub(crate) too_weak: Vec<String>,
     pub(crate) encryption_required: bool,
+    pub(crate) binding_list: BindingList,
+    /// The types of channel binding of which the server has other data than the client.
+    pub(crate) mismatched_bindings: Vec<String>,
     pub(crate) sasl: SaslOptions,
     pub(crate) legacy_session: LegacySession,
     pub(crate) features: Vec<Element>,
@@ -53,6 +61,25 @@ pub(crate) struct Config {
     pub(crate) answers: Vec<(String, String, Element)>,
     pub(crate) conflict: ResourceConflict,
     pub(crate) limits: Limits,
+}
+
+/// What the server does about STARTTLS (RFC 6120, section 5) where it listens with TCP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartTls {
+    /// It is advertised, and a client may log in without it.
+    #[default]
+    Optional,
+    /// It is advertised as required, with nothing beside it, and nobody logs in without it.
+    Required,
+    /// It is not advertised, and refused: so it looks to a client when somebody on the way takes
+    /// it out.
+    Absent,
+    /// It is advertised, and refused.
+    Refused,
+    /// It is advertised, and this text follows `<proceed/>` before the handshake: so it looks when
+    /// somebody on the way puts it there.
+    Injecting(String),
 }
 
 /// Whether the server has the session request of RFC 3921, section 3.
@@ -161,21 +188,47 @@ impl Drop for Slot {
 }
 
 impl Config {
-    /// The mechanisms for this channel.
-    pub(crate) fn offered(&self, channel: &SessionChannel) -> Vec<String> {
+    /// What is offered on this channel.
+    pub(crate) fn offer(&self, channel: &SessionChannel) -> Offer {
         let fits = |name: &&String| {
             let has_certificate = !channel.certificate().is_empty();
-            (*name != "EXTERNAL" || has_certificate) && !self.needs_encryption(name, channel)
+            let has_binding = !channel.bindings().is_empty();
+            (*name != "EXTERNAL" || has_certificate)
+                && (!Hash::is_plus(name) || has_binding)
+                && !self.needs_encryption(name, channel)
         };
-        self.mechanisms.iter().filter(fits).cloned().collect()
+        let mechanisms = self.mechanisms_on(channel).iter().filter(fits).cloned().collect();
+        let mut offer = Offer::new(mechanisms, &self.binding_list, channel);
+        offer.mismatch(&self.mismatched_bindings);
+        offer
     }
 
     /// Whether the mechanism is kept back because the channel is not encrypted.
     pub(crate) fn needs_encryption(&self, mechanism: &str, channel: &SessionChannel) -> bool {
-        self.encryption_required
-            && !channel.is_encrypted()
-            && NEED_ENCRYPTION.contains(&mechanism)
+        let shows_secret = self.encryption_required && NEED_ENCRYPTION.contains(&mechanism);
+        !channel.is_encrypted()
+            && (shows_secret || self.requires_starttls(channel))
             && self.mechanisms.iter().any(|name| name == mechanism)
+    }
+
+    /// Whether nothing but STARTTLS is taken on this channel.
+    pub(crate) fn requires_starttls(&self, channel: &SessionChannel) -> bool {
+        channel.can_secure() && self.starttls == StartTls::Required
+    }
+
+    /// What goes out after `<proceed/>` and should not.
+    pub(crate) fn injected(&self) -> &str {
+        match &self.starttls {
+            StartTls::Injecting(text) => text,
+            _ => "",
+        }
+    }
+
+    fn mechanisms_on(&self, channel: &SessionChannel) -> &[String] {
+        match &self.plaintext_mechanisms {
+            Some(mechanisms) if !channel.is_encrypted() => mechanisms,
+            _ => &self.mechanisms,
+        }
     }
 
     /// The fixed answer to a stream element, if there is one.

@@ -1,4 +1,5 @@
-//! `demo`: a server in this process, and a login to it by each of the nine mechanisms.
+//! `demo`: a server in this process, and a login to it by each of the nine mechanisms; then one
+//! more, bound to its channel.
 
 use std::{
     sync::Arc,
@@ -11,6 +12,7 @@ use epode::{
 };
 use epode_testpeer::{ListenOptions, Running, Server};
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use crate::{
     args::{DemoArgs, MECHANISMS},
@@ -36,8 +38,10 @@ async fn show_all(output: Output) -> Result<Exit, Failure> {
     })?;
     output.line(&format!("A server of the demo's own is at {}", running.ws_url()))?;
     output.line(&format!("and, over TLS, at {}", running.wss_url()))?;
+    output.line(&format!("and, by TCP with STARTTLS, at xmpp://{}", running.starttls()))?;
     let mut logins = Vec::with_capacity(MECHANISMS.len());
-    for mechanism in &MECHANISMS {
+    let nine = MECHANISMS.iter().filter(|mechanism| !is_bound(mechanism));
+    for mechanism in nine.chain([&MechanismName::SCRAM_SHA_256_PLUS]) {
         let login = show_login(mechanism, &running, output).await?;
         output.object(&Summary::of(&login))?;
         logins.push(login);
@@ -62,7 +66,8 @@ async fn show_login(
 ) -> Result<Login, Failure> {
     let (mut builder, how) = client(mechanism, running)?;
     output.line(&format!("\n{mechanism}, {how}"))?;
-    let statuses = status_lines::show(builder.watch(), output, "  ");
+    let (route, reached) = oneshot::channel();
+    let statuses = status_lines::show(builder.watch(), output, "  ", reached);
     let login = async {
         let begun = Instant::now();
         let connected = builder.connect().await;
@@ -70,6 +75,7 @@ async fn show_login(
         let result = match connected {
             Ok(session) => {
                 let login = session.login().clone();
+                let _ = route.send(session.route()); // nobody prints any more
                 session.disconnect().await.map(|()| login)
             }
             Err(error) => Err(error),
@@ -103,6 +109,12 @@ fn client(
             let builder = showing.endpoint(running.wss_url()).map_err(internal)?;
             return Ok((builder, "with a client certificate over TLS"));
         }
+        _ if is_bound(mechanism) => {
+            let trusting = client(alice)?.ca_pem(running.ca_pem()).map_err(internal)?;
+            let url = format!("xmpp://{}", running.starttls());
+            let builder = trusting.password(PASSWORD).endpoint(&url).map_err(internal)?;
+            return Ok((builder, "with a password, bound to TLS, by STARTTLS"));
+        }
         "ANONYMOUS" => (client(None)?, "with the domain alone"),
         "OAUTHBEARER" | "X-OAUTH2" => {
             (client(alice)?.secret(Secret::token(TOKEN)), "with an access token")
@@ -112,9 +124,14 @@ fn client(
     Ok((builder.endpoint(running.ws_url()).map_err(internal)?, how))
 }
 
+/// Whether it is one of SCRAM's forms with channel binding.
+fn is_bound(mechanism: &MechanismName) -> bool {
+    mechanism.as_str().ends_with("-PLUS")
+}
+
 fn show_table(logins: &[Login], output: Output) -> Result<(), Failure> {
     let row = |mechanism: &str, why: &str, flights: &str, time: &str, jid: &str| {
-        format!("{mechanism:<13}  {why:<47}  {flights:>7}  {time:>9}  {jid}")
+        format!("{mechanism:<18}  {why:<47}  {flights:>7}  {time:>9}  {jid}")
     };
     let head = row("MECHANISM", "CHOSEN BECAUSE", "FLIGHTS", "TIME", "RESULTING JID");
     output.line("")?;
@@ -124,17 +141,18 @@ fn show_table(logins: &[Login], output: Output) -> Result<(), Failure> {
             Ok(connected) => (connected.flights.to_string(), connected.jid.to_string()),
             Err(error) => ("-".to_owned(), format!("none: {}", error.condition())),
         };
-        let time = format!("{:.1} ms", login.milliseconds());
+        let time = format!("{:.1} ms", login.time.as_secs_f64() * 1000.0);
         output.line(&row(login.mechanism.as_str(), &login.why(), &flights, &time, &jid))?;
     }
     Ok(())
 }
 
 fn conclude(logins: &[Login], output: Output) -> Result<Exit, Failure> {
-    let of = logins.len();
-    let connected = logins.iter().filter(|login| login.result.is_ok()).count();
+    // The forms with channel binding are no mechanisms of their own.
+    let nine = || logins.iter().filter(|login| !is_bound(&login.mechanism));
+    let (of, connected) = (nine().count(), nine().filter(|login| login.result.is_ok()).count());
     output.object(&Total { summary: "demo", connected, of })?;
-    let all = connected == of;
+    let all = logins.iter().all(|login| login.result.is_ok());
     let colour = if all { Colour::Green } else { Colour::Red };
     output.line("")?;
     output.line(&output.paint(colour, &format!("{connected} of {of} mechanisms CONNECTED")))?;
@@ -159,10 +177,6 @@ impl Login {
         let (priority, not_allowed) = (choice.priority, others(true));
         format!("priority {priority}; {not_allowed} others not allowed{not_offered}")
     }
-
-    fn milliseconds(&self) -> f64 {
-        self.time.as_secs_f64() * 1000.0
-    }
 }
 
 #[derive(Serialize)]
@@ -173,6 +187,7 @@ struct Summary<'a> {
     why: String,
     flights: Option<u32>,
     milliseconds: f64,
+    binding: Option<&'static str>,
     jid: Option<String>,
     condition: Option<&'a str>,
 }
@@ -186,7 +201,8 @@ impl<'a> Summary<'a> {
             connected: connected.is_some(),
             why: login.why(),
             flights: connected.map(|connected| connected.flights),
-            milliseconds: (login.milliseconds() * 1000.0).round() / 1000.0,
+            milliseconds: status_lines::milliseconds(login.time),
+            binding: connected.and_then(|connected| connected.binding).map(|kind| kind.name()),
             jid: connected.map(|connected| connected.jid.to_string()),
             condition: login.result.as_ref().err().map(Error::condition),
         }

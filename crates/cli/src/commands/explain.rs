@@ -16,10 +16,11 @@ use crate::{
 pub(crate) async fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
     let builder = client::builder(&args.jid, &args.client)?;
     let given = secrets::assume(&args.jid, &args.client)?;
-    let explanation = unless_interrupted(client::entrust(builder, given).explain()).await?;
-    let explanation = explanation.map_err(|error| {
+    let report = unless_interrupted(client::entrust(builder, given).explain()).await?;
+    let report = report.map_err(|error| {
         client::failure(&error, &Seen::default(), &Source::Nothing, &args.client)
     })?;
+    let explanation = report.explanation;
     let output = Output::new(args.client.json);
     let bare = args.jid.bare().to_string();
     if output.is_json() {

@@ -5,6 +5,8 @@ use epode::{
     sasl::{self, Secret, scram::ScramKeys},
 };
 
+use tokio::sync::oneshot;
+
 use crate::{
     args::LoginArgs,
     client,
@@ -59,9 +61,11 @@ async fn log_in(args: &LoginArgs, builder: Builder, given: Given) -> Result<Atte
     let source = given.source.clone();
     let mut builder = client::entrust(builder, given);
     let output = Output::new(args.client.json);
-    let statuses = status_lines::show(builder.watch(), output, "");
+    let (route, reached) = oneshot::channel();
+    let statuses = status_lines::show(builder.watch(), output, "", reached);
     let login = async {
         let session = client::connect(builder, args.explicit_bind).await?;
+        let _ = route.send(session.route()); // nobody prints any more
         let keys = session.scram_keys().cloned();
         if let Err(error) = session.disconnect().await {
             complain("warning", &format!("logged in, but the connection ended badly: {error}"));

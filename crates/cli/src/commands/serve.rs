@@ -40,11 +40,12 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
             .token(&account.user, &account.token)
             .certificate_account(&account.user);
     }
-    let (tcp, ws, wss) = match args.port {
-        0 => (0, 0, 0),
-        port => (port + 2, port, port + 1),
-    };
-    let options = ListenOptions::default().with_address(args.listen).with_ports(tcp, ws, wss);
+    // The flag's range ends three below the last port.
+    let port = |offset| if args.port == 0 { 0 } else { args.port + offset };
+    let options = ListenOptions::default()
+        .with_address(args.listen)
+        .with_ports(port(2), port(0), port(1))
+        .with_direct_tls_port(port(3));
     let running =
         builder.build().listen(options).await.map_err(|error| cannot_listen(args, &error))?;
     let folder = PrivateFolder::make().map_err(|error| {
@@ -115,21 +116,32 @@ impl Notice<'_> {
             format!("domain      {}", self.domain),
             format!("ws          {}", running.ws_url()),
             format!("wss         {}", running.wss_url()),
-            format!("plain TCP   {}", running.tcp()),
+            format!("STARTTLS    {}", self.starttls()),
+            format!("direct TLS  {}", self.direct_tls()),
             format!("CA          {}", ca.display()),
         ];
         let mut logins = Vec::new();
         for account in accounts {
             self.account(folder, &ca, account, &mut lines, &mut logins)?;
         }
-        let (ws, domain) = (running.ws_url(), shell_word(self.domain));
+        let (ws, starttls, domain) = (running.ws_url(), self.starttls(), shell_word(self.domain));
+        let ca = path_word(&ca);
         logins.push(format!("epode login {domain} --via {ws}"));
-        logins.push(format!("epode explain {}@{domain} --via {ws}", accounts[0].user));
+        let user = &accounts[0].user;
+        logins.push(format!("epode explain {user}@{domain} --via {starttls} --ca {ca}"));
         lines.extend([String::new(), "Log in to it from another terminal:".to_owned()]);
         lines.push(String::new());
         lines.extend(logins.iter().map(|login| format!("  {login}")));
         lines.push(String::new());
         Ok(lines.join("\n"))
+    }
+
+    fn starttls(&self) -> String {
+        format!("xmpp://{}", self.running.starttls())
+    }
+
+    fn direct_tls(&self) -> String {
+        format!("xmpps://{}", self.running.direct_tls())
     }
 
     fn account(
@@ -156,8 +168,10 @@ impl Notice<'_> {
         let token = put("token", &format!("{}\n", *account.token))?;
         lines.push(format!("token       {}", *account.token));
         let (ws, wss) = (self.running.ws_url(), self.running.wss_url());
+        let (starttls, direct_tls) = (self.starttls(), self.direct_tls());
         let (ca, word, token) = (path_word(ca), shell_word(&jid).into_owned(), path_word(&token));
         logins.push(format!("epode login {word} --via {ws} {password_flag}"));
+        logins.push(format!("epode login {word} --via {starttls} --ca {ca} {password_flag}"));
         logins.push(format!("epode login {word} --via {wss} --ca {ca} --token-file {token}"));
         let mut certificates = self.running.client_certificates().iter();
         if let Some(certificate) = certificates.find(|it| it.user() == user) {
@@ -165,7 +179,7 @@ impl Notice<'_> {
             let path = put("pem", &Zeroizing::new(pem))?;
             lines.push(format!("certificate {}", path.display()));
             logins.push(format!(
-                "epode login {word} --via {wss} --ca {ca} --cert {}",
+                "epode login {word} --via {direct_tls} --ca {ca} --cert {}",
                 path_word(&path)
             ));
         }
@@ -226,7 +240,7 @@ fn cannot_listen(args: &ServeArgs, error: &io::Error) -> Failure {
     if error.kind() != io::ErrorKind::AddrInUse {
         return failure;
     }
-    let (first, last) = (args.port, args.port + 2);
+    let (first, last) = (args.port, args.port + 3);
     failure.hint(format!("the ports {first} to {last} must be free: choose another --port"))
 }
 

@@ -76,7 +76,7 @@ async fn run(case: &Case, name: &str, peer: &Peer) {
     let args = case.args.iter().map(|word| peer.fill(word));
     let env: Vec<_> = case.env.clone().into_iter().collect();
     let run = epode(args, &folder, &env, &case.stdin).await;
-    check(case, name, &run);
+    check(case, name, &run, peer);
     let mut expected = before;
     expected.extend(case.creates.clone());
     expected.sort();
@@ -88,7 +88,7 @@ async fn run(case: &Case, name: &str, peer: &Peer) {
     }
 }
 
-fn check(case: &Case, name: &str, run: &Run) {
+fn check(case: &Case, name: &str, run: &Run, peer: &Peer) {
     assert_eq!(run.code, Some(case.exit), "{name}: {run:?}");
     for (expected, found) in [(&case.stdout, &run.stdout), (&case.stderr, &run.stderr)] {
         if let Some(expected) = expected {
@@ -96,8 +96,8 @@ fn check(case: &Case, name: &str, run: &Run) {
         }
     }
     for (parts, found) in [(&case.stdout_has, &run.stdout), (&case.stderr_has, &run.stderr)] {
-        for part in parts {
-            assert!(found.contains(part), "{name}: {part:?} should be in {found}");
+        for part in parts.iter().map(|part| peer.fill(part)) {
+            assert!(found.contains(&part), "{name}: {part:?} should be in {found}");
         }
     }
     for secret in &case.never {

@@ -121,6 +121,17 @@ async fn json_has_the_five_members_on_every_line() {
     let (scram, jid) = (json!("SCRAM-SHA-512"), json!("alice@localhost/x"));
     let mut connected = line("CONNECTED", 5, scram.clone(), jid.clone());
     connected["flights"] = json!(5);
+    connected["binding"] = Value::Null;
+    connected["route"] = found[3]["route"].clone();
+    let attempt = &found[3]["route"]["attempts"][0];
+    assert!(attempt["milliseconds"].as_f64().unwrap() > 0.0, "{attempt}");
+    assert_eq!(
+        found[3]["route"],
+        json!({"looked_up": [], "attempts": [{
+            "endpoint": peer.running.ws_url(), "origin": null,
+            "milliseconds": attempt["milliseconds"], "error": null
+        }]})
+    );
     assert_eq!(
         found,
         [
@@ -166,6 +177,8 @@ async fn explicit_binding_shows_that_it_waits() {
             "AUTHENTICATING",
             "BINDREQUIRED",
             "CONNECTED",
+            "#",
+            "#",
             "DISCONNECTING",
             "DISCONNECTED"
         ]

@@ -20,18 +20,22 @@ const MECHANISMS: [&str; 9] = [
     "EXTERNAL",
 ];
 
+const PLUS: &str = "SCRAM-SHA-256-PLUS";
+
 async fn run(args: &str, folder: &Folder) -> Run {
     epode(args.split_whitespace().map(str::to_owned), folder, &[], "").await
 }
 
 #[tokio::test]
-async fn the_demo_connects_by_all_nine() {
+async fn the_demo_connects_by_all_nine_and_once_more() {
     let run = run("demo", &Folder::new()).await;
     assert_eq!(run.expect(0).stderr, "");
-    assert_eq!(run.stdout.lines().filter(|line| line.starts_with("  CONNECTED 5 ")).count(), 9);
+    assert_eq!(run.stdout.lines().filter(|line| line.starts_with("  CONNECTED 5 ")).count(), 10);
+    assert_eq!(run.stdout.matches("  # channel binding: none\n").count(), 9);
+    assert_eq!(run.stdout.matches("  # channel binding: tls-exporter\n").count(), 1);
     let table: Vec<_> =
         run.stdout.lines().skip_while(|line| !line.starts_with("MECHANISM ")).collect();
-    for (mechanism, row) in MECHANISMS.iter().zip(&table[1..]) {
+    for (mechanism, row) in MECHANISMS.iter().chain(&[PLUS]).zip(&table[1..]) {
         assert_eq!(row.split(' ').next(), Some(*mechanism));
         assert!(row.contains("priority ") && row.contains(" ms "), "{row}");
         let who = if *mechanism == "ANONYMOUS" { "anonymous-" } else { "alice@localhost/" };
@@ -45,12 +49,15 @@ async fn the_demo_does_so_for_programs() {
     let run = run("demo --json", &Folder::new()).await;
     let objects = run.expect(0).objects();
     let logins: Vec<_> = objects.iter().filter(|it| it["summary"] == "login").collect();
+    let ten = [&MECHANISMS[..], &[PLUS]].concat();
     assert_eq!(
         logins.iter().map(|it| it["mechanism"].as_str().unwrap()).collect::<Vec<_>>(),
-        MECHANISMS
+        ten
     );
     for login in logins {
         assert_eq!(login["connected"], true);
+        let is_bound = login["mechanism"] == PLUS;
+        assert_eq!(login["binding"].as_str(), is_bound.then_some("tls-exporter"));
         assert!(login["flights"].as_u64().unwrap() <= 5, "{login}");
         assert!(login["milliseconds"].as_f64().unwrap() > 0.0, "{login}");
         assert!(login["jid"].as_str().unwrap().contains("@localhost/"), "{login}");
@@ -59,7 +66,7 @@ async fn the_demo_does_so_for_programs() {
     let connected: Vec<_> = objects.iter().filter(|it| it["status"] == "CONNECTED").collect();
     assert_eq!(
         connected.iter().map(|it| it["mechanism"].as_str().unwrap()).collect::<Vec<_>>(),
-        MECHANISMS
+        ten
     );
     let last = serde_json::json!({"summary": "demo", "connected": 9, "of": 9});
     assert_eq!(objects.last(), Some(&last));
@@ -141,7 +148,7 @@ async fn the_commands_that_it_prints_work_and_nothing_is_left() {
         let status = run.stdout.lines().find_map(|line| line.strip_prefix("AUTHENTICATING 3 "));
         used.extend(status.map(str::to_owned));
     }
-    let each = ["SCRAM-SHA-512", "OAUTHBEARER", "EXTERNAL"];
+    let each = ["SCRAM-SHA-512", "SCRAM-SHA-512-PLUS", "OAUTHBEARER", "EXTERNAL"];
     assert_eq!(used, [&each[..], &each[..], &["ANONYMOUS"]].concat());
 
     serving.stop(rustix::process::Signal::INT).await;
@@ -171,7 +178,7 @@ async fn a_port_that_is_taken_is_said_so() {
     let folder = Folder::new();
     let server = Server::builder("localhost").build();
     let taken = server.listen(epode_testpeer::ListenOptions::default()).await.unwrap();
-    let port = taken.tcp().port().clamp(2, 65533); // so that it is one of the three asked for
+    let port = taken.tcp().port().clamp(3, 65532); // so that it is one of the four asked for
     let run = run(&format!("serve --port {port}"), &folder).await;
     assert!(run.expect(2).stderr.starts_with("error: cannot listen at 127.0.0.1: "), "{run:?}");
     assert!(run.stderr.contains("hint: the ports"), "{run:?}");

@@ -49,19 +49,21 @@ impl Peer {
         Self { running, folder }
     }
 
-    /// Runs the command to its end; `{ws}` and `{wss}` are where the server is.
+    /// Runs the command to its end; [`fill`](Self::fill) says what stands for the server.
     pub(crate) async fn epode(&self, args: &str) -> Run {
         let words = args.split_whitespace().map(|word| self.fill(word));
         epode(words, &self.folder, &[], "").await
     }
 
-    /// Puts the server's URLs in place of `{ws}` and `{wss}`, and host and port alone in place of
+    /// Puts the server's URLs in place of `{ws}`, `{wss}`, `{xmpp}` and `{xmpps}`, and host and port alone in place of
     /// `{ws-authority}` and `{wss-authority}`.
     pub(crate) fn fill(&self, word: &str) -> String {
         let authority = |url: &str| url.split('/').nth(2).unwrap().to_owned();
         let (ws, wss) = (self.running.ws_url(), self.running.wss_url());
         word.replace("{ws}", ws)
             .replace("{wss}", wss)
+            .replace("{xmpp}", &format!("xmpp://{}", self.running.starttls()))
+            .replace("{xmpps}", &format!("xmpps://{}", self.running.direct_tls()))
             .replace("{ws-authority}", &authority(ws))
             .replace("{wss-authority}", &authority(wss))
     }

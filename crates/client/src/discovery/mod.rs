@@ -5,7 +5,7 @@ mod host_meta;
 mod note;
 mod srv;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{fmt, time::Duration};
 
@@ -245,6 +245,16 @@ impl DiscoveryOptions {
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        self.order
+    }
+
+    /// The same, in this much time at most.
+    pub(crate) fn within(self, limit: Duration) -> Self {
+        let timeout = self.timeout.min(limit);
+        self.with_timeout(timeout)
     }
 
     /// Sets the port of the domain's web server, 443 unless another is set: for tests, for no

@@ -250,8 +250,8 @@ mod tests {
                     what: "wss://".to_owned(),
                     why: Unfit::WebSocketUrl(EndpointError::NoHost),
                 },
-                "host-meta: wss:// is left out: the URL names no host; write one after ://, as in \
-                 wss://example.org/xmpp-websocket",
+                "host-meta: wss:// is left out: the URL names no host; write one after the ://, as \
+                 in xmpps://example.org",
                 true,
             ),
             (

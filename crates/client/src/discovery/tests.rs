@@ -267,7 +267,7 @@ mod by_dns {
 }
 
 #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
-mod by_web {
+pub(crate) mod by_web {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -285,14 +285,14 @@ mod by_web {
     const NOW: (i32, i32) = (2020, 2100);
 
     /// A web server that runs until it is dropped.
-    struct WebServer {
+    pub(crate) struct WebServer {
         authority: Authority,
         port: u16,
         _task: JoinSet<()>,
     }
 
     impl WebServer {
-        async fn start(pages: &[(&str, String)]) -> Self {
+        pub(crate) async fn start(pages: &[(&str, String)]) -> Self {
             let authority = Authority::new();
             let issued = authority.issue(DOMAIN, NOW);
             Self::with_certificate(authority, &issued, false, pages).await
@@ -332,7 +332,11 @@ mod by_web {
             trusting(&self.authority, names)
         }
 
-        fn options(&self) -> DiscoveryOptions {
+        pub(crate) fn authority(&self) -> &Authority {
+            &self.authority
+        }
+
+        pub(crate) fn options(&self) -> DiscoveryOptions {
             DiscoveryOptions::new().with_host_meta_port(self.port)
         }
 

@@ -4,16 +4,18 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair,
+    SignatureAlgorithm, date_time_ymd,
 };
 use rustls::{
-    RootCertStore, ServerConfig,
+    DEFAULT_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-    server::WebPkiClientVerifier,
+    server::{Acceptor, WebPkiClientVerifier},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor, server::TlsStream};
 
-use super::tls::default_provider;
+use super::crypto_provider::default_provider;
 
 /// A certificate authority of a test's own.
 pub(crate) struct Authority {
@@ -27,10 +29,18 @@ impl Authority {
     }
 
     pub(crate) fn named(name: &str) -> Self {
+        Self::with_key(name, KeyPair::generate().unwrap())
+    }
+
+    /// One whose certificates have another signature algorithm.
+    pub(super) fn signing_with(algorithm: &'static SignatureAlgorithm) -> Self {
+        Self::with_key("test CA", KeyPair::generate_for(algorithm).unwrap())
+    }
+
+    fn with_key(name: &str, key: KeyPair) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         Self { certificate, issuer: Issuer::new(params, key) }
     }
@@ -60,15 +70,28 @@ impl Issued {
         self.certificate.pem()
     }
 
+    pub(super) fn der(&self) -> &[u8] {
+        self.certificate.der()
+    }
+
     pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()
     }
 
     /// A TLS server with this certificate; it demands one of its clients when it knows their CA.
     pub(crate) fn acceptor(&self, clients: Option<&Authority>) -> TlsAcceptor {
+        TlsAcceptor::from(self.server(clients, DEFAULT_VERSIONS))
+    }
+
+    /// The same, of certain versions of TLS, for [`accept`].
+    pub(super) fn server(
+        &self,
+        clients: Option<&Authority>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ServerConfig> {
         let provider = default_provider().unwrap();
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap();
         let builder = match clients {
             None => builder.with_no_client_auth(),
@@ -82,7 +105,36 @@ impl Issued {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
         let chain = vec![self.certificate.der().clone()];
         let mut config = builder.with_single_cert(chain, key).unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        TlsAcceptor::from(Arc::new(config))
+        let spoken = ["h2", "http/1.1", "xmpp-server", "xmpp-client"];
+        config.alpn_protocols = spoken.map(|name| name.as_bytes().to_vec()).to_vec();
+        Arc::new(config)
     }
+}
+
+/// What a TLS server learned of its client.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) name: Option<String>,
+    /// The ALPN names in the client's hello.
+    pub(super) offered: Vec<Vec<u8>>,
+    pub(super) certificates: usize,
+    /// What the server's end exports for channel binding.
+    pub(super) exported: [u8; 32],
+}
+
+/// The server's half of a handshake; `None` if it fails.
+pub(super) async fn accept<S>(config: Arc<ServerConfig>, stream: S) -> Option<(TlsStream<S>, Seen)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await.ok()?;
+    let hello = begun.client_hello();
+    let name = hello.server_name().map(str::to_owned);
+    let offered = hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
+    let stream = begun.into_stream(config).await.ok()?;
+    let session = stream.get_ref().1;
+    let label = b"EXPORTER-Channel-Binding";
+    let exported = session.export_keying_material([0; 32], label, Some(b"")).unwrap();
+    let certificates = session.peer_certificates().map_or(0, <[_]>::len);
+    Some((stream, Seen { name, offered, certificates, exported }))
 }

@@ -14,9 +14,10 @@ use tokio::{
 };
 
 use super::{
-    error::{IoFailure, Peer, Phase, TransportError},
+    error::TransportError,
     happy_eyeballs::{Failures, interleave, race},
     options::TransportOptions,
+    peer::{IoFailure, Peer, Phase},
 };
 use crate::resolver::{LookupError, Resolver};
 

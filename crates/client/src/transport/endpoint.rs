@@ -1,4 +1,4 @@
-//! Where to connect: a `ws://` or `wss://` URL, checked once, where it enters.
+//! Where to connect: a URL, checked once, where it enters.
 //! What stands behind the host name is for the dialler to find out.
 
 use std::{fmt, net::IpAddr, str::FromStr};
@@ -6,12 +6,20 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use http::uri::PathAndQuery;
 use url::{Host, Url};
 
-use super::error::Peer;
+use super::peer::Peer;
 
-/// The address of a server's WebSocket service (RFC 7395, section 3.1).
+/// Where a server is, and how it is spoken to.
 ///
-/// Host names are kept in their ASCII form, and the scheme's own port is not shown: two URLs that
-/// mean the same are equal.
+/// | URL | what it means | port unless given |
+/// |---|---|---|
+/// | `wss://host/path` | WebSocket (RFC 7395) inside TLS | 443 |
+/// | `ws://host/path` | WebSocket without TLS | 80 |
+/// | `xmpps://host` | TCP, inside TLS from the first byte (XEP-0368) | 5223 |
+/// | `xmpp://host` | TCP, changed to TLS by STARTTLS (RFC 6120, section 5) | 5222 |
+///
+/// The URLs of TCP are this library's own: they name a host, no account, and nothing follows the
+/// port. Host names are kept in their ASCII form, and the scheme's own port is not shown: two URLs
+/// that mean the same are equal.
 ///
 /// ```
 /// use epode::Endpoint;
@@ -22,11 +30,15 @@ use super::error::Peer;
 /// assert_eq!(endpoint.port(), 443);
 /// assert_eq!(endpoint.path_and_query(), "/xmpp-websocket");
 /// assert_eq!(endpoint.to_string(), "wss://chat.example.org/xmpp-websocket");
+///
+/// let endpoint: Endpoint = "xmpp://xmpp.example.org".parse()?;
+/// assert!(endpoint.is_stream());
+/// assert_eq!(endpoint.port(), 5222);
 /// # Ok::<(), epode::EndpointError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    secure: bool,
+    scheme: Scheme,
     host: Host<String>,
     /// The host as it is looked up and shown to TLS: an IPv6 address stands without brackets.
     name: String,
@@ -35,10 +47,24 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// True for `wss://`: the connection runs through TLS.
+    /// A TCP stream to a host, a name in ASCII or an address without brackets; none if that cannot
+    /// be one.
+    pub(crate) fn stream(host: &str, port: u16, secure: bool) -> Option<Self> {
+        let scheme = if secure { Scheme::Xmpps } else { Scheme::Xmpp };
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        format!("{}://{open}{host}{close}:{port}", scheme.name()).parse().ok()
+    }
+
+    /// True for `wss://` and `xmpps://`: the connection is inside TLS from the first byte.
     #[must_use]
     pub fn is_secure(&self) -> bool {
-        self.secure
+        matches!(self.scheme, Scheme::Wss | Scheme::Xmpps)
+    }
+
+    /// True for `xmpp://` and `xmpps://`: the connection is a stream of bytes, no WebSocket.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.scheme.is_stream()
     }
 
     /// The host name in ASCII, or an IP address without brackets.
@@ -47,13 +73,14 @@ impl Endpoint {
         &self.name
     }
 
-    /// The port, the scheme's own (443 or 80) where the URL has none.
+    /// The port, the scheme's own where the URL has none.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// What is asked of the host: a path, `/` at least, and the query if there is one.
+    /// What a WebSocket is asked for: a path, `/` at least, and the query if there is one. Empty
+    /// for a stream.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
         &self.path_and_query
@@ -73,7 +100,7 @@ impl Endpoint {
 
     /// Host and port for the `Host` header: the scheme's own port is left out.
     pub(crate) fn authority(&self) -> String {
-        if self.port == default_port(self.secure) {
+        if self.port == self.scheme.default_port() {
             self.host.to_string()
         } else {
             format!("{}:{}", self.host, self.port)
@@ -83,15 +110,15 @@ impl Endpoint {
     /// The URL for error messages: the query stays out, for it may hold a secret.
     pub(super) fn redacted(&self) -> String {
         let path = self.path_and_query.split('?').next().unwrap_or_default();
-        format!("{}://{}{path}", self.scheme(), self.authority())
+        format!("{}://{}{path}", self.scheme.name(), self.authority())
     }
 
     pub(super) fn peer(&self) -> Peer {
         Peer::server(self.name.clone(), self.port)
     }
 
-    fn scheme(&self) -> &'static str {
-        if self.secure { "wss" } else { "ws" }
+    pub(super) fn scheme(&self) -> Scheme {
+        self.scheme
     }
 }
 
@@ -105,8 +132,9 @@ impl FromStr for Endpoint {
         {
             return Err(EndpointError::Character { found });
         }
-        let secure = secure_scheme(text)?;
-        let url = Url::parse(text)?;
+        let (scheme, rest) = Scheme::split(text)?;
+        // The parser knows what a host is under the schemes of the web alone.
+        let url = Url::parse(&format!("ws://{rest}"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(EndpointError::UserInfo);
         }
@@ -114,26 +142,29 @@ impl FromStr for Endpoint {
             return Err(EndpointError::Fragment);
         }
         let host = url.host().ok_or(EndpointError::NoHost)?.to_owned();
-        let port = url.port().unwrap_or_else(|| default_port(secure));
+        let port = port(&url, rest)?.unwrap_or_else(|| scheme.default_port());
         if port == 0 {
             return Err(EndpointError::Port);
         }
         let path_and_query = &url[url::Position::BeforePath..url::Position::AfterQuery];
-        let path_and_query = PathAndQuery::from_str(path_and_query)
-            .map_err(|_| EndpointError::Path)?
-            .as_str()
-            .to_owned();
+        let path_and_query = match path_and_query {
+            "/" if scheme.is_stream() => String::new(),
+            _ if scheme.is_stream() => return Err(EndpointError::PathOfStream),
+            given => {
+                PathAndQuery::from_str(given).map_err(|_| EndpointError::Path)?.as_str().to_owned()
+            }
+        };
         let name = match &host {
             Host::Ipv6(address) => address.to_string(),
             other => other.to_string(),
         };
-        Ok(Self { secure, host, name, port, path_and_query })
+        Ok(Self { scheme, host, name, port, path_and_query })
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme(), self.authority(), self.path_and_query)
+        write!(f, "{}://{}{}", self.scheme.name(), self.authority(), self.path_and_query)
     }
 }
 
@@ -144,13 +175,70 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Why a text is no address of a WebSocket service. The text itself is never repeated, for it may
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Scheme {
+    Ws,
+    Wss,
+    /// TCP with STARTTLS.
+    Xmpp,
+    /// TCP inside TLS.
+    Xmpps,
+}
+
+impl Scheme {
+    /// Reads the scheme, and gives what follows `://`, which must be there, so that
+    /// `example.org:5280/ws` is not taken for one.
+    fn split(text: &str) -> Result<(Self, &str), EndpointError> {
+        let (scheme, rest) = text.split_once("://").ok_or(EndpointError::MissingScheme)?;
+        if scheme.contains(['/', '?', '#', '@', ':']) || scheme.is_empty() {
+            return Err(EndpointError::MissingScheme);
+        }
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => Self::Ws,
+            "wss" => Self::Wss,
+            "xmpp" => Self::Xmpp,
+            "xmpps" => Self::Xmpps,
+            scheme @ ("http" | "https") => {
+                return Err(EndpointError::Bosh { scheme: scheme.to_owned() });
+            }
+            other => {
+                return Err(EndpointError::Scheme { scheme: other.chars().take(32).collect() });
+            }
+        };
+        // The URL parser would skip further slashes and take the path for the host.
+        if rest.starts_with('/') { Err(EndpointError::NoHost) } else { Ok((scheme, rest)) }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+            Self::Xmpp => "xmpp",
+            Self::Xmpps => "xmpps",
+        }
+    }
+
+    pub(super) const fn default_port(self) -> u16 {
+        match self {
+            Self::Ws => 80,
+            Self::Wss => 443,
+            Self::Xmpp => 5222,
+            Self::Xmpps => 5223,
+        }
+    }
+
+    const fn is_stream(self) -> bool {
+        matches!(self, Self::Xmpp | Self::Xmpps)
+    }
+}
+
+/// Why a text is no address of a server. The text itself is never repeated, for it may
 /// hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// There is no scheme, as in `example.org/ws`.
-    #[error("the URL has no scheme; begin it with wss:// (or ws:// for a server on this machine)")]
+    #[error("the URL has no scheme; begin it with wss://, or with xmpps:// or xmpp:// for TCP")]
     MissingScheme,
     /// The scheme is `http` or `https`, which means BOSH.
     #[error("{scheme}:// URLs mean BOSH, which is not there yet; use the server's wss:// URL")]
@@ -159,7 +247,7 @@ pub enum EndpointError {
         scheme: String,
     },
     /// The scheme is some other.
-    #[error("the URL's scheme is {scheme:?}; only wss:// and ws:// are understood")]
+    #[error("the URL's scheme is {scheme:?}; wss, ws, xmpps and xmpp are understood")]
     Scheme {
         /// The scheme, cut off after 32 characters.
         scheme: String,
@@ -171,7 +259,7 @@ pub enum EndpointError {
         found: char,
     },
     /// Nothing stands between the scheme and the path.
-    #[error("the URL names no host; write one after ://, as in wss://example.org/xmpp-websocket")]
+    #[error("the URL names no host; write one after the ://, as in xmpps://example.org")]
     NoHost,
     /// The host is neither a name nor an address.
     #[error("the URL's host is not valid ({reason}); write a name, an IPv4 address or [IPv6]")]
@@ -191,6 +279,9 @@ pub enum EndpointError {
     /// Path or query cannot stand in an HTTP request.
     #[error("the URL's path or query cannot be sent; write unusual characters percent-encoded")]
     Path,
+    /// A path or query follows the host of a TCP connection.
+    #[error("an xmpp:// or xmpps:// URL ends with the host and port; remove what follows them")]
+    PathOfStream,
 }
 
 impl From<url::ParseError> for EndpointError {
@@ -204,24 +295,13 @@ impl From<url::ParseError> for EndpointError {
     }
 }
 
-/// Reads the scheme; `://` must follow it, so that `example.org:5280/ws` is not taken for one.
-fn secure_scheme(text: &str) -> Result<bool, EndpointError> {
-    let (scheme, rest) = text.split_once("://").ok_or(EndpointError::MissingScheme)?;
-    if scheme.contains(['/', '?', '#', '@', ':']) || scheme.is_empty() {
-        return Err(EndpointError::MissingScheme);
+/// The port if there is one. The parser does not tell the scheme's own from none, so that it is
+/// asked a second time under another scheme.
+fn port(as_ws: &Url, rest: &str) -> Result<Option<u16>, EndpointError> {
+    match as_ws.port() {
+        Some(port) => Ok(Some(port)),
+        None => Ok(Url::parse(&format!("wss://{rest}"))?.port()),
     }
-    match scheme.to_ascii_lowercase().as_str() {
-        // The URL parser would skip further slashes and take the path for the host.
-        "wss" | "ws" if rest.starts_with('/') => Err(EndpointError::NoHost),
-        "wss" => Ok(true),
-        "ws" => Ok(false),
-        scheme @ ("http" | "https") => Err(EndpointError::Bosh { scheme: scheme.to_owned() }),
-        other => Err(EndpointError::Scheme { scheme: other.chars().take(32).collect() }),
-    }
-}
-
-const fn default_port(secure: bool) -> u16 {
-    if secure { 443 } else { 80 }
 }
 
 #[cfg(test)]
@@ -232,6 +312,16 @@ mod tests {
     fn urls_are_read() {
         let table = [
             ("ws://localhost:5280/ws", (false, "localhost", 5280, "/ws")),
+            ("xmpp://example.org", (false, "example.org", 5222, "")),
+            ("xmpp://example.org:5223/", (false, "example.org", 5223, "")),
+            ("xmpps://example.org", (true, "example.org", 5223, "")),
+            ("XMPPS://EXAMPLE.org:443", (true, "example.org", 443, "")),
+            ("xmpps://example.org:80", (true, "example.org", 80, "")),
+            ("xmpps://[2001:db8::1]:5223", (true, "2001:db8::1", 5223, "")),
+            ("xmpp://192.0.2.1", (false, "192.0.2.1", 5222, "")),
+            ("xmpp://bücher.example", (false, "xn--bcher-kva.example", 5222, "")),
+            ("ws://example.org:443/", (false, "example.org", 443, "/")),
+            ("wss://example.org:80/", (true, "example.org", 80, "/")),
             ("wss://example.org", (true, "example.org", 443, "/")),
             ("ws://example.org", (false, "example.org", 80, "/")),
             ("WSS://EXAMPLE.org:443/a/b?x=1", (true, "example.org", 443, "/a/b?x=1")),
@@ -244,6 +334,7 @@ mod tests {
         for (text, (secure, host, port, path)) in table {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.is_secure(), secure, "{text}");
+            assert_eq!(endpoint.is_stream(), path.is_empty(), "{text}");
             assert_eq!(endpoint.host(), host, "{text}");
             assert_eq!(endpoint.port(), port, "{text}");
             assert_eq!(endpoint.path_and_query(), path, "{text}");
@@ -266,7 +357,18 @@ mod tests {
             ("example.org/?u=ws://a", EndpointError::MissingScheme),
             ("http://example.org/http-bind", bosh("http")),
             ("HTTPS://example.org/http-bind", bosh("https")),
-            ("xmpp://example.org", other("xmpp")),
+            ("xmpp:alice@example.org", EndpointError::MissingScheme),
+            ("xmpp:example.org", EndpointError::MissingScheme),
+            ("xmpp://alice@example.org", EndpointError::UserInfo),
+            ("xmpp://example.org/chat", EndpointError::PathOfStream),
+            ("xmpps://example.org?message", EndpointError::PathOfStream),
+            ("xmpps://example.org/#", EndpointError::Fragment),
+            ("xmpps:///example.org", EndpointError::NoHost),
+            ("xmpps://", EndpointError::NoHost),
+            ("xmpps://:5223", EndpointError::NoHost),
+            ("xmpps://example.org:0", EndpointError::Port),
+            ("xmpps://example.org:65536", EndpointError::Port),
+            ("jabber://example.org", other("jabber")),
             ("ftp://example.org", other("ftp")),
             (" wss://example.org", EndpointError::Character { found: ' ' }),
             ("wss://exam ple.org", EndpointError::Character { found: ' ' }),
@@ -305,6 +407,7 @@ mod tests {
         let authority = |text: &str| text.parse::<Endpoint>().unwrap().authority();
         assert_eq!(authority("ws://example.org:80/"), "example.org");
         assert_eq!(authority("ws://example.org:443/"), "example.org:443");
+        assert_eq!(authority("wss://example.org:80/"), "example.org:80");
         assert_eq!(authority("wss://[2001:db8::1]/"), "[2001:db8::1]");
         assert_eq!(authority("wss://[2001:db8::1]:5281/"), "[2001:db8::1]:5281");
     }

@@ -1,9 +1,13 @@
-//! What can go wrong between a URL and a WebSocket connection that carries frames.
+//! What can go wrong between a URL and a connection that carries XMPP.
 //! Mistakes in what the caller set up have errors of their own, beside what they speak about.
 
-use std::{fmt, io, net::SocketAddr};
+use std::net::SocketAddr;
 
-use super::{proxy::ProxyError, tls::TlsError};
+use super::{
+    peer::{CertificateProblem, IoFailure, Peer, Phase},
+    proxy::ProxyError,
+    tls_options::TlsError,
+};
 
 /// Why there is no connection, or no longer one. Names the place and the remedy, never a secret.
 ///
@@ -113,7 +117,7 @@ pub enum TransportError {
         problem: CertificateProblem,
     },
     /// What answers there does not speak TLS.
-    #[error("{peer} does not speak TLS; check the port, or use ws:// for a server on this machine")]
+    #[error("{peer} does not speak TLS; check the port and scheme of the URL, or the way to it")]
     NotTls {
         /// Who answered.
         peer: Peer,
@@ -126,6 +130,14 @@ pub enum TransportError {
         /// The alert's name, as `HandshakeFailure` or `CertificateRequired`.
         alert: String,
     },
+    /// The server speaks TLS 1.2 without extended master secret (RFC 7627): whoever stands between
+    /// could give two connections the same keys, and relay a login that is bound to them. See
+    /// [`TlsOptions::danger_allow_legacy_master_secret`](crate::TlsOptions::danger_allow_legacy_master_secret).
+    #[error("{peer} has TLS 1.2 without extended master secret; update it, or allow that to it")]
+    LegacyMasterSecret {
+        /// Whose TLS it is.
+        peer: Peer,
+    },
     /// TLS failed in some other way.
     #[error("{peer}: TLS failed: {reason}; check the TLS versions and ciphers that it allows")]
     TlsFailed {
@@ -133,6 +145,13 @@ pub enum TransportError {
         peer: Peer,
         /// What the TLS library found.
         reason: String,
+    },
+
+    /// TLS was to begin on a connection that is no plain byte stream, or no longer one.
+    #[error("the connection to {peer} cannot change to TLS; only a plain TCP one can, and once")]
+    NotPlain {
+        /// To whom it is.
+        peer: Peer,
     },
 
     /// The answer to the WebSocket handshake is a redirect, which is never followed: it could lead
@@ -270,150 +289,6 @@ impl TransportError {
     }
 }
 
-/// One end of a connection, by name: the server, or the proxy on the way to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    host: String,
-    port: u16,
-    proxy: bool,
-}
-
-impl Peer {
-    pub(super) fn server(host: String, port: u16) -> Self {
-        Self { host, port, proxy: false }
-    }
-
-    pub(super) fn proxy(host: String, port: u16) -> Self {
-        Self { host, port, proxy: true }
-    }
-
-    /// The host name, or an IP address without brackets.
-    #[must_use]
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// True for a proxy, false for the server itself.
-    #[must_use]
-    pub fn is_proxy(&self) -> bool {
-        self.proxy
-    }
-
-    /// `host:port`, an IPv6 address in brackets.
-    pub(super) fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let role = if self.proxy { "the proxy " } else { "" };
-        write!(f, "{role}{}", self.authority())
-    }
-}
-
-/// What was going on when a connection failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase {
-    /// Looking the host name up.
-    Resolve,
-    /// Connecting by TCP.
-    Dial,
-    /// Asking a proxy for a tunnel.
-    Proxy,
-    /// The TLS handshake.
-    Tls,
-    /// The WebSocket handshake.
-    WebSocket,
-    /// Sending a message.
-    Send,
-    /// Waiting for a message.
-    Receive,
-    /// Closing the WebSocket.
-    Close,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Resolve => "while looking its name up",
-            Self::Dial => "while connecting",
-            Self::Proxy => "while asking for a tunnel",
-            Self::Tls => "in the TLS handshake",
-            Self::WebSocket => "in the WebSocket handshake",
-            Self::Send => "while sending",
-            Self::Receive => "while receiving",
-            Self::Close => "while closing",
-        })
-    }
-}
-
-/// What is wrong with a server's certificate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CertificateProblem {
-    /// No trusted authority issued it.
-    #[error("its certificate is from an unknown issuer; if you trust that CA, name its PEM file")]
-    UnknownIssuer,
-    /// It is for other hosts.
-    #[error(
-        "its certificate is for {}, not for this host; check the host in the URL",
-        names(presented)
-    )]
-    WrongName {
-        /// The names in the certificate, at most 8.
-        presented: Vec<String>,
-    },
-    /// Its time is over.
-    #[error("its certificate has expired; check this machine's clock, or tell who runs the server")]
-    Expired,
-    /// Its time has not begun.
-    #[error("its certificate is not valid yet; check this machine's clock")]
-    NotYetValid,
-    /// It was taken back.
-    #[error("its certificate has been revoked; tell who runs the server")]
-    Revoked,
-    /// It is refused for another reason.
-    #[error("its certificate is not acceptable: {reason}; tell who runs the server")]
-    Other {
-        /// What the verifier found.
-        reason: String,
-    },
-}
-
-/// An [`io::Error`] that can be kept, copied and compared.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct IoFailure {
-    kind: io::ErrorKind,
-    message: String,
-}
-
-impl IoFailure {
-    /// The kind of failure.
-    #[must_use]
-    pub fn kind(&self) -> io::ErrorKind {
-        self.kind
-    }
-}
-
-impl From<&io::Error> for IoFailure {
-    fn from(error: &io::Error) -> Self {
-        Self { kind: error.kind(), message: error.to_string() }
-    }
-}
-
 /// The remedy for an HTTP status that is neither 101 nor a redirect.
 fn advice(status: u16) -> &'static str {
     match status {
@@ -430,17 +305,15 @@ fn list(addresses: &[SocketAddr]) -> String {
     addresses.join(", ")
 }
 
-fn names(presented: &[String]) -> String {
-    if presented.is_empty() { "no host at all".to_owned() } else { presented.join(", ") }
-}
-
 fn shown(location: &Option<String>) -> &str {
     location.as_deref().unwrap_or("an unnamed place")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io;
+
+    use super::{super::proxy::ProxyUrlError, *};
 
     fn all() -> Vec<TransportError> {
         let peer = || Peer::server("2001:db8::1".to_owned(), 443);
@@ -449,8 +322,11 @@ mod tests {
         let failure = || IoFailure::from(&io::Error::from(io::ErrorKind::ConnectionReset));
         let url = || "wss://chat.example.org/ws".to_owned();
         let reason = || "for a reason".to_owned();
-        let problem = CertificateProblem::WrongName { presented: vec!["a.example".to_owned()] };
-        let setting = super::super::ProxyUrlError::NoHost;
+        let problem = CertificateProblem::WrongName {
+            expected: "b.example".to_owned(),
+            presented: vec!["a.example".to_owned()],
+        };
+        let setting = ProxyUrlError::NoHost;
         let (phase, limit) = (Phase::Receive, 100);
         vec![
             TransportError::Unresolved { peer: peer(), reason: reason() },
@@ -468,7 +344,9 @@ mod tests {
             TransportError::Certificate { peer: peer(), problem },
             TransportError::NotTls { peer: peer() },
             TransportError::TlsAlert { peer: peer(), alert: "HandshakeFailure".to_owned() },
+            TransportError::LegacyMasterSecret { peer: peer() },
             TransportError::TlsFailed { peer: peer(), reason: reason() },
+            TransportError::NotPlain { peer: peer() },
             TransportError::Redirected { url: url(), status: 302, location: None },
             TransportError::HttpStatus { url: url(), status: 404 },
             TransportError::NotWebSocket { url: url(), reason: reason() },
@@ -514,7 +392,7 @@ mod tests {
              put user:password@ before its host in the proxy URL"
         );
         assert_eq!(
-            shown[17],
+            shown[19],
             "wss://chat.example.org/ws answered HTTP status 404, not with a WebSocket; \
              check the path of the URL"
         );
@@ -523,7 +401,7 @@ mod tests {
     #[test]
     fn only_what_may_pass_is_temporary() {
         let temporary: Vec<_> = all().iter().map(TransportError::is_temporary).collect();
-        let kinds = [0, 1, 2, 3, 7, 21, 22, 25, 28, 29];
+        let kinds = [0, 1, 2, 3, 7, 23, 24, 27, 30, 31];
         for (index, temporary) in temporary.into_iter().enumerate() {
             assert_eq!(temporary, kinds.contains(&index), "{}", all()[index]);
         }

@@ -3,7 +3,7 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Endpoint, ProxySettings, TransportOptions};
+use super::{endpoint::Endpoint, options::TransportOptions, proxy::ProxySettings};
 
 /// Options that hear nothing of the environment.
 pub(super) fn options() -> TransportOptions {

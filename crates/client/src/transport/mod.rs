@@ -1,8 +1,11 @@
-//! From a URL to a connection that carries XMPP frames: lookup, proxy, TLS, WebSocket.
-//! What the frames say is not looked at here; that is `epode_proto`'s part.
+//! From a URL to a connection that carries XMPP: lookup, proxy, TCP, TLS, WebSocket.
+//! What is said over it is not looked at here; that is `epode_proto`'s part.
 
+mod byte_stream;
 #[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
 pub(crate) mod certificates;
+mod channel_binding;
+mod crypto_provider;
 mod dial;
 mod endpoint;
 mod error;
@@ -10,72 +13,95 @@ mod error;
 mod fixtures;
 mod happy_eyeballs;
 mod options;
+mod peer;
 mod proxy;
+mod server_end_point;
+mod tcp;
 mod tls;
+mod tls_options;
 mod tunnel;
 mod websocket;
 
-use std::{fmt, future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, task::Poll};
+use std::{fmt, future::poll_fn, net::SocketAddr, pin::pin, task::Poll};
 
 use epode_sasl::Channel;
-use rustls::ClientConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
 
-pub(crate) use self::dial::Deadline;
+pub(crate) use self::{byte_stream::ByteStream, dial::Deadline};
+use self::{
+    endpoint::Scheme,
+    proxy::ProxyKind,
+    tcp::Tcp,
+    tls::{Handshake, Inside},
+    websocket::WebSocket,
+};
 pub use self::{
     endpoint::{Endpoint, EndpointError},
-    error::{CertificateProblem, IoFailure, Peer, Phase, TransportError},
+    error::TransportError,
     options::{HeaderError, TransportOptions},
+    peer::{CertificateProblem, IoFailure, Peer, Phase},
     proxy::{Proxy, ProxyError, ProxySettings, ProxyUrlError},
-    tls::{TlsError, TlsOptions},
-};
-use self::{
-    proxy::ProxyKind,
-    websocket::{ByteStream, WebSocket},
+    tls_options::{TlsError, TlsOptions},
 };
 
 /// What an exchange with the peer has come to.
 pub(crate) enum News {
     /// All that was queued is out, or cannot go out.
     Sent(Result<(), TransportError>),
-    /// A frame; nothing once the peer has closed the WebSocket in good order.
+    /// A frame, or bytes of a stream, at most 8 KiB; nothing once the peer has closed it in good
+    /// order.
     Received(Result<Option<Vec<u8>>, TransportError>),
 }
 
-/// One connection to a server, carrying XMPP frames as WebSocket messages (RFC 7395).
-pub(crate) struct Link(WebSocket);
+/// One connection to a server: frames in a WebSocket (RFC 7395), or a byte stream over TCP
+/// (RFC 6120), which may change to TLS on its way.
+pub(crate) struct Link(Kind);
+
+enum Kind {
+    WebSocket(Box<WebSocket>),
+    Tcp(Tcp),
+}
 
 impl Link {
     /// Connects, and says what protects the way: TLS, the loopback interface, or nothing.
+    ///
+    /// `domain` is that of the account. Inside TLS, the certificate of an `xmpps://` server must be
+    /// for this domain, that of a `wss://` server for the host of its URL. An `xmpp://` connection
+    /// is not inside TLS until [`secure`](Self::secure) is done.
     ///
     /// Only a direct connection counts as loopback, and only when the address at its other end is
     /// one; a proxy at such an address leads anywhere.
     pub(crate) async fn connect(
         endpoint: &Endpoint,
+        domain: &str,
         options: &TransportOptions,
     ) -> Result<(Self, Channel), TransportError> {
         let deadline = Deadline::after(options.timeout());
         let proxy = options.proxies().proxy_for(endpoint)?;
         // Before anything goes out: what is wrong with the options needs no server to be seen.
-        let config = endpoint.is_secure().then(|| options.tls().client_config()).transpose()?;
-        let tcp = reach(endpoint, proxy, options, deadline).await?;
-        let Some(config) = config else {
-            let channel = if proxy.is_none() { channel_of(&tcp) } else { Channel::plaintext() };
-            return Self::finish(Box::new(tcp), channel, endpoint, options, deadline).await;
+        let handshake = match endpoint.scheme() {
+            Scheme::Ws | Scheme::Xmpp => None,
+            Scheme::Wss => Some((endpoint.host(), Inside::Http)),
+            Scheme::Xmpps => Some((domain, Inside::Xmpp)),
         };
-        let mut channel = Channel::encrypted();
-        if config.client_auth_cert_resolver.has_certs() {
-            channel = channel.with_client_certificate();
-        }
-        let stream = secure(tcp, endpoint, config, deadline).await?;
-        Self::finish(Box::new(stream), channel, endpoint, options, deadline).await
+        let handshake = handshake
+            .map(|(name, inside)| Handshake::new(options.tls().client_config()?, name, inside));
+        let handshake = handshake.transpose()?;
+        let tcp = reach(endpoint, proxy, options, deadline).await?;
+        let Some(handshake) = handshake else {
+            let channel = if proxy.is_none() { channel_of(&tcp) } else { Channel::plaintext() };
+            return Self::open(Box::new(tcp), channel, endpoint, options, deadline).await;
+        };
+        let (stream, channel) = handshake.run(tcp, &endpoint.peer(), deadline).await?;
+        Self::open(Box::new(stream), channel, endpoint, options, deadline).await
     }
 
-    /// Opens a WebSocket over a stream of the caller's, who vouches for what protects it.
+    /// Takes a stream of the caller's, who vouches for what protects it, and opens a WebSocket over
+    /// it unless the endpoint is a stream itself.
     pub(crate) async fn over<S>(
         stream: S,
         channel: Channel,
@@ -86,74 +112,150 @@ impl Link {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let deadline = Deadline::after(options.timeout());
-        Self::finish(Box::new(stream), channel, endpoint, options, deadline).await
+        Self::open(Box::new(stream), channel, endpoint, options, deadline).await
     }
 
-    async fn finish(
+    /// Takes a stream of the caller's, who vouches for what protects it, as it is. `domain` stands
+    /// for the server in errors.
+    pub(crate) fn over_stream<S>(
+        stream: S,
+        channel: Channel,
+        domain: &str,
+        options: &TransportOptions,
+    ) -> (Self, Channel)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let peer = Peer::server(domain.to_owned(), Scheme::Xmpp.default_port());
+        let tcp = Tcp::new(Box::new(stream), &channel, peer, options.timeout());
+        (Self(Kind::Tcp(tcp)), channel)
+    }
+
+    async fn open(
         stream: Box<dyn ByteStream>,
         channel: Channel,
         endpoint: &Endpoint,
         options: &TransportOptions,
         deadline: Deadline,
     ) -> Result<(Self, Channel), TransportError> {
-        let socket = WebSocket::open(stream, endpoint, options, deadline).await?;
-        Ok((Self(socket), channel))
+        let kind = if endpoint.is_stream() {
+            Kind::Tcp(Tcp::new(stream, &channel, endpoint.peer(), options.timeout()))
+        } else {
+            let socket = WebSocket::open(stream, endpoint, options, deadline).await?;
+            Kind::WebSocket(Box::new(socket))
+        };
+        Ok((Self(kind), channel))
     }
 
-    /// Queues one frame: UTF-8 text, one element. [`exchange`](Self::exchange) sends it.
+    /// True for a byte stream, false for a WebSocket.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.0, Kind::Tcp(_))
+    }
+
+    /// Changes a byte stream to TLS, in the time that the options give to connecting; the
+    /// certificate must be for `domain`, that of the account.
+    ///
+    /// Whatever the server said since the last [`receive`](Self::receive) is taken for TLS. If
+    /// this fails, or is dropped before it is done, the connection is closed: nothing goes out in
+    /// the clear any more.
     ///
     /// # Errors
     ///
-    /// [`TransportError`] if the WebSocket is closed.
-    pub(crate) fn queue(&mut self, frame: &[u8]) -> Result<(), TransportError> {
-        self.0.queue(frame)
+    /// [`TransportError`]; [`TransportError::NotPlain`] for a WebSocket, and inside TLS.
+    pub(crate) async fn secure(
+        &mut self,
+        domain: &str,
+        options: &TransportOptions,
+    ) -> Result<Channel, TransportError> {
+        let deadline = Deadline::after(options.timeout());
+        match &mut self.0 {
+            Kind::WebSocket(socket) => {
+                Err(TransportError::NotPlain { peer: socket.peer().clone() })
+            }
+            Kind::Tcp(tcp) => {
+                let config = options.tls().client_config()?;
+                let handshake = Handshake::new(config, domain, Inside::Starttls)?;
+                tcp.secure(handshake, deadline).await
+            }
+        }
+    }
+
+    /// Queues bytes; over a WebSocket one frame: UTF-8 text, one element.
+    /// [`exchange`](Self::exchange) sends them.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] if the connection is closed.
+    pub(crate) fn queue(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
+        match &mut self.0 {
+            Kind::WebSocket(socket) => socket.queue(bytes),
+            Kind::Tcp(tcp) => tcp.queue(bytes),
+        }
     }
 
     /// True while something that was queued is not out.
     pub(crate) fn is_sending(&self) -> bool {
-        self.0.is_sending()
+        match &self.0 {
+            Kind::WebSocket(socket) => socket.is_sending(),
+            Kind::Tcp(tcp) => tcp.is_sending(),
+        }
     }
 
     /// Sends what was queued and, if told to, listens meanwhile: a peer that does both by turns,
     /// as most servers do, would otherwise wait for us as we wait for it.
     ///
     /// There is no deadline here, for a quiet server is none that is gone. May be dropped and
-    /// called again: no frame is lost, and none goes out in part.
+    /// called again: nothing is lost, and no frame goes out in part.
     pub(crate) async fn exchange(&mut self, listens: bool) -> News {
         poll_fn(|cx| {
-            if self.0.is_sending()
-                && let Poll::Ready(sent) = pin!(self.0.send_queued()).poll(cx)
+            if self.is_sending()
+                && let Poll::Ready(sent) = pin!(self.send_queued()).poll(cx)
             {
                 return Poll::Ready(News::Sent(sent));
             }
             if !listens {
                 return Poll::Pending;
             }
-            pin!(self.0.receive()).poll(cx).map(News::Received)
+            pin!(self.receive()).poll(cx).map(News::Received)
         })
         .await
     }
 
-    #[cfg(test)]
-    async fn send(&mut self, frame: &[u8]) -> Result<(), TransportError> {
-        self.0.send(frame).await
+    async fn send_queued(&mut self) -> Result<(), TransportError> {
+        match &mut self.0 {
+            Kind::WebSocket(socket) => socket.send_queued().await,
+            Kind::Tcp(tcp) => tcp.send_queued().await,
+        }
     }
 
-    #[cfg(test)]
     async fn receive(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
-        self.0.receive().await
+        match &mut self.0 {
+            Kind::WebSocket(socket) => socket.receive().await,
+            Kind::Tcp(tcp) => tcp.receive().await,
+        }
     }
 
-    /// Closes the WebSocket and the connection under it, in five seconds at most. Frames that
-    /// still arrive are dropped.
+    #[cfg(test)]
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
+        match &mut self.0 {
+            Kind::WebSocket(socket) => socket.send(bytes).await,
+            Kind::Tcp(tcp) => tcp.send(bytes).await,
+        }
+    }
+
+    /// Closes the WebSocket or TLS and the connection under it, in five seconds at most. What still
+    /// arrives is dropped.
     pub(crate) async fn close(&mut self) -> Result<(), TransportError> {
-        self.0.close().await
+        match &mut self.0 {
+            Kind::WebSocket(socket) => socket.close().await,
+            Kind::Tcp(tcp) => tcp.close().await,
+        }
     }
 }
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").finish_non_exhaustive()
+        f.debug_struct("Link").field("is_stream", &self.is_stream()).finish_non_exhaustive()
     }
 }
 
@@ -166,8 +268,10 @@ pub(crate) async fn connect_https(
 ) -> Result<TlsStream<TcpStream>, TransportError> {
     let proxy = options.proxies().proxy_for(endpoint)?;
     let config = options.tls().anonymous_http_config()?;
+    let handshake = Handshake::new(config, endpoint.host(), Inside::Http)?;
     let tcp = reach(endpoint, proxy, options, deadline).await?;
-    secure(tcp, endpoint, config, deadline).await
+    let (stream, _channel) = handshake.run(tcp, &endpoint.peer(), deadline).await?;
+    Ok(stream)
 }
 
 /// True when a server is reached through a proxy that looks its name up: then nobody on this
@@ -191,20 +295,6 @@ async fn reach(
     tunnel::open(tcp, proxy, &target, options.resolver(), deadline).await
 }
 
-async fn secure(
-    tcp: TcpStream,
-    endpoint: &Endpoint,
-    config: Arc<ClientConfig>,
-    deadline: Deadline,
-) -> Result<TlsStream<TcpStream>, TransportError> {
-    let target = endpoint.peer();
-    let handshake = tls::handshake(tcp, &target, config);
-    let stream = deadline.bound(Phase::Tls, &target, handshake).await?;
-    let version = stream.get_ref().1.protocol_version();
-    tracing::debug!(host = endpoint.host(), ?version, "TLS handshake done");
-    Ok(stream)
-}
-
 fn channel_of(tcp: &TcpStream) -> Channel {
     let is_loopback = |address: SocketAddr| address.ip().to_canonical().is_loopback();
     if tcp.peer_addr().is_ok_and(is_loopback) { Channel::loopback() } else { Channel::plaintext() }
@@ -214,10 +304,12 @@ fn channel_of(tcp: &TcpStream) -> Channel {
 mod tests {
     use std::time::Duration;
 
+    #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+    use epode_sasl::{Binding, BindingType};
     use futures_util::{SinkExt, StreamExt};
     use http::header;
     use tokio::{
-        io::{AsyncWriteExt, duplex},
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
         net::TcpListener,
     };
     use tokio_tungstenite::{
@@ -232,6 +324,8 @@ mod tests {
         fixtures::{endpoint, options},
         *,
     };
+
+    const DOMAIN: &str = "example.org";
 
     async fn listen() -> (TcpListener, u16) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -266,7 +360,7 @@ mod tests {
         let (listener, port) = listen().await;
         let client = async {
             let endpoint = endpoint(&format!("ws://127.0.0.1:{port}/ws"));
-            let (link, channel) = Link::connect(&endpoint, &options()).await.unwrap();
+            let (link, channel) = Link::connect(&endpoint, DOMAIN, &options()).await.unwrap();
             assert_eq!(channel, Channel::loopback());
             talk(link).await;
         };
@@ -281,7 +375,7 @@ mod tests {
             let proxy = format!("http://127.0.0.1:{port}").parse().unwrap();
             let options = options().with_proxies(ProxySettings::through(proxy));
             let endpoint = endpoint("ws://chat.example.org/ws");
-            let (link, channel) = Link::connect(&endpoint, &options).await.unwrap();
+            let (link, channel) = Link::connect(&endpoint, DOMAIN, &options).await.unwrap();
             assert_eq!(channel, Channel::plaintext());
             talk(link).await;
         };
@@ -314,21 +408,110 @@ mod tests {
                 .unwrap();
             let options = options().with_proxies(ProxySettings::through(proxy)).with_tls(tls);
             let endpoint = endpoint("wss://chat.example.org/ws");
-            let (link, channel) = Link::connect(&endpoint, &options).await.unwrap();
-            assert_eq!(channel, Channel::encrypted().with_client_certificate());
+            let (link, channel) = Link::connect(&endpoint, DOMAIN, &options).await.unwrap();
+            assert!(channel.is_encrypted() && channel.has_client_certificate());
+            let kinds: Vec<_> = channel.bindings().iter().map(Binding::kind).collect();
+            assert_eq!(kinds, BindingType::ALL);
             talk(link).await;
         };
         let server = async {
             let mut stream = listener.accept().await.unwrap().0;
             let mut heard = [0; 3 + 4 + 17 + 2];
-            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut heard[..3]).await.unwrap();
+            stream.read_exact(&mut heard[..3]).await.unwrap();
             stream.write_all(b"\x05\x00").await.unwrap();
-            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut heard[3..]).await.unwrap();
+            stream.read_exact(&mut heard[3..]).await.unwrap();
             assert_eq!(&heard[8..24], b"chat.example.org");
             stream.write_all(b"\x05\x00\x00\x01\0\0\0\0\0\0").await.unwrap();
             echo(acceptor.accept(stream).await.unwrap()).await;
         };
         tokio::join!(client, server);
+    }
+
+    #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+    #[tokio::test]
+    async fn direct_tls_is_for_the_domain_wherever_it_leads() {
+        let authority = certificates::Authority::new();
+        let tls = TlsOptions::new().with_ca_pem(authority.pem().as_bytes()).unwrap();
+        let options = options().with_tls(tls);
+        for (host, accepted) in [(DOMAIN, true), ("localhost", false), ("127.0.0.1", false)] {
+            let (listener, port) = listen().await;
+            let issued = authority.issue(host, (2020, 2100));
+            let client = async {
+                let endpoint = endpoint(&format!("xmpps://localhost:{port}"));
+                Link::connect(&endpoint, DOMAIN, &options).await
+            };
+            let server = async {
+                let stream = listener.accept().await.unwrap().0;
+                let config = issued.server(None, rustls::DEFAULT_VERSIONS);
+                certificates::accept(config, stream).await
+            };
+            let (connected, served) = tokio::join!(client, server);
+            if accepted {
+                let (mut link, channel) = connected.unwrap();
+                let (mut server, seen) = served.unwrap();
+                assert!(link.is_stream() && channel.is_encrypted());
+                assert_eq!(seen.name.as_deref(), Some(DOMAIN));
+                assert_eq!(seen.offered, [b"xmpp-client".to_vec()]);
+                assert_eq!(channel.bindings()[0].data(), seen.exported);
+                server.write_all(b"<a>").await.unwrap();
+                server.flush().await.unwrap();
+                assert_eq!(link.receive().await, Ok(Some(b"<a>".to_vec())));
+            } else {
+                let peer = Peer::server("localhost".to_owned(), port);
+                let error = connected.unwrap_err();
+                let TransportError::Certificate { peer: whose, problem } = error else { panic!() };
+                assert_eq!(whose, peer);
+                assert!(matches!(problem, CertificateProblem::WrongName { .. }), "{problem}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn tcp_is_plain_until_it_is_secured() {
+        let (listener, port) = listen().await;
+        let endpoint = endpoint(&format!("xmpp://127.0.0.1:{port}"));
+        let options = options();
+        let connecting = Link::connect(&endpoint, DOMAIN, &options);
+        let (connected, accepted) = tokio::join!(connecting, listener.accept());
+        let ((mut link, channel), (mut server, _)) = (connected.unwrap(), accepted.unwrap());
+        assert!(link.is_stream());
+        assert_eq!(channel, Channel::loopback());
+        link.send(b"<starttls/>").await.unwrap();
+        let mut heard = [0; 11];
+        server.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"<starttls/>");
+        drop(server);
+        assert_eq!(link.receive().await, Ok(None));
+        assert_eq!(link.close().await, Ok(()));
+    }
+
+    #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+    #[tokio::test]
+    async fn a_stream_of_the_callers_can_be_secured_and_a_websocket_not() {
+        let authority = certificates::Authority::new();
+        let tls = TlsOptions::new().with_ca_pem(authority.pem().as_bytes()).unwrap();
+        let options = options().with_tls(tls);
+        let (ours, theirs) = duplex(64 * 1024);
+        let (mut link, channel) = Link::over_stream(ours, Channel::plaintext(), DOMAIN, &options);
+        assert!(link.is_stream());
+        assert_eq!(channel, Channel::plaintext());
+        let config = authority.issue(DOMAIN, (2020, 2100)).server(None, rustls::DEFAULT_VERSIONS);
+        let securing = link.secure(DOMAIN, &options);
+        let (channel, served) = tokio::join!(securing, certificates::accept(config, theirs));
+        assert_eq!(channel.unwrap().bindings()[0].data(), served.unwrap().1.exported);
+
+        let (ours, theirs) = duplex(64 * 1024);
+        let client = async {
+            let endpoint = endpoint("ws://chat.example.org/ws");
+            let channel = Channel::plaintext();
+            let (mut link, _) = Link::over(ours, channel, &endpoint, &options).await.unwrap();
+            assert!(!link.is_stream());
+            let refused = link.secure(DOMAIN, &options).await;
+            let peer = Peer::server("chat.example.org".to_owned(), 80);
+            assert_eq!(refused, Err(TransportError::NotPlain { peer }));
+            talk(link).await;
+        };
+        tokio::join!(client, echo(theirs));
     }
 
     #[tokio::test]
@@ -342,6 +525,16 @@ mod tests {
             talk(link).await;
         };
         tokio::join!(client, echo(theirs));
+
+        let (ours, mut theirs) = duplex(64 * 1024);
+        let (endpoint, options) = (endpoint("xmpps://example.org"), options());
+        let channel = Channel::encrypted();
+        let (mut link, _) = Link::over(ours, channel, &endpoint, &options).await.unwrap();
+        assert!(link.is_stream());
+        link.send(b"<a").await.unwrap();
+        let mut heard = [0; 2];
+        theirs.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"<a");
     }
 
     #[tokio::test]
@@ -350,14 +543,14 @@ mod tests {
         let tried = vec![listener.local_addr().unwrap()];
         drop(listener);
         let url = format!("ws://127.0.0.1:{port}/ws");
-        let error = Link::connect(&endpoint(&url), &options()).await.unwrap_err();
+        let error = Link::connect(&endpoint(&url), DOMAIN, &options()).await.unwrap_err();
         let peer = Peer::server("127.0.0.1".to_owned(), port);
         assert_eq!(error, TransportError::Refused { peer, tried });
 
         let proxy = format!("http://u:hunter2@127.0.0.1:{port}").parse().unwrap();
         let options = options().with_proxies(ProxySettings::through(proxy));
         let url = "ws://chat.example.org/ws";
-        let error = Link::connect(&endpoint(url), &options).await.unwrap_err();
+        let error = Link::connect(&endpoint(url), DOMAIN, &options).await.unwrap_err();
         assert!(matches!(&error, TransportError::Refused { peer, .. } if peer.is_proxy()));
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
@@ -369,7 +562,7 @@ mod tests {
         });
         let options = options().with_proxies(settings);
         let url = "wss://chat.example.org/ws";
-        let error = Link::connect(&endpoint(url), &options).await.unwrap_err();
+        let error = Link::connect(&endpoint(url), DOMAIN, &options).await.unwrap_err();
         let problem = ProxyUrlError::Scheme { scheme: "gopher".to_owned() };
         let expected = ProxyError { variable: "https_proxy", problem };
         assert_eq!(error, TransportError::ProxySetting(expected));
@@ -391,8 +584,9 @@ mod tests {
     fn a_connection_can_be_made_on_any_thread() {
         fn is_send<T: Send>(_: &T) {}
         let (endpoint, options) = (endpoint("ws://localhost"), options());
-        is_send(&Link::connect(&endpoint, &options));
-        fn link_is_send(link: &mut Link) {
+        is_send(&Link::connect(&endpoint, DOMAIN, &options));
+        fn link_is_send(link: &mut Link, options: &TransportOptions) {
+            is_send(&link.secure(DOMAIN, options));
             is_send(&link.exchange(true));
             is_send(&link.close());
         }

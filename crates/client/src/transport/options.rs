@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{happy_eyeballs, proxy::ProxySettings, tls::TlsOptions};
+use super::{happy_eyeballs, proxy::ProxySettings, tls_options::TlsOptions};
 use crate::resolver::{Resolver, default_resolver};
 
 /// How to connect to an [`Endpoint`](super::Endpoint): time, names, TLS, proxies, headers, limits.

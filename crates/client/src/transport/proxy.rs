@@ -7,15 +7,18 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::{endpoint::Endpoint, error::Peer};
+use super::{
+    endpoint::{Endpoint, Scheme},
+    peer::Peer,
+};
 
 /// Which proxy to use for which server.
 ///
 /// From the environment it follows what curl does: `https_proxy` or `HTTPS_PROXY` for `wss://`,
 /// `http_proxy` (lower-case only: web servers set `HTTP_PROXY` from a request header) for `ws://`,
-/// else `all_proxy` or `ALL_PROXY`; `no_proxy` or `NO_PROXY` lists exceptions. A variable that is
-/// set but empty counts as not set. A server on this machine, by address or as `localhost`, is
-/// never reached through a proxy.
+/// else, and for `xmpp://` and `xmpps://` always, `all_proxy` or `ALL_PROXY`; `no_proxy` or
+/// `NO_PROXY` lists exceptions. A variable that is set but empty counts as not set. A server on
+/// this machine, by address or as `localhost`, is never reached through a proxy.
 ///
 /// An exception is a host name, which covers the names below it too, an IP address, a network such
 /// as `10.0.0.0/8`, or `*` for every host; `:port` after a name or address narrows it down. They
@@ -39,6 +42,7 @@ use super::{endpoint::Endpoint, error::Peer};
 pub struct ProxySettings {
     secure: Setting,
     plain: Setting,
+    stream: Setting,
     exceptions: Exceptions,
 }
 
@@ -68,6 +72,7 @@ impl ProxySettings {
         Self {
             secure: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]).into(),
             plain: first(&["http_proxy", "all_proxy", "ALL_PROXY"]).into(),
+            stream: first(&["all_proxy", "ALL_PROXY"]).into(),
             exceptions: exceptions
                 .map_or_else(Exceptions::default, |(_, list)| Exceptions::parse(&list)),
         }
@@ -77,7 +82,12 @@ impl ProxySettings {
     #[must_use]
     pub fn through(proxy: Proxy) -> Self {
         let setting = Setting::Proxy(proxy);
-        Self { secure: setting.clone(), plain: setting, exceptions: Exceptions::default() }
+        Self {
+            secure: setting.clone(),
+            plain: setting.clone(),
+            stream: setting,
+            exceptions: Exceptions::default(),
+        }
     }
 
     /// Replaces the exceptions by a list that is written as in `NO_PROXY`.
@@ -97,7 +107,12 @@ impl ProxySettings {
         if endpoint.is_local() || self.exceptions.cover(endpoint) {
             return Ok(None);
         }
-        match if endpoint.is_secure() { &self.secure } else { &self.plain } {
+        let setting = match endpoint.scheme() {
+            Scheme::Wss => &self.secure,
+            Scheme::Ws => &self.plain,
+            Scheme::Xmpp | Scheme::Xmpps => &self.stream,
+        };
+        match setting {
             Setting::Unset => Ok(None),
             Setting::Proxy(proxy) => Ok(Some(proxy)),
             Setting::Broken(error) => Err(error.clone()),
@@ -424,7 +439,7 @@ mod tests {
 
     #[test]
     fn each_scheme_has_its_variables() {
-        let table: [(Variables<'_>, &str, Option<&str>); 12] = [
+        let table: [(Variables<'_>, &str, Option<&str>); 15] = [
             (&[], "wss://a.example", None),
             (&[("https_proxy", "http://p:1")], "wss://a.example", Some("http://p:1")),
             (&[("HTTPS_PROXY", "http://p:1")], "wss://a.example", Some("http://p:1")),
@@ -440,6 +455,9 @@ mod tests {
             (&[("HTTP_PROXY", "http://p:1")], "ws://a.example", None),
             (&[("all_proxy", "socks5://p")], "ws://a.example", Some("socks5://p:1080")),
             (&[("ALL_PROXY", "socks5h://p")], "wss://a.example", Some("socks5h://p:1080")),
+            (&[("all_proxy", "socks5://p")], "xmpp://a.example", Some("socks5://p:1080")),
+            (&[("https_proxy", "http://p:1")], "xmpps://a.example", None),
+            (&[("http_proxy", "http://p:1")], "xmpp://a.example", None),
             (&[("https_proxy", ""), ("all_proxy", "p:2")], "wss://a.example", Some("http://p:2")),
             (
                 &[("https_proxy", "http://[::1]:8080/")],

@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use super::{
     dial::{self, Deadline},
-    error::{IoFailure, Peer, Phase, TransportError},
+    error::TransportError,
+    peer::{IoFailure, Peer, Phase},
     proxy::{Credentials, Proxy, ProxyKind},
 };
 use crate::resolver::Resolver;

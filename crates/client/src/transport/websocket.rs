@@ -30,19 +30,17 @@ use tokio_tungstenite::{
         },
     },
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{
+    byte_stream::{ByteStream, Outgoing},
     dial::Deadline,
     endpoint::Endpoint,
-    error::{Peer, Phase, TransportError},
+    error::TransportError,
     options::TransportOptions,
+    peer::{Peer, Phase},
     tls,
 };
-
-/// Anything that carries bytes both ways.
-pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// An open WebSocket.
 ///
@@ -100,6 +98,10 @@ impl WebSocket {
         })
     }
 
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     /// Queues one text message; [`send_queued`](Self::send_queued) sends it.
     pub(super) fn queue(&mut self, text: &[u8]) -> Result<(), TransportError> {
         debug_assert!(str::from_utf8(text).is_ok(), "XMPP is sent as UTF-8");
@@ -122,7 +124,7 @@ impl WebSocket {
             // What the library has begun to write (a pong) must be out before anything else.
             self.flush().await?;
             match self.queue.pop_front() {
-                Some(message) => self.socket.get_mut().queue(message),
+                Some(message) => self.socket.get_mut().outgoing.queue(message),
                 None => {
                     self.is_sending = false;
                     return Ok(());
@@ -308,34 +310,18 @@ impl ControlFrames {
 /// library writes next, and a limit on what may come in without making a message.
 struct Outbox {
     stream: Box<dyn ByteStream>,
-    message: Zeroizing<Vec<u8>>,
-    written: usize,
+    outgoing: Outgoing,
     /// How many bytes may still be read: the library counts neither frames nor empty parts.
     allowance: usize,
 }
 
 impl Outbox {
     fn new(stream: Box<dyn ByteStream>, allowance: usize) -> Self {
-        Self { stream, message: Zeroizing::default(), written: 0, allowance }
-    }
-
-    /// Takes a message; it goes out with the next flush. The one before it must be out.
-    fn queue(&mut self, message: Zeroizing<Vec<u8>>) {
-        debug_assert!(self.message.is_empty(), "flushed before");
-        self.message = message;
+        Self { stream, outgoing: Outgoing::default(), allowance }
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.message.len() {
-            let rest = &self.message[self.written..];
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.written += written,
-            }
-        }
-        self.message.zeroize();
-        self.written = 0;
-        Poll::Ready(Ok(()))
+        self.outgoing.poll_write(&mut self.stream, cx)
     }
 }
 

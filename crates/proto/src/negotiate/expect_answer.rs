@@ -4,7 +4,7 @@ use epode_sasl::{Answer, Pending};
 
 use super::{
     State,
-    expect_sasl_reply::{Move, rejection, take_turn},
+    expect_sasl_reply::{Move, begin_anew, rejection, take_turn},
 };
 use crate::{Element, Error, action::QuestionId, core::Core, error::Wait, stream::SaslFailure};
 
@@ -20,10 +20,10 @@ impl ExpectAnswer {
     }
 
     /// It is our move: the server can only give up. A challenge or a success now is a fault.
-    pub(crate) fn handle(self, element: &Element) -> Error {
+    pub(crate) fn handle(self, core: &mut Core, element: &Element) -> Result<State, Error> {
         match SaslFailure::parse(element) {
-            Some(failure) => Error::Login(self.pending.failure(rejection(failure))),
-            None => Error::unexpected(element, Wait::Answer),
+            Some(failure) => begin_anew(core, self.pending.failure(rejection(failure))),
+            None => Err(Error::unexpected(element, Wait::Answer)),
         }
     }
 }

@@ -85,10 +85,15 @@ pub(crate) fn bind(core: &mut Core, login: Authenticated, session: bool) -> Stat
 }
 
 fn connected(core: &mut Core, login: Authenticated, jid: Jid) -> State {
+    let seen = login.pin();
+    let pin = core.settings().pin.as_ref().map_or(seen.clone(), |pin| pin.strengthened_by(&seen));
     core.push(Action::Report(Status::Connected(Connected {
         jid,
         mechanism: login.mechanism().clone(),
         proof: login.proof(),
+        binding: login.binding(),
+        refused_bindings: login.refused().to_vec(),
+        pin,
         flights: core.flights(),
     })));
     State::Online(Online)

@@ -1,9 +1,10 @@
 //! Waiting for the server's features: the choice of a mechanism, and later the binding.
 
-use epode_sasl::{self as sasl, Authenticated, Exchange, MechanismName};
+use epode_sasl::{self as sasl, Authenticated, Exchange, Offer};
 
 use super::{
     Candidate, ExpectBindCall, ExpectClose, Round, State, expect_bound, expect_sasl_reply,
+    expect_secured,
 };
 use crate::{
     Element, Error, Explanation, Status, action::Action, core::Core, error::PeerFault,
@@ -19,6 +20,14 @@ impl ExpectFeatures {
         let features = Features::parse(element)
             .map_err(|error| Error::PeerMisbehaved(PeerFault::Features(error)))?;
         let next = match self.round {
+            Round::Login(candidate) if candidate.must_secure => {
+                let goes_on = !features.starttls && core.settings().unencrypted_allowed;
+                if goes_on {
+                    begin_login(core, *candidate, &features)
+                } else {
+                    expect_secured::secure(core, *candidate, &features)
+                }
+            }
             Round::Login(candidate) => begin_login(core, *candidate, &features),
             Round::Bind(login) => begin_binding(core, login, &features),
         };
@@ -28,12 +37,13 @@ impl ExpectFeatures {
 }
 
 fn begin_login(core: &mut Core, candidate: Candidate, features: &Features) -> Result<State, Error> {
-    let Candidate { channel, credentials } = candidate;
-    // A name that is none cannot be that of a mechanism we know.
-    let offered = features.mechanisms.iter().filter_map(|name| name.parse().ok());
-    let offered: Vec<MechanismName> = offered.collect();
+    let Candidate { channel, credentials, .. } = candidate;
+    let mut offer = Offer::new(&features.mechanisms);
+    if let Some(types) = &features.channel_bindings {
+        offer = offer.with_channel_bindings(types);
+    }
     let settings = core.settings();
-    let selected = settings.policy.select(&settings.registry, &credentials, &channel, &offered);
+    let selected = settings.policy.select(&settings.registry, &credentials, &channel, offer);
     if settings.explain_only {
         let choice = selected.map(|selection| Authenticating::describe(&selection));
         let offered = features.mechanisms.clone();
@@ -42,6 +52,7 @@ fn begin_login(core: &mut Core, candidate: Candidate, features: &Features) -> Re
         return Ok(State::Close(ExpectClose::asked_for()));
     }
     let selection = selected.map_err(|none| Error::Login(sasl::Error::NoMechanism(none)))?;
+    settings.check_pin(&selection, &credentials)?;
     core.push(Action::Report(Status::Authenticating(Authenticating::describe(&selection))));
     let turn = Exchange::begin(selection, credentials, channel)?;
     Ok(expect_sasl_reply::take_turn(core, turn, expect_sasl_reply::Move::Auth))

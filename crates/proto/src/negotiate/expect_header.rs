@@ -12,8 +12,18 @@ pub(crate) struct Unopened {
 
 impl Unopened {
     pub(crate) fn opened(self, core: &mut Core, channel: Channel) -> State {
+        self.begin(core, channel, false)
+    }
+
+    pub(crate) fn opened_tcp(self, core: &mut Core, channel: Channel) -> State {
+        core.use_tcp();
+        let must_secure = !channel.is_encrypted();
+        self.begin(core, channel, must_secure)
+    }
+
+    fn begin(self, core: &mut Core, channel: Channel, must_secure: bool) -> State {
         core.open_stream();
-        let candidate = Candidate { channel, credentials: self.credentials };
+        let candidate = Candidate { channel, credentials: self.credentials, must_secure };
         State::Header(ExpectHeader { round: Round::Login(Box::new(candidate)) })
     }
 }

@@ -1,15 +1,16 @@
 //! Waiting for the server's next step in the login (RFC 6120, section 6.4).
 
 use base64ct::{Base64, Encoding};
-use epode_sasl::{Exchange, Rejection, Response, Turn};
+use epode_sasl::{self as sasl, Exchange, Rejection, Response, Retry, Turn};
 use zeroize::Zeroizing;
 
 use super::{ExpectAnswer, ExpectHeader, Round, State};
 use crate::{
-    Element, Error,
+    Element, Error, Status,
     action::{Action, Frame},
     core::Core,
     error::{PeerFault, Wait},
+    status::Authenticating,
     stream::SaslFailure,
     xml::namespaces::SASL,
 };
@@ -33,15 +34,27 @@ impl ExpectSaslReply {
                 if let Some(keys) = login.keys() {
                     core.push(Action::Keep(keys.clone()));
                 }
-                core.open_stream();
+                core.restart_stream().map_err(|error| Error::PeerMisbehaved(error.into()))?;
                 Ok(State::Header(ExpectHeader { round: Round::Bind(login) }))
             }
-            _ => Err(match SaslFailure::parse(&element) {
-                Some(failure) => Error::Login(self.exchange.failure(rejection(failure))),
-                None => Error::unexpected(&element, Wait::SaslReply),
-            }),
+            _ => match SaslFailure::parse(&element) {
+                Some(failure) => begin_anew(core, self.exchange.failure(rejection(failure))),
+                None => Err(Error::unexpected(&element, Wait::SaslReply)),
+            },
         }
     }
+}
+
+/// The server refused: the end, unless there is another channel binding to try.
+pub(crate) fn begin_anew(
+    core: &mut Core,
+    outcome: Result<Retry, sasl::Error>,
+) -> Result<State, Error> {
+    let retry = outcome?;
+    core.settings().check_pin(retry.selection(), retry.credentials())?;
+    let choice = Authenticating::describe(retry.selection());
+    core.push(Action::Report(Status::Authenticating(choice)));
+    Ok(take_turn(core, retry.begin()?, Move::Auth))
 }
 
 /// Which element carries what the mechanism says.

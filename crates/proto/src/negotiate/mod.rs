@@ -11,6 +11,7 @@ mod expect_close;
 mod expect_features;
 mod expect_header;
 mod expect_sasl_reply;
+mod expect_secured;
 pub(crate) mod transitions;
 
 use epode_sasl::{Authenticated, Channel, Credentials};
@@ -22,6 +23,7 @@ pub(crate) use self::{
     expect_features::ExpectFeatures,
     expect_header::{ExpectHeader, Unopened},
     expect_sasl_reply::ExpectSaslReply,
+    expect_secured::{ExpectProceed, ExpectSecured},
 };
 use crate::{Phase, session::Online};
 
@@ -30,6 +32,8 @@ pub(crate) enum State {
     Unopened(Unopened),
     Header(ExpectHeader),
     Features(ExpectFeatures),
+    Proceed(ExpectProceed),
+    Secured(ExpectSecured),
     SaslReply(ExpectSaslReply),
     Answer(ExpectAnswer),
     BindCall(ExpectBindCall),
@@ -53,6 +57,8 @@ pub(crate) enum Round {
 pub(crate) struct Candidate {
     pub(crate) channel: Channel,
     pub(crate) credentials: Credentials,
+    /// The stream is to be encrypted before anything else is said.
+    pub(crate) must_secure: bool,
 }
 
 impl State {
@@ -63,6 +69,8 @@ impl State {
             Self::Header(ExpectHeader { round: Round::Bind(_) }) => Phase::BindHeader,
             Self::Features(ExpectFeatures { round: Round::Login(_) }) => Phase::LoginFeatures,
             Self::Features(ExpectFeatures { round: Round::Bind(_) }) => Phase::BindFeatures,
+            Self::Proceed(_) => Phase::Proceed,
+            Self::Secured(_) => Phase::Secured,
             Self::SaslReply(_) => Phase::SaslReply,
             Self::Answer(_) => Phase::Answer,
             Self::BindCall(_) => Phase::BindCall,

@@ -3,15 +3,17 @@
 
 use crate::{
     Element, Phase,
-    xml::namespaces::{CLIENT, SASL, STREAM},
+    xml::namespaces::{CLIENT, SASL, STREAM, TLS},
 };
 
 /// What moved it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stimulus {
     Opened,
+    Secured,
     Header,
     Features,
+    Proceed,
     Challenge,
     Success,
     Failure,
@@ -30,6 +32,7 @@ impl Stimulus {
     pub(crate) fn of(element: &Element) -> Self {
         match (element.name(), element.namespace()) {
             ("features", STREAM) => Self::Features,
+            ("proceed", TLS) => Self::Proceed,
             ("challenge", SASL) => Self::Challenge,
             ("success", SASL) => Self::Success,
             ("failure", SASL) => Self::Failure,
@@ -43,7 +46,8 @@ impl Stimulus {
 /// nothing may too, since [`ApiMisuse`](crate::ApiMisuse) and stray stanzas leave no trace.
 pub(crate) fn is_allowed(before: Phase, stimulus: Stimulus, after: Phase) -> bool {
     let is_end = matches!(after, Phase::Closing | Phase::Closed);
-    let is_stay = before == after && !matches!(stimulus, Stimulus::Challenge | Stimulus::Answered);
+    let moves = matches!(stimulus, Stimulus::Challenge | Stimulus::Answered | Stimulus::Failure);
+    let is_stay = before == after && !moves;
     let has_row = |row: &(Phase, Stimulus, &[Phase], &str)| {
         row.0 == before && row.1 == stimulus && row.2.contains(&after)
     };
@@ -57,9 +61,14 @@ const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
     &[
         (Unopened, On::Opened, &[LoginHeader], "send the stream header"),
         (LoginHeader, On::Header, &[LoginFeatures], "check id, version and sender"),
+        (LoginFeatures, On::Features, &[Proceed], "not encrypted yet: ask for STARTTLS"),
+        (Proceed, On::Proceed, &[Secured], "begin the TLS handshake"),
+        (Secured, On::Secured, &[LoginHeader], "send a new stream header"),
         (LoginFeatures, On::Features, &[SaslReply, Answer], "choose a mechanism, begin the login"),
         (SaslReply, On::Challenge, &[SaslReply, Answer], "respond, or ask"),
         (Answer, On::Answered, &[SaslReply, Answer], "send the response, or ask again"),
+        (SaslReply, On::Failure, &[SaslReply, Answer], "binding refused: begin anew by the next"),
+        (Answer, On::Failure, &[SaslReply, Answer], "binding refused: begin anew by the next"),
         (SaslReply, On::Success, &[BindHeader], "verify the server, send a new stream header"),
         (BindHeader, On::Header, &[BindFeatures], "check id, version and sender"),
         (BindFeatures, On::Features, &[Bound], "ask for a resource"),

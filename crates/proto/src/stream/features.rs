@@ -5,7 +5,7 @@
 
 use super::excerpt;
 use crate::xml::Element;
-use crate::xml::namespaces::{BIND, SASL, SESSION, STREAM};
+use crate::xml::namespaces::{BIND, SASL, SASL_CB, SESSION, STREAM, TLS};
 
 /// The features of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,11 @@ pub struct Features {
     pub bind: bool,
     /// The session request of RFC 3921, if it is offered.
     pub session: Option<SessionFeature>,
+    /// The types of channel binding that the server says it knows (XEP-0440), as it wrote them;
+    /// none if it does not say. At most 64 are kept, and of each at most 64 characters.
+    pub channel_bindings: Option<Vec<String>>,
+    /// Whether the server offers to encrypt the stream (RFC 6120, section 5).
+    pub starttls: bool,
     /// All of it, as it came.
     pub element: Element,
 }
@@ -81,6 +86,8 @@ impl Features {
         Ok(Self {
             mechanisms: mechanisms(&element),
             bind: element.child("bind", BIND).is_some(),
+            channel_bindings: channel_bindings(&element),
+            starttls: element.child("starttls", TLS).is_some(),
             session: session.map(|session| SessionFeature {
                 optional: session.child("optional", SESSION).is_some(),
             }),
@@ -109,6 +116,13 @@ fn mechanisms(features: &Element) -> Vec<String> {
         }
     }
     names
+}
+
+fn channel_bindings(features: &Element) -> Option<Vec<String>> {
+    let list = features.child("sasl-channel-binding", SASL_CB)?;
+    let types = list.children().filter(|child| child.is("channel-binding", SASL_CB));
+    let names = types.filter_map(|binding| binding.attr("type"));
+    Some(names.take(MAX_MECHANISMS).map(|name| name.chars().take(MAX_NAME).collect()).collect())
 }
 
 const MAX_MECHANISMS: usize = 64;

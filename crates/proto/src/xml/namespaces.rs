@@ -19,6 +19,8 @@ pub const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// SASL (RFC 6120, section 6).
 pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// The types of channel binding that a server knows (XEP-0440).
+pub const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 /// Resource binding (RFC 6120, section 7).
 pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 /// The session request of RFC 3921, which RFC 6120 dropped.

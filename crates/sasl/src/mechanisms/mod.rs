@@ -1,4 +1,4 @@
-//! The nine mechanisms of the page, a file each.
+//! The nine mechanisms of the page, a file each; SCRAM's four with channel binding and without.
 
 pub mod anonymous;
 pub mod external;
@@ -15,11 +15,12 @@ use crate::{
     selection::Skip,
 };
 
-/// All nine, strongest first.
+/// All of them, strongest first.
 pub(crate) fn all() -> Vec<Arc<dyn MechanismFactory>> {
-    let scram = scram::Hash::ALL
-        .into_iter()
-        .map(|hash| -> Arc<dyn MechanismFactory> { Arc::new(scram::Scram::new(hash)) });
+    let hashes = scram::Hash::ALL.into_iter();
+    let bound = hashes.clone().map(scram::Scram::plus);
+    let scram = bound.chain(hashes.map(scram::Scram::new));
+    let scram = scram.map(|scram| -> Arc<dyn MechanismFactory> { Arc::new(scram) });
     let others: [Arc<dyn MechanismFactory>; 5] = [
         Arc::new(plain::Plain),
         Arc::new(oauthbearer::OAuthBearer),
@@ -73,12 +74,12 @@ fn account<'a>(cx: &Context<'a>) -> &'a str {
     name.or_else(|| credentials.authcid()).unwrap_or_default()
 }
 
-/// The GS2 header without channel binding: `n,[a=authzid],` (RFC 5801, section 4). An empty
-/// `a=` is no `saslname`; PLAIN too says nobody by an empty name.
-fn gs2_header(authzid: Option<&str>) -> String {
+/// The GS2 header: `flag,[a=authzid],` (RFC 5801, section 4). An empty `a=` is no `saslname`;
+/// PLAIN too says nobody by an empty name.
+fn gs2_header(flag: &str, authzid: Option<&str>) -> String {
     match authzid.filter(|authzid| !authzid.is_empty()) {
-        Some(authzid) => format!("n,a={},", escape(authzid)),
-        None => "n,,".to_owned(),
+        Some(authzid) => format!("{flag},a={},", escape(authzid)),
+        None => format!("{flag},,"),
     }
 }
 

@@ -106,7 +106,7 @@ fn message(cx: &Context<'_>, token: &str) -> Result<Step, Error> {
     if account.bytes().any(|byte| byte == 0 || byte == SEPARATOR) {
         return Err(Error::Unsendable("user name"));
     }
-    let header = super::gs2_header(Some(account));
+    let header = super::gs2_header("n", Some(account));
     let mut message = Zeroizing::new(Vec::with_capacity(header.len() + token.len() + 16));
     for part in [header.as_str(), "\x01auth=Bearer ", token, "\x01\x01"] {
         message.extend_from_slice(part.as_bytes());

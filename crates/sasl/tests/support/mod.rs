@@ -23,10 +23,12 @@ pub(crate) mod published {
     pub(crate) const KEYS: &str = r#"{"name":"SHA-1","ck":"4jTEe/bDZpbdbYUrmaqiuiZVVyg=","sk":"D+CSWLOshSulAsxiupA+qs2/fTE=","iter":4096,"salt":"QSXCR+Q6sek8bf92"}"#;
 }
 
-/// The nine mechanisms, the four of SCRAM with this nonce instead of a random one.
+/// The default mechanisms, those of SCRAM with this nonce instead of a random one.
 pub(crate) fn registry_with_nonce(nonce: &str) -> Registry {
     Hash::ALL.into_iter().fold(Registry::default(), |registry, hash| {
-        registry.with(Arc::new(Scram::new(hash).danger_with_fixed_nonce(nonce)))
+        [Scram::new(hash), Scram::plus(hash)].into_iter().fold(registry, |registry, scram| {
+            registry.with(Arc::new(scram.danger_with_fixed_nonce(nonce)))
+        })
     })
 }
 

@@ -38,9 +38,25 @@ impl Hash {
         }
     }
 
-    /// The hash of a mechanism's name, if it is a SCRAM mechanism without channel binding.
+    /// The mechanism that uses this hash with channel binding.
+    pub(crate) const fn plus_mechanism(self) -> &'static str {
+        match self {
+            Self::Sha512 => "SCRAM-SHA-512-PLUS",
+            Self::Sha384 => "SCRAM-SHA-384-PLUS",
+            Self::Sha256 => "SCRAM-SHA-256-PLUS",
+            Self::Sha1 => "SCRAM-SHA-1-PLUS",
+        }
+    }
+
+    /// The hash of a mechanism's name, if it is a SCRAM mechanism.
     pub(crate) fn of_mechanism(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|hash| hash.mechanism() == name)
+        let is_named = |hash: &Self| name == hash.mechanism() || name == hash.plus_mechanism();
+        Self::ALL.into_iter().find(is_named)
+    }
+
+    /// Whether the name is that of a SCRAM mechanism with channel binding.
+    pub(crate) fn is_plus(name: &str) -> bool {
+        Self::ALL.into_iter().any(|hash| hash.plus_mechanism() == name)
     }
 
     /// Its place in [`Self::ALL`].

@@ -1,4 +1,4 @@
-//! The server's side of SASL: nine mechanisms, each a value that one message of the client's
+//! The server's side of SASL: thirteen mechanisms, each a value that one message of the client's
 //! consumes.
 //!
 //! Leaves out XML and base64, which the session handles, and who may log in, which
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::accounts::Accounts;
+use crate::offer::{DowngradeHash, Offer};
 use hash::Hash;
 
 /// A login in progress: what the server waits for.
@@ -55,6 +56,8 @@ pub(crate) struct Context<'a> {
     pub(crate) options: &'a SaslOptions,
     /// The addresses in the client's certificate.
     pub(crate) certificate: &'a [String],
+    /// What the client was offered in this stream.
+    pub(crate) offer: &'a Offer,
 }
 
 /// How the mechanisms behave.
@@ -62,6 +65,8 @@ pub(crate) struct Context<'a> {
 pub(crate) struct SaslOptions {
     /// SCRAM: the server's signature goes into a challenge of its own.
     pub(crate) verifier_in_challenge: bool,
+    /// SCRAM: what the first message tells of the offer.
+    pub(crate) downgrade_hash: DowngradeHash,
     /// OAUTHBEARER: what a refusal tells the client besides `invalid_token`.
     pub(crate) scope: Option<String>,
     pub(crate) openid_configuration: Option<String>,
@@ -90,8 +95,9 @@ impl Exchange {
             "X-OAUTH2" => Some(Self::XOauth2),
             "ANONYMOUS" => Some(Self::Anonymous),
             "EXTERNAL" => Some(Self::External),
-            _ => Hash::of_mechanism(mechanism)
-                .map(|hash| Self::ScramFirst(scram::ClientFirst::new(hash))),
+            _ => Hash::of_mechanism(mechanism).map(|hash| {
+                Self::ScramFirst(scram::ClientFirst::new(hash, Hash::is_plus(mechanism)))
+            }),
         }
     }
 
@@ -134,7 +140,11 @@ impl fmt::Debug for CustomMechanism {
 }
 
 /// The mechanisms that a server offers unless it is told otherwise, the strongest first.
-pub(crate) const ALL: [&str; 9] = [
+pub(crate) const ALL: [&str; 13] = [
+    "SCRAM-SHA-512-PLUS",
+    "SCRAM-SHA-384-PLUS",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-1-PLUS",
     "SCRAM-SHA-512",
     "SCRAM-SHA-384",
     "SCRAM-SHA-256",
@@ -157,12 +167,7 @@ pub(crate) fn prepared(text: &str) -> Option<Zeroizing<String>> {
 }
 
 /// The authorization identity in a GS2 header (RFC 5801, section 4), if it has one.
-///
-/// Channel binding is refused, since no mechanism here was offered with it.
-fn gs2_authzid(flag: &str, authzid: &str) -> Result<Option<String>, SaslCondition> {
-    if flag != "n" && flag != "y" {
-        return Err(SaslCondition::MalformedRequest);
-    }
+fn gs2_authzid(authzid: &str) -> Result<Option<String>, SaslCondition> {
     match authzid {
         "" => Ok(None),
         _ => authzid.strip_prefix("a=").and_then(unescaped).map(Some).ok_or(MALFORMED),
@@ -205,19 +210,19 @@ mod tests {
     }
 
     #[test]
-    fn only_headers_without_channel_binding_are_taken() {
-        assert_eq!(gs2_authzid("n", ""), Ok(None));
-        assert_eq!(gs2_authzid("y", "a=x=2Cy"), Ok(Some("x,y".to_owned())));
-        assert_eq!(gs2_authzid("p=tls-exporter", ""), Err(MALFORMED));
-        assert_eq!(gs2_authzid("x", ""), Err(MALFORMED));
-        assert_eq!(gs2_authzid("n", "a="), Err(MALFORMED));
-        assert_eq!(gs2_authzid("n", "b=x"), Err(MALFORMED));
+    fn a_header_names_another_or_nobody() {
+        assert_eq!(gs2_authzid(""), Ok(None));
+        assert_eq!(gs2_authzid("a=x=2Cy"), Ok(Some("x,y".to_owned())));
+        assert_eq!(gs2_authzid("a="), Err(MALFORMED));
+        assert_eq!(gs2_authzid("b=x"), Err(MALFORMED));
+        assert_eq!(gs2_authzid("x"), Err(MALFORMED));
     }
 
     #[test]
     fn an_unknown_mechanism_does_not_begin() {
         let options = SaslOptions::default();
-        assert!(Exchange::begin("SCRAM-SHA-1-PLUS", &options).is_none());
+        assert!(Exchange::begin("SCRAM-SHA-224-PLUS", &options).is_none());
+        assert!(Exchange::begin("PLAIN-PLUS", &options).is_none());
         assert!(Exchange::begin("plain", &options).is_none());
         assert!(ALL.into_iter().all(|name| Exchange::begin(name, &options).is_some()));
     }

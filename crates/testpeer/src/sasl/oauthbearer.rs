@@ -34,7 +34,11 @@ impl<'a> Request<'a> {
     fn parse(message: &'a str) -> Result<Self, SaslCondition> {
         let (header, rest) = message.split_once('\x01').ok_or(MALFORMED)?;
         let (flag, names) = header.split_once(',').ok_or(MALFORMED)?;
-        let authzid = gs2_authzid(flag, names.strip_suffix(',').ok_or(MALFORMED)?)?;
+        // The mechanism has no form with channel binding, and so `p=` has no meaning here.
+        if flag != "n" && flag != "y" {
+            return Err(MALFORMED);
+        }
+        let authzid = gs2_authzid(names.strip_suffix(',').ok_or(MALFORMED)?)?;
         let pairs = rest.strip_suffix('\x01').ok_or(MALFORMED)?;
         let mut token = None;
         for pair in pairs.split_terminator('\x01') {

@@ -1,6 +1,7 @@
-//! SCRAM (RFC 5802, RFC 7677) without channel binding, the server's side.
+//! SCRAM (RFC 5802, RFC 7677), with channel binding and without, the server's side.
 //!
-//! Leaves out the arithmetic, which is in `hash`, and the verifiers, which the accounts keep.
+//! Leaves out the arithmetic, which is in `hash`, the verifiers, which the accounts keep, and where
+//! the data of a channel binding comes from.
 
 use base64ct::{Base64, Encoding};
 use subtle::ConstantTimeEq;
@@ -9,11 +10,14 @@ use zeroize::Zeroizing;
 use super::hash::{Hash, xor};
 use super::{Context, Exchange, MALFORMED, SaslCondition, Step, gs2_authzid, unescaped, utf8};
 use crate::random;
+use crate::session::Binding;
 
 /// Waits for the client's first message.
 #[derive(Debug)]
 pub(crate) struct ClientFirst {
     hash: Hash,
+    /// The mechanism binds the login to the channel.
+    plus: bool,
     /// What the server adds to the client's nonce.
     nonce: String,
 }
@@ -24,8 +28,9 @@ pub(crate) struct ClientFinal {
     hash: Hash,
     user: String,
     authzid: Option<String>,
-    /// The GS2 header in base64, which the client has to repeat.
+    /// The GS2 header, which the client has to repeat, with the data after it.
     header: String,
+    binding: Option<Binding>,
     nonce: String,
     client_first_bare: String,
     server_first: String,
@@ -38,8 +43,8 @@ pub(crate) struct Confirmation {
 }
 
 impl ClientFirst {
-    pub(super) fn new(hash: Hash) -> Self {
-        Self { hash, nonce: random::nonce() }
+    pub(super) fn new(hash: Hash, plus: bool) -> Self {
+        Self { hash, plus, nonce: random::nonce() }
     }
 
     pub(super) fn respond(self, cx: &Context<'_>, message: &[u8]) -> Result<Step, SaslCondition> {
@@ -58,18 +63,39 @@ impl ClientFirst {
         }
         let (salt, iterations) = cx.accounts.salt_and_iterations(&user);
         let nonce = format!("{client_nonce}{}", self.nonce);
-        let server_first = format!("r={nonce},s={},i={iterations}", Base64::encode_string(&salt));
+        let salt = Base64::encode_string(&salt);
+        let mut server_first = format!("r={nonce},s={salt},i={iterations}");
+        if let Some(value) = cx.offer.downgrade_hash(self.hash, cx.options.downgrade_hash) {
+            server_first.extend([",h=", &value]);
+        }
         let challenge = server_first.clone().into_bytes();
         let next = ClientFinal {
             hash: self.hash,
             user,
-            authzid: gs2_authzid(flag, authzid)?,
-            header: Base64::encode_string(header.as_bytes()),
+            authzid: gs2_authzid(authzid)?,
+            header: header.to_owned(),
+            binding: self.binding(cx, flag)?,
             nonce,
             client_first_bare: bare.to_owned(),
             server_first,
         };
         Ok(Step::Challenge(Exchange::ScramFinal(next), challenge))
+    }
+
+    /// Judges the flag of the GS2 header (RFC 5802, section 6), and gives what the login is bound
+    /// to.
+    fn binding(&self, cx: &Context<'_>, flag: &str) -> Result<Option<Binding>, SaslCondition> {
+        match (self.plus, flag) {
+            (false, "n") => Ok(None),
+            // The client has not seen what was offered: somebody took it out on the way.
+            (false, "y") if cx.offer.has_plus() => Err(SaslCondition::NotAuthorized),
+            (false, "y") => Ok(None),
+            (false, _) => Err(MALFORMED),
+            (true, _) => {
+                let kind = flag.strip_prefix("p=").ok_or(MALFORMED)?;
+                cx.offer.binding(kind).cloned().map(Some).ok_or(MALFORMED)
+            }
+        }
     }
 }
 
@@ -79,12 +105,13 @@ impl ClientFinal {
         let (without_proof, proof) = message.rsplit_once(",p=").ok_or(MALFORMED)?;
         let proof = Base64::decode_vec(proof).map_err(|_| MALFORMED)?;
         let mut attributes = without_proof.split(',');
-        let header = attribute(attributes.next(), 'c').ok_or(MALFORMED)?;
+        let channel = attribute(attributes.next(), 'c').ok_or(MALFORMED)?;
         let nonce = attribute(attributes.next(), 'r').ok_or(MALFORMED)?;
         if !attributes.all(is_extension) {
             return Err(MALFORMED);
         }
-        if header != self.header || nonce != self.nonce {
+        let same_channel = bool::from(channel.as_bytes().ct_eq(self.channel().as_bytes()));
+        if !same_channel || nonce != self.nonce {
             return Err(SaslCondition::NotAuthorized);
         }
         let signature = self.check(cx, without_proof, &proof)?;
@@ -95,6 +122,12 @@ impl ClientFinal {
             return Ok(Step::Challenge(next, verifier));
         }
         Ok(Step::Success { user, data: Some(verifier) })
+    }
+
+    /// What the client has to say of the channel: the value of `c`.
+    fn channel(&self) -> String {
+        let data = self.binding.as_ref().map(Binding::data).unwrap_or_default();
+        Base64::encode_string(&[self.header.as_bytes(), data].concat())
     }
 
     /// Gives the server's signature if the proof is right.
@@ -147,7 +180,10 @@ fn is_printable(nonce: &str) -> bool {
 mod tests {
     use super::*;
     use crate::accounts::Accounts;
+    use crate::offer::{BindingList, DowngradeHash, Offer};
     use crate::sasl::SaslOptions;
+    use crate::session::SessionChannel;
+    use serde_json::Value;
 
     struct Row {
         hash: Hash,
@@ -209,8 +245,10 @@ mod tests {
 
     fn run(row: &Row, options: &SaslOptions, client_final: &str) -> Step {
         let accounts = accounts(row.salt);
-        let cx = Context { accounts: &accounts, options, certificate: &[] };
-        let first = ClientFirst { hash: row.hash, nonce: row.server_nonce.to_owned() };
+        let offer = Offer::default();
+        let cx = Context { accounts: &accounts, options, certificate: &[], offer: &offer };
+        let nonce = row.server_nonce.to_owned();
+        let first = ClientFirst { hash: row.hash, plus: false, nonce };
         let first = first.respond(&cx, row.client_first.as_bytes()).unwrap();
         let Step::Challenge(exchange, challenge) = first else { panic!("{first:?}") };
         assert_eq!(challenge, row.server_first.as_bytes());
@@ -223,6 +261,91 @@ mod tests {
             let step = run(row, &SaslOptions::default(), row.client_final);
             let Step::Success { user, data: Some(data) } = step else { panic!("{step:?}") };
             assert_eq!((user.as_str(), data.as_slice()), ("user", row.server_final.as_bytes()));
+        }
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let pairs = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+    }
+
+    /// What a server says to a client that sends these two messages with `-PLUS`.
+    fn run_plus(
+        accounts: &Accounts,
+        options: &SaslOptions,
+        channel: &SessionChannel,
+        (hash, nonce): (Hash, &str),
+        (client_first, client_final): (&str, &str),
+    ) -> (Vec<u8>, Step) {
+        let mechanisms = [hash.plus_mechanism(), hash.mechanism()].map(str::to_owned);
+        let offer = Offer::new(mechanisms.to_vec(), &BindingList::Honest, channel);
+        let cx = Context { accounts, options, certificate: &[], offer: &offer };
+        let first = ClientFirst { hash, plus: true, nonce: nonce.to_owned() };
+        let first = first.respond(&cx, client_first.as_bytes()).unwrap();
+        let Step::Challenge(exchange, challenge) = first else { panic!("{first:?}") };
+        (challenge, exchange.respond(&cx, client_final.as_bytes()))
+    }
+
+    #[test]
+    fn vectors_with_channel_binding_log_in() {
+        let file = include_str!("../../tests/vectors/scram_plus.json");
+        let file: Value = serde_json::from_str(file).unwrap();
+        let rows = file["rows"].as_array().unwrap();
+        assert_eq!(rows.len(), 24, "four hashes, three types, two counts");
+        for row in rows {
+            let text = |key: &str| row[key].as_str().unwrap();
+            let server_first = text("server_first");
+            let parts: Vec<_> = server_first.split(',').map(|part| &part[2..]).collect();
+            let [nonce, salt, iterations] = parts[..] else { panic!("{server_first}") };
+            let mut accounts = accounts(salt);
+            accounts.set_iterations(iterations.parse().unwrap());
+            let nonce = nonce.strip_prefix(file["client_nonce"].as_str().unwrap()).unwrap();
+            let data = bytes(text("data"));
+            let run = |data: Vec<u8>| {
+                run_plus(
+                    &accounts,
+                    &SaslOptions::default(),
+                    &SessionChannel::encrypted().with_binding(text("binding"), data),
+                    (Hash::of_mechanism(text("mechanism")).unwrap(), nonce),
+                    (text("client_first"), text("client_final")),
+                )
+            };
+            let (challenge, step) = run(data);
+            assert_eq!(challenge, server_first.as_bytes());
+            let Step::Success { data: Some(data), .. } = step else { panic!("{step:?}") };
+            assert_eq!(data, text("server_final").as_bytes());
+            let (_, other_channel) = run(vec![7; 32]);
+            assert!(matches!(other_channel, Step::Failure(SaslCondition::NotAuthorized)));
+        }
+    }
+
+    #[test]
+    fn the_exchange_of_xep_0474_logs_in() {
+        let client_first = "p=tls-exporter,,n=user,r=12C4CD5C-E38E-4A98-8F6D-15C38F51CCC6";
+        let nonce = "a09117a6-ac50-4f2f-93f1-93799c2bddf6";
+        let client_final = "c=cD10bHMtZXhwb3J0ZXIsLFRISVMgSVMgRkFLRSBDQiBEQVRB,\
+                            r=12C4CD5C-E38E-4A98-8F6D-15C38F51CCC6\
+                            a09117a6-ac50-4f2f-93f1-93799c2bddf6,\
+                            x=19C6532F-1CF4-4A27-A18D-DC9CEA41BBB3,\
+                            p=M/SIDjT+dfcxUh89jZEypRvFxB4=";
+        let channel = SessionChannel::encrypted()
+            .with_binding("tls-server-end-point", "")
+            .with_binding("tls-exporter", "THIS IS FAKE CB DATA");
+        let accounts = accounts("QSXCR+Q6sek8bf92");
+        let run = |downgrade_hash| {
+            let options = SaslOptions { downgrade_hash, ..SaslOptions::default() };
+            let messages = (client_first, client_final);
+            run_plus(&accounts, &options, &channel, (Hash::Sha1, nonce), messages)
+        };
+        let (challenge, step) = run(DowngradeHash::Right);
+        let hash = b",s=QSXCR+Q6sek8bf92,i=4096,h=G6k/rBLDqgOhRRaCuuatSDFkJ08=";
+        assert!(challenge.ends_with(hash));
+        let Step::Success { data: Some(data), .. } = step else { panic!("{step:?}") };
+        assert_eq!(data, b"v=MQrMPvv7yv4x4Cq4W4Ih25EqS2c=");
+        // The proof covers the hash.
+        for other in [DowngradeHash::Absent, DowngradeHash::Wrong] {
+            let (_, step) = run(other);
+            assert!(matches!(step, Step::Failure(SaslCondition::NotAuthorized)), "{other:?}");
         }
     }
 
@@ -304,7 +427,9 @@ mod tests {
     fn a_first_message_outside_of_the_grammar_is_refused() {
         let accounts = accounts("QUJD");
         let options = SaslOptions::default();
-        let cx = Context { accounts: &accounts, options: &options, certificate: &[] };
+        let offer = Offer::default();
+        let cx =
+            Context { accounts: &accounts, options: &options, certificate: &[], offer: &offer };
         for wrong in [
             "",
             "n,,",
@@ -320,7 +445,7 @@ mod tests {
             "p=tls-unique,,n=user,r=x",
             "n,x,n=user,r=x",
         ] {
-            let first = ClientFirst::new(Hash::Sha1).respond(&cx, wrong.as_bytes());
+            let first = ClientFirst::new(Hash::Sha1, false).respond(&cx, wrong.as_bytes());
             assert!(matches!(first, Err(SaslCondition::MalformedRequest)), "{wrong:?}");
         }
     }

@@ -38,12 +38,36 @@ pub enum ScriptError {
         line: usize,
     },
     /// The word after `!` is not a directive.
-    #[error("line {line}: no directive `!{word}`; use !hex, !repeat, !binary, !ping or !close")]
+    #[error("line {line}: no directive `!{word}`; the module documentation lists them")]
     UnknownDirective {
         /// The line.
         line: usize,
         /// The word.
         word: String,
+    },
+    /// The header `framing` is neither `websocket` nor `tcp`.
+    #[error("line {line}: no framing `{framing}`; write `websocket` or `tcp`")]
+    UnknownFraming {
+        /// The line.
+        line: usize,
+        /// What stands there.
+        framing: String,
+    },
+    /// A directive means nothing in this framing.
+    #[error("line {line}: `!{word}` means nothing with `framing: {framing}`; remove it")]
+    OtherFraming {
+        /// The line.
+        line: usize,
+        /// The word after `!`.
+        word: String,
+        /// The framing.
+        framing: &'static str,
+    },
+    /// `S: !secure` stands there a second time.
+    #[error("line {line}: the transport is secure already; remove this step")]
+    SecuredTwice {
+        /// The line of the second one.
+        line: usize,
     },
     /// A client step without a pattern.
     #[error("line {line}: write after `C:` what the client must send, or `*`")]

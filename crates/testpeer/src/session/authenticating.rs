@@ -9,20 +9,26 @@ use zeroize::Zeroizing;
 use super::SessionChannel;
 use super::conditions::StreamCondition;
 use super::machine::{Said, State, Transition};
+use crate::offer::Offer;
 use crate::sasl::{Context, Exchange, SaslCondition, Step};
 use crate::server::{Config, Server};
 
 /// Waits for the client to choose a mechanism, or for its next message.
 #[derive(Debug)]
 pub(super) struct Authenticating {
-    offered: Vec<String>,
+    offer: Offer,
     exchange: Option<Exchange>,
     failures: u32,
 }
 
 impl Authenticating {
-    pub(super) fn new(offered: Vec<String>) -> Self {
-        Self { offered, exchange: None, failures: 0 }
+    pub(super) fn new(offer: Offer) -> Self {
+        Self { offer, exchange: None, failures: 0 }
+    }
+
+    /// Whether no exchange is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.exchange.is_none()
     }
 
     pub(super) fn handle(
@@ -34,7 +40,9 @@ impl Authenticating {
         let config = server.config();
         let step = match (element.name(), self.exchange.take()) {
             ("auth", None) => self.begin(config, channel, element),
-            ("response", Some(exchange)) => proceed(config, channel, exchange, &element.text()),
+            ("response", Some(exchange)) => {
+                self.proceed(config, channel, exchange, &element.text())
+            }
             ("abort", _) => Err(SaslCondition::Aborted),
             ("auth" | "response", _) => Err(SaslCondition::MalformedRequest),
             _ => return ended(StreamCondition::UnsupportedStanzaType, Vec::new()),
@@ -66,7 +74,7 @@ impl Authenticating {
         auth: &Element,
     ) -> Result<Step, SaslCondition> {
         let name = auth.attr("mechanism").ok_or(SaslCondition::InvalidMechanism)?;
-        if !self.offered.iter().any(|offered| offered == name) {
+        if !self.offer.mechanisms().iter().any(|offered| offered == name) {
             return Err(if config.needs_encryption(name, channel) {
                 SaslCondition::EncryptionRequired
             } else {
@@ -81,8 +89,28 @@ impl Authenticating {
         match auth.text().as_str() {
             // Every mechanism here has the client speak first, so it is asked to.
             "" => Ok(Step::Challenge(exchange, Vec::new())),
-            text => proceed(config, channel, exchange, text),
+            text => self.proceed(config, channel, exchange, text),
         }
+    }
+
+    fn proceed(
+        &self,
+        config: &Config,
+        channel: &SessionChannel,
+        exchange: Exchange,
+        text: &str,
+    ) -> Result<Step, SaslCondition> {
+        let message = Zeroizing::new(match text {
+            "=" => Vec::new(),
+            _ => Base64::decode_vec(text).map_err(|_| SaslCondition::IncorrectEncoding)?,
+        });
+        let cx = Context {
+            accounts: &config.accounts,
+            options: &config.sasl,
+            certificate: channel.certificate(),
+            offer: &self.offer,
+        };
+        Ok(exchange.respond(&cx, &message))
     }
 
     fn refuse(mut self, config: &Config, condition: SaslCondition) -> Transition {
@@ -95,24 +123,6 @@ impl Authenticating {
         }
         (State::Authenticating(self), said)
     }
-}
-
-fn proceed(
-    config: &Config,
-    channel: &SessionChannel,
-    exchange: Exchange,
-    text: &str,
-) -> Result<Step, SaslCondition> {
-    let message = Zeroizing::new(match text {
-        "=" => Vec::new(),
-        _ => Base64::decode_vec(text).map_err(|_| SaslCondition::IncorrectEncoding)?,
-    });
-    let cx = Context {
-        accounts: &config.accounts,
-        options: &config.sasl,
-        certificate: channel.certificate(),
-    };
-    Ok(exchange.respond(&cx, &message))
 }
 
 fn ended(condition: StreamCondition, mut said: Vec<Said>) -> Transition {

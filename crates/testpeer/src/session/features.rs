@@ -4,15 +4,34 @@
 
 use epode_proto::xml::{Element, namespaces};
 
+use super::{SessionChannel, starttls};
+use crate::offer::Offer;
 use crate::server::{Config, LegacySession};
 
-/// Before the login: the mechanisms.
-pub(super) fn before_login(config: &Config, offered: &[String]) -> Element {
+/// Before the login: STARTTLS and the mechanisms.
+pub(super) fn before_login(config: &Config, channel: &SessionChannel, offer: &Offer) -> Element {
+    let mut features = Element::new("features", namespaces::STREAM);
+    if let Some(starttls) = starttls::feature(config, channel) {
+        features.push(starttls);
+    }
+    // RFC 6120, section 5.3.1: nothing stands beside what has to come first.
+    if config.requires_starttls(channel) {
+        return features;
+    }
     let mut mechanisms = Element::new("mechanisms", namespaces::SASL);
-    for name in offered {
+    for name in offer.mechanisms() {
         mechanisms.push(Element::new("mechanism", namespaces::SASL).with_text(name.as_str()));
     }
-    with_extras(config, Element::new("features", namespaces::STREAM).with_child(mechanisms))
+    features.push(mechanisms);
+    if let Some(types) = offer.listed() {
+        let mut list = Element::new("sasl-channel-binding", namespaces::SASL_CB);
+        for kind in types {
+            let binding = Element::new("channel-binding", namespaces::SASL_CB);
+            list.push(binding.with_attr("type", kind.as_str()));
+        }
+        features.push(list);
+    }
+    with_extras(config, features)
 }
 
 /// After the login: binding, and the session of RFC 3921 if the server has it.

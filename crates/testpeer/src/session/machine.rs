@@ -8,7 +8,7 @@ use epode_proto::xml::{Element, namespaces};
 use super::authenticating::Authenticating;
 use super::bound::{Bound, bind};
 use super::conditions::StreamCondition;
-use super::{SessionChannel, features};
+use super::{SessionChannel, features, starttls};
 use crate::hub::Delivery;
 use crate::random;
 use crate::server::{Server, Slot};
@@ -55,6 +55,8 @@ pub(crate) struct Machine {
 pub(super) enum State {
     /// A stream header, from this user if one has logged in.
     Opening(Option<String>),
+    /// The handshake of TLS, which the transport does.
+    Securing,
     Authenticating(Authenticating),
     /// A request to bind, from this user.
     Binding(String),
@@ -101,6 +103,12 @@ impl Machine {
         self.handle(Heard::Broken(condition))
     }
 
+    /// The transport has done the handshake: everything begins anew on this channel.
+    pub(crate) fn secured(&mut self, channel: SessionChannel) {
+        self.channel = channel;
+        self.state = State::Opening(None);
+    }
+
     /// What waits in the mailbox now.
     pub(crate) fn poll_delivery(&mut self) -> Option<Option<Delivery>> {
         match &mut self.state {
@@ -119,6 +127,10 @@ impl Machine {
 
     pub(crate) fn is_opening(&self) -> bool {
         matches!(self.state, State::Opening(_))
+    }
+
+    pub(crate) fn is_securing(&self) -> bool {
+        matches!(self.state, State::Securing)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -152,9 +164,9 @@ impl Machine {
         let config = self.server.config();
         let (state, features) = match user {
             None => {
-                let offered = config.offered(&self.channel);
-                let features = features::before_login(config, &offered);
-                (State::Authenticating(Authenticating::new(offered)), features)
+                let offer = config.offer(&self.channel);
+                let features = features::before_login(config, &self.channel, &offer);
+                (State::Authenticating(Authenticating::new(offer)), features)
             }
             Some(user) => (State::Binding(user), features::after_login(config)),
         };
@@ -165,6 +177,9 @@ impl Machine {
     fn element(&self, state: State, element: Element) -> Transition {
         if let Some(answer) = self.server.config().answer_to(&element) {
             return (state, vec![Said::Element(answer.clone())]);
+        }
+        if starttls::is_command(&element) {
+            return starttls::answer(self.server.config(), &self.channel, &state);
         }
         match state {
             State::Authenticating(state) if element.namespace() == namespaces::SASL => {

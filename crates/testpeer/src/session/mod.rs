@@ -7,6 +7,7 @@ mod bound;
 pub(crate) mod conditions;
 mod features;
 pub(crate) mod machine;
+mod starttls;
 pub(crate) mod tcp;
 mod websocket;
 
@@ -21,10 +22,29 @@ use conditions::StreamCondition;
 use machine::{Machine, Said};
 
 /// What the server knows of a connection's channel.
+///
+/// ```
+/// use epode_testpeer::{Server, SessionChannel};
+///
+/// let open = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
+/// let server = Server::builder("localhost").account("alice", "secret").build();
+/// let channel = SessionChannel::encrypted().with_binding("tls-exporter", [7; 32]);
+/// assert!(server.session(channel).receive(open)[1].contains("SCRAM-SHA-256-PLUS"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionChannel {
     encrypted: bool,
     certificate: Vec<String>,
+    bindings: Vec<Binding>,
+    /// STARTTLS can encrypt it.
+    can_secure: bool,
+}
+
+/// Channel binding data, as the server's end has it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Binding {
+    kind: String,
+    data: Vec<u8>,
 }
 
 /// One WebSocket connection's conversation: text frames in, text frames out (RFC 7395).
@@ -56,7 +76,7 @@ impl SessionChannel {
     /// A channel that TLS or the like protects.
     #[must_use]
     pub fn encrypted() -> Self {
-        Self { encrypted: true, certificate: Vec::new() }
+        Self { encrypted: true, ..Self::default() }
     }
 
     /// The client has shown a certificate that holds this address; call it again for one more.
@@ -66,12 +86,57 @@ impl SessionChannel {
         self
     }
 
+    /// The server's end has this data of this type, by its registered name such as
+    /// `tls-exporter`; in place of data of the same type. The order is that of XEP-0440's list.
+    #[must_use]
+    pub fn with_binding(mut self, kind: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
+        let kind = kind.into();
+        self.bindings.retain(|binding| binding.kind != kind);
+        self.bindings.push(Binding { kind, data: data.into() });
+        self
+    }
+
+    /// The transport can do the handshake of STARTTLS.
+    pub(crate) fn with_starttls(mut self) -> Self {
+        self.can_secure = true;
+        self
+    }
+
     pub(crate) fn is_encrypted(&self) -> bool {
         self.encrypted
     }
 
+    pub(crate) fn can_secure(&self) -> bool {
+        self.can_secure
+    }
+
+    pub(crate) fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
     pub(crate) fn certificate(&self) -> &[String] {
         &self.certificate
+    }
+}
+
+impl Binding {
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Makes it differ from what it was.
+    pub(crate) fn spoil(&mut self) {
+        self.data.push(0);
+    }
+}
+
+impl std::fmt::Debug for Binding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Binding({}, {} bytes)", self.kind, self.data.len())
     }
 }
 

@@ -1,12 +1,13 @@
 //! The byte stream of XMPP over TCP (RFC 6120, section 4), the server's side.
 //!
-//! Leaves out the socket, and STARTTLS.
+//! Leaves out the socket, and the handshake of TLS.
 
 use epode_proto::xml::{Element, Limits, StreamEvent, StreamReader, namespaces};
 
 use super::conditions::StreamCondition;
 use super::machine::{Heard, Machine, Said};
 use super::websocket::condition_of;
+use super::{SessionChannel, starttls};
 use crate::hub::Delivery;
 
 /// The conversation of one TCP connection, bytes in and bytes out.
@@ -26,10 +27,17 @@ impl TcpSession {
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> String {
         let mut out = String::new();
         self.reader.feed(bytes);
-        while !self.machine.is_closed() {
+        while !self.machine.is_closed() && !self.machine.is_securing() {
             let heard = match self.reader.next_event() {
                 Ok(None) => break,
                 Ok(Some(StreamEvent::Header(header))) => header_or_fault(header),
+                // Nothing may follow the command (RFC 6120, section 5.3.3). Taken for a part of
+                // the encrypted stream, it would be whatever an attacker put there.
+                Ok(Some(StreamEvent::Element(element)))
+                    if starttls::is_command(&element) && self.reader.unread() > 0 =>
+                {
+                    Heard::Broken(StreamCondition::PolicyViolation)
+                }
                 Ok(Some(StreamEvent::Element(element))) => Heard::Element(element),
                 Ok(Some(StreamEvent::End)) => Heard::Close,
                 Err(error) => Heard::Broken(condition_of(&error)),
@@ -45,6 +53,12 @@ impl TcpSession {
             }
         }
         out
+    }
+
+    /// The handshake is done: a new stream begins, of which nothing is known.
+    pub(crate) fn secured(&mut self, channel: SessionChannel) {
+        self.reader = StreamReader::new(self.limits);
+        self.machine.secured(channel);
     }
 
     /// Waits for other sessions, for ever if there can be none.
@@ -67,6 +81,11 @@ impl TcpSession {
 
     pub(crate) fn is_bound(&self) -> bool {
         self.machine.jid().is_some()
+    }
+
+    /// Whether the client was told to begin the handshake.
+    pub(crate) fn is_securing(&self) -> bool {
+        self.machine.is_securing()
     }
 
     pub(crate) fn is_closed(&self) -> bool {

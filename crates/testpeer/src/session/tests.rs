@@ -3,11 +3,13 @@
 use base64ct::{Base64, Encoding};
 use epode_proto::xml::{Element, namespaces};
 
+use super::tcp::TcpSession;
 use super::{Session, SessionChannel};
 use crate::hub::ResourceConflict;
+use crate::offer::{BindingList, DowngradeHash};
 use crate::sasl::SaslCondition;
 use crate::sasl::hash::{Hash, xor};
-use crate::server::{LegacySession, Limits, Server};
+use crate::server::{LegacySession, Limits, Server, StartTls};
 use crate::{ServerBuilder, sasl};
 
 const OPEN: &str =
@@ -136,14 +138,32 @@ fn online(server: &Server, user: &str, password: &str, resource: &str) -> Sessio
 /// Logs in by SCRAM as far as the last reply.
 fn scram(session: &mut Session, hash: Hash, first: &str, password: &str) -> Element {
     let challenge = auth(session, hash.mechanism(), first.as_bytes());
+    finish_scram(session, hash, first, password, &challenge, b"")
+}
+
+/// The same, bound to this data.
+fn scram_plus(session: &mut Session, hash: Hash, first: &str, bound_to: &[u8]) -> Element {
+    let challenge = auth(session, hash.plus_mechanism(), first.as_bytes());
+    finish_scram(session, hash, first, "pencil", &challenge, bound_to)
+}
+
+fn finish_scram(
+    session: &mut Session,
+    hash: Hash,
+    first: &str,
+    password: &str,
+    challenge: &Element,
+    bound_to: &[u8],
+) -> Element {
     assert!(challenge.is("challenge", namespaces::SASL), "{challenge}");
-    let server_first = data(&challenge);
+    let server_first = data(challenge);
     let parts: Vec<_> = server_first.split(',').map(|part| &part[2..]).collect();
     let salt = Base64::decode_vec(parts[1]).unwrap();
     let keys = hash.keys(password, &salt, parts[2].parse().unwrap());
-    let (_, bare) = first.split_at(first.find("n=").unwrap());
-    let header = Base64::encode_string(&first.as_bytes()[..first.len() - bare.len()]);
-    let without_proof = format!("c={header},r={}", parts[0]);
+    let (_, bare) = first.split_at(first.find(",n=").unwrap() + 1);
+    let header = &first.as_bytes()[..first.len() - bare.len()];
+    let channel = Base64::encode_string(&[header, bound_to].concat());
+    let without_proof = format!("c={channel},r={}", parts[0]);
     let signed = format!("{bare},{server_first},{without_proof}");
     let proof = xor(&keys.client_key, &hash.hmac(&keys.stored_key, signed.as_bytes()));
     respond(session, format!("{without_proof},p={}", Base64::encode_string(&proof)).as_bytes())
@@ -152,10 +172,271 @@ fn scram(session: &mut Session, hash: Hash, first: &str, password: &str) -> Elem
 #[test]
 fn offers_all_mechanisms_and_external_with_a_certificate_only() {
     let mut plain = session(builder());
-    assert_eq!(offered(&open(&mut plain)), sasl::ALL[..8]);
+    assert_eq!(offered(&open(&mut plain)), sasl::ALL[4..12]);
     let channel = SessionChannel::encrypted().with_certificate("alice@example.org");
-    let mut secure = builder().build().session(channel);
-    assert_eq!(offered(&open(&mut secure)), sasl::ALL);
+    let mut secure = builder().build().session(channel.clone());
+    assert_eq!(offered(&open(&mut secure)), sasl::ALL[4..]);
+    let mut bound = builder().build().session(channel.with_binding(EXPORTER, DATA));
+    assert_eq!(offered(&open(&mut bound)), sasl::ALL);
+}
+
+#[test]
+fn offers_other_mechanisms_in_plaintext_if_told_to() {
+    let server = builder().plaintext_mechanisms(["SCRAM-SHA-1"]).mechanisms(["PLAIN"]).build();
+    let mut plain = server.session(SessionChannel::plaintext());
+    assert_eq!(offered(&open(&mut plain)), ["SCRAM-SHA-1"]);
+    assert_failure(&auth(&mut plain, "PLAIN", b"\0alice\0pencil"), "invalid-mechanism");
+    let mut secure = server.session(SessionChannel::encrypted());
+    assert_eq!(offered(&open(&mut secure)), ["PLAIN"]);
+}
+
+const EXPORTER: &str = "tls-exporter";
+const END_POINT: &str = "tls-server-end-point";
+const DATA: [u8; 32] = [7; 32];
+const CERTIFICATE_HASH: [u8; 32] = [9; 32];
+
+fn bound_channel() -> SessionChannel {
+    SessionChannel::encrypted()
+        .with_binding(EXPORTER, DATA)
+        .with_binding(END_POINT, CERTIFICATE_HASH)
+}
+
+fn bound_session(builder: ServerBuilder) -> (Session, Element) {
+    let mut session = builder.build().session(bound_channel());
+    let features = open(&mut session);
+    (session, features)
+}
+
+/// The types that the features list.
+fn listed(features: &Element) -> Option<Vec<&str>> {
+    let list = features.child("sasl-channel-binding", namespaces::SASL_CB)?;
+    Some(list.children().map(|it| it.attr("type").unwrap()).collect())
+}
+
+#[test]
+fn scram_binds_to_the_channel_with_each_hash_and_type() {
+    for hash in Hash::ALL {
+        for (kind, data) in [(EXPORTER, DATA), (END_POINT, CERTIFICATE_HASH)] {
+            let (mut session, features) = bound_session(builder());
+            assert_eq!(listed(&features).unwrap(), [EXPORTER, END_POINT]);
+            let first = format!("p={kind},a=alice@example.org,n=alice,r=abc");
+            assert_success(&scram_plus(&mut session, hash, &first, &data));
+            assert_eq!(bind(&mut session, Some("home")), "alice@example.org/home");
+        }
+    }
+}
+
+#[test]
+fn scram_refuses_another_channel() {
+    let first = "p=tls-exporter,,n=alice,r=abc";
+    for hash in Hash::ALL {
+        for data in [&CERTIFICATE_HASH[..], &DATA[1..], b""] {
+            let (mut session, _) = bound_session(builder());
+            assert_failure(&scram_plus(&mut session, hash, first, data), "not-authorized");
+        }
+        let (mut session, _) = bound_session(builder().mismatched_binding(EXPORTER));
+        assert_failure(&scram_plus(&mut session, hash, first, &DATA), "not-authorized");
+        let first = "p=tls-server-end-point,,n=alice,r=abc";
+        assert_success(&scram_plus(&mut session, hash, first, &CERTIFICATE_HASH));
+    }
+}
+
+#[test]
+fn each_flag_of_gs2_is_judged() {
+    for hash in Hash::ALL {
+        let (plain, plus) = (hash.mechanism(), hash.plus_mechanism());
+        let refused = |builder: ServerBuilder, mechanism: &str, first: &str, condition: &str| {
+            let (mut session, _) = bound_session(builder);
+            assert_failure(&auth(&mut session, mechanism, first.as_bytes()), condition);
+        };
+        // `n` is right where the client knows of no channel binding, and wrong with -PLUS.
+        let (mut session, _) = bound_session(builder());
+        assert_success(&scram(&mut session, hash, "n,,n=alice,r=abc", "pencil"));
+        for flag in ["n", "N", ""] {
+            refused(builder(), plus, &format!("{flag},,n=alice,r=abc"), "malformed-request");
+        }
+        // `y` is right where no -PLUS was offered, and wrong elsewhere.
+        let (mut session, _) = bound_session(builder().mechanisms([plain]));
+        assert_success(&scram(&mut session, hash, "y,,n=alice,r=abc", "pencil"));
+        refused(builder(), plain, "y,,n=alice,r=abc", "not-authorized");
+        refused(builder().mechanisms([plain, plus]), plain, "y,,n=alice,r=abc", "not-authorized");
+        refused(builder(), plus, "y,,n=alice,r=abc", "malformed-request");
+        // `p` is right with -PLUS and a type that is known.
+        for kind in ["tls-unique", "TLS-EXPORTER", ""] {
+            let first = format!("p={kind},,n=alice,r=abc");
+            refused(builder(), plus, &first, "malformed-request");
+        }
+        refused(builder(), plain, "p=tls-exporter,,n=alice,r=abc", "malformed-request");
+    }
+}
+
+#[test]
+fn plus_is_not_known_without_anything_to_bind_to() {
+    for channel in [SessionChannel::plaintext(), SessionChannel::encrypted()] {
+        let mut session = builder().build().session(channel);
+        assert_eq!(listed(&open(&mut session)), None);
+        let first = b"p=tls-exporter,,n=alice,r=abc";
+        assert_failure(&auth(&mut session, "SCRAM-SHA-1-PLUS", first), "invalid-mechanism");
+        assert_success(&scram(&mut session, Hash::Sha1, "y,,n=alice,r=abc", "pencil"));
+    }
+}
+
+#[test]
+fn the_list_of_types_follows_its_rule() {
+    let first = "p=tls-exporter,,n=alice,r=abc";
+    let (mut session, features) = bound_session(builder().binding_list(BindingList::Absent));
+    assert_eq!(listed(&features), None);
+    assert_success(&scram_plus(&mut session, Hash::Sha1, first, &DATA));
+
+    let unique = builder().binding_list(BindingList::these(["tls-unique"]));
+    let (mut session, features) = bound_session(unique);
+    assert_eq!(listed(&features).unwrap(), ["tls-unique"]);
+    assert!(offered(&features).contains(&"SCRAM-SHA-1-PLUS".to_owned()));
+    for kind in [EXPORTER, "tls-unique"] {
+        let first = format!("p={kind},,n=alice,r=abc");
+        let reply = auth(&mut session, "SCRAM-SHA-1-PLUS", first.as_bytes());
+        assert_failure(&reply, "malformed-request");
+    }
+
+    let no_plus = builder().mechanisms(["SCRAM-SHA-1", "PLAIN"]);
+    let (_, features) = bound_session(no_plus);
+    assert_eq!(listed(&features), None);
+    let no_plus =
+        builder().mechanisms(["SCRAM-SHA-1"]).binding_list(BindingList::these([EXPORTER]));
+    let (_, features) = bound_session(no_plus);
+    assert_eq!(listed(&features).unwrap(), [EXPORTER]);
+    assert_eq!(offered(&features), ["SCRAM-SHA-1"]);
+}
+
+#[test]
+fn scram_tells_of_the_offer_if_told_to() {
+    let hashed = |rule| {
+        let mechanisms = ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"];
+        let (mut session, features) =
+            bound_session(builder().mechanisms(mechanisms).downgrade_hash(rule));
+        assert_eq!(offered(&features), mechanisms);
+        let first = "p=tls-exporter,,n=alice,r=abc";
+        let challenge = auth(&mut session, "SCRAM-SHA-1-PLUS", first.as_bytes());
+        let finished = finish_scram(&mut session, Hash::Sha1, first, "pencil", &challenge, &DATA);
+        assert_success(&finished);
+        data(&challenge).split_once(",h=").map(|(_, hash)| hash.to_owned())
+    };
+    assert_eq!(hashed(DowngradeHash::Absent), None);
+    // Computed with Python's hashlib over the two lists of XEP-0474's example.
+    assert_eq!(hashed(DowngradeHash::Right).unwrap(), "G6k/rBLDqgOhRRaCuuatSDFkJ08=");
+    let wrong = hashed(DowngradeHash::Wrong).unwrap();
+    assert_ne!(wrong, "G6k/rBLDqgOhRRaCuuatSDFkJ08=");
+    assert_eq!(Base64::decode_vec(&wrong).unwrap().len(), 20);
+}
+
+#[test]
+fn scram_tells_of_the_offer_without_channel_binding_too() {
+    let mut session = session(builder().downgrade_hash(DowngradeHash::Right));
+    let mut names = offered(&open(&mut session));
+    names.sort();
+    let expected = Base64::encode_string(&Hash::Sha256.digest(names.join("\x1e").as_bytes()));
+    let challenge = auth(&mut session, "SCRAM-SHA-256", b"n,,n=alice,r=abc");
+    assert!(data(&challenge).ends_with(&format!(",h={expected}")));
+}
+
+const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
+                      xmlns:stream='http://etherx.jabber.org/streams' to='example.org' \
+                      version='1.0'>";
+const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+const PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+const TLS_FAILURE: &str = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>";
+
+fn tcp_session(builder: ServerBuilder) -> (TcpSession, Element) {
+    let mut session = builder.build().tcp_session(SessionChannel::plaintext().with_starttls());
+    let features = tcp_features(&mut session);
+    (session, features)
+}
+
+fn tcp_features(session: &mut TcpSession) -> Element {
+    let text = session.receive(HEADER.as_bytes());
+    Element::parse(&text[text.find("<features").unwrap()..]).unwrap()
+}
+
+fn tcp_auth(session: &mut TcpSession, mechanism: &str) -> String {
+    session.receive(sasl_frame("auth", Some(mechanism), b"\0alice\0pencil").as_bytes())
+}
+
+#[test]
+fn starttls_begins_everything_anew() {
+    let (mut session, features) = tcp_session(builder());
+    let starttls = features.child("starttls", namespaces::TLS).unwrap();
+    assert_eq!(starttls.children().count(), 0);
+    assert_eq!(offered(&features), sasl::ALL[4..12]);
+    assert_eq!(session.receive(STARTTLS.as_bytes()), PROCEED);
+    assert!(session.is_securing());
+
+    session.secured(bound_channel());
+    assert!(!session.is_securing());
+    let features = tcp_features(&mut session);
+    assert_eq!(offered(&features), sasl::ALL[..12]);
+    assert!(features.child("starttls", namespaces::TLS).is_none());
+    assert_eq!(session.receive(STARTTLS.as_bytes()), TLS_FAILURE, "once is enough");
+    assert!(session.is_closed());
+}
+
+#[test]
+fn starttls_can_be_required() {
+    let (mut session, features) = tcp_session(builder().starttls(StartTls::Required));
+    let starttls = features.child("starttls", namespaces::TLS).unwrap();
+    assert!(starttls.child("required", namespaces::TLS).is_some());
+    assert_eq!(features.children().count(), 1);
+    for mechanism in ["PLAIN", "SCRAM-SHA-1"] {
+        assert!(tcp_auth(&mut session, mechanism).contains("<encryption-required/>"));
+    }
+    assert_eq!(session.receive(STARTTLS.as_bytes()), PROCEED);
+    session.secured(SessionChannel::encrypted());
+    tcp_features(&mut session);
+    assert!(tcp_auth(&mut session, "PLAIN").starts_with("<success "));
+}
+
+#[test]
+fn starttls_can_be_refused() {
+    for (rule, advertised) in [(StartTls::Refused, true), (StartTls::Absent, false)] {
+        let (mut session, features) = tcp_session(builder().starttls(rule));
+        assert_eq!(features.child("starttls", namespaces::TLS).is_some(), advertised);
+        assert!(!offered(&features).is_empty());
+        assert_eq!(session.receive(STARTTLS.as_bytes()), TLS_FAILURE);
+        assert!(session.is_closed());
+    }
+}
+
+#[test]
+fn starttls_has_its_time() {
+    // In the middle of a login, after it, and where there is no TLS to begin.
+    let (mut session, _) = tcp_session(builder());
+    let first = sasl_frame("auth", Some("SCRAM-SHA-1"), b"n,,n=alice,r=abc");
+    assert!(session.receive(first.as_bytes()).starts_with("<challenge "));
+    assert_eq!(session.receive(STARTTLS.as_bytes()), TLS_FAILURE);
+
+    let (mut session, _) = tcp_session(builder());
+    tcp_auth(&mut session, "PLAIN");
+    assert!(tcp_features(&mut session).child("starttls", namespaces::TLS).is_none());
+    assert_eq!(session.receive(STARTTLS.as_bytes()), TLS_FAILURE);
+
+    let mut session = builder().build().tcp_session(SessionChannel::plaintext());
+    assert!(tcp_features(&mut session).child("starttls", namespaces::TLS).is_none());
+    assert_eq!(session.receive(STARTTLS.as_bytes()), TLS_FAILURE);
+
+    let mut session = self::session(builder());
+    assert!(open(&mut session).child("starttls", namespaces::TLS).is_none());
+    assert!(session.receive(STARTTLS)[0].starts_with("<failure "));
+    assert!(session.is_closed());
+}
+
+#[test]
+fn nothing_may_follow_the_command() {
+    let auth = sasl_frame("auth", Some("PLAIN"), b"\0alice\0pencil");
+    for more in [HEADER, &auth, "\n"] {
+        let (mut session, _) = tcp_session(builder());
+        let said = session.receive(format!("{STARTTLS}{more}").as_bytes());
+        assert!(said.contains("<policy-violation "), "{said}");
+        assert!(session.is_closed());
+    }
 }
 
 #[test]

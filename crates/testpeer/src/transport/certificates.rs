@@ -4,18 +4,65 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, OtherNameValue, SanType,
+    KeyPair, KeyUsagePurpose, OtherNameValue, SanType, SignatureAlgorithm,
 };
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
+
+use crate::sasl::hash::Hash;
+
+/// How the authority signs the server's certificate.
+///
+/// It decides the hash of `tls-server-end-point` (RFC 5929, section 4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateSignature {
+    /// ECDSA on P-256 with SHA-256.
+    #[default]
+    EcdsaSha256,
+    /// ECDSA on P-384 with SHA-384.
+    EcdsaSha384,
+    /// Ed25519, for which `tls-server-end-point` is not defined.
+    Ed25519,
+}
+
+/// When the server's certificate is valid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateValidity {
+    /// Now, and for longer than any test.
+    #[default]
+    Current,
+    /// Now, and for this many days and one hour.
+    Days(u16),
+    /// No longer: it ended a day ago.
+    Expired,
+    /// Not yet: it begins in a day.
+    Future,
+}
+
+/// Whom the server's certificate is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateNames {
+    /// The server's domain and its addresses.
+    #[default]
+    Right,
+    /// `other.example` alone.
+    Wrong,
+}
+
+/// How the server's certificate is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CertificateStyle {
+    pub(super) signature: CertificateSignature,
+    pub(super) validity: CertificateValidity,
+    pub(super) names: CertificateNames,
+}
 
 /// A certificate with which an account can log in by EXTERNAL.
 #[derive(Clone)]
@@ -29,7 +76,37 @@ pub struct ClientCertificate {
 pub(super) struct Certificates {
     pub(super) ca_pem: String,
     pub(super) clients: Vec<ClientCertificate>,
-    pub(super) acceptor: TlsAcceptor,
+    pub(super) authority: CertificateDer<'static>,
+    pub(super) server: ServerCertificate,
+}
+
+/// The server's own certificate, and its key.
+pub(super) struct ServerCertificate {
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) key: PrivateKeyDer<'static>,
+    signature: CertificateSignature,
+}
+
+impl ServerCertificate {
+    /// The data of `tls-server-end-point` (RFC 5929, section 4), where it is defined.
+    pub(super) fn end_point(&self) -> Option<Vec<u8>> {
+        let hash = match self.signature {
+            CertificateSignature::EcdsaSha256 => Hash::Sha256,
+            CertificateSignature::EcdsaSha384 => Hash::Sha384,
+            CertificateSignature::Ed25519 => return None,
+        };
+        Some(hash.digest(&self.certificate))
+    }
+}
+
+impl CertificateSignature {
+    fn algorithm(self) -> &'static SignatureAlgorithm {
+        match self {
+            Self::EcdsaSha256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Self::EcdsaSha384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+            Self::Ed25519 => &rcgen::PKCS_ED25519,
+        }
+    }
 }
 
 impl ClientCertificate {
@@ -66,42 +143,61 @@ impl Certificates {
         domain: &str,
         address: IpAddr,
         users: impl Iterator<Item = &'a str>,
+        style: CertificateStyle,
     ) -> io::Result<Self> {
-        let authority = authority().map_err(io::Error::other)?;
-        let (chain, key) = server(&authority, domain, address).map_err(io::Error::other)?;
+        let authority = authority(style.signature).map_err(io::Error::other)?;
+        let server = server(&authority, domain, address, style).map_err(io::Error::other)?;
         let clients = users.map(|user| client(&authority, user, domain));
         let clients = clients.collect::<Result<_, _>>().map_err(io::Error::other)?;
-        let acceptor = acceptor(authority.der(), chain, key).map_err(io::Error::other)?;
-        Ok(Self { ca_pem: authority.pem(), clients, acceptor })
+        Ok(Self { ca_pem: authority.pem(), clients, authority: authority.der().clone(), server })
     }
 }
 
-fn authority() -> Result<Authority, rcgen::Error> {
+fn authority(signature: CertificateSignature) -> Result<Authority, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "epode test authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+    CertifiedIssuer::self_signed(params, KeyPair::generate_for(signature.algorithm())?)
 }
 
 fn server(
     authority: &Authority,
     domain: &str,
     address: IpAddr,
-) -> Result<(CertificateDer<'static>, KeyPair), rcgen::Error> {
+    style: CertificateStyle,
+) -> Result<ServerCertificate, rcgen::Error> {
     let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     for name in [domain.to_owned(), address.to_string()] {
         if !names.contains(&name) {
             names.push(name);
         }
     }
+    if style.names == CertificateNames::Wrong {
+        names = vec![OTHER.to_owned()];
+    }
     let mut params = CertificateParams::new(names)?;
+    limit(&mut params, style.validity);
     params.distinguished_name.push(DnType::CommonName, domain);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
-    Ok((params.signed_by(&key, authority)?.der().clone(), key))
+    let certificate = params.signed_by(&key, authority)?.der().clone();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Ok(ServerCertificate { certificate, key, signature: style.signature })
+}
+
+fn limit(params: &mut CertificateParams, validity: CertificateValidity) {
+    let now = SystemTime::now();
+    match validity {
+        CertificateValidity::Current => {}
+        CertificateValidity::Days(days) => {
+            params.not_after = (now + DAY * u32::from(days) + HOUR).into();
+        }
+        CertificateValidity::Expired => params.not_after = (now - DAY).into(),
+        CertificateValidity::Future => params.not_before = (now + DAY).into(),
+    }
 }
 
 fn client(
@@ -125,27 +221,11 @@ fn client(
     })
 }
 
-/// Clients may show a certificate of this authority, or none.
-fn acceptor(
-    authority: &CertificateDer<'static>,
-    certificate: CertificateDer<'static>,
-    key: KeyPair,
-) -> Result<TlsAcceptor, Box<dyn std::error::Error + Send + Sync>> {
-    // The provider is named here: the default of the process belongs to the application.
-    let provider = Arc::new(ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.clone())?;
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .allow_unauthenticated()
-            .build()?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![certificate], key)?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Somebody else's domain (RFC 2606).
+const OTHER: &str = "other.example";
 
 /// `id-on-xmppAddr` (RFC 6120, section 13.7.1.4).
 pub(super) const XMPP_ADDR: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 5];

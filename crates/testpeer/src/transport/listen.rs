@@ -1,18 +1,22 @@
-//! The server on ports: plain TCP, WebSocket, and WebSocket over TLS.
+//! The server on ports: TCP with STARTTLS, TCP over TLS, WebSocket, and WebSocket over TLS.
+//!
+//! Leaves out what happens on a connection once it is accepted.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConnection;
+use tokio::time::sleep;
 
-use super::certificate_addresses::addresses;
-use super::certificates::{Certificates, ClientCertificate};
+use super::certificates::{
+    CertificateNames, CertificateSignature, CertificateStyle, CertificateValidity, Certificates,
+    ClientCertificate,
+};
 use super::shutdown::{Shutdown, Trigger};
+use super::tls::{Entrance, Tls, TlsVersions};
 use super::websocket::PATH;
 use super::{tcp, websocket};
 use crate::server::Server;
@@ -24,12 +28,22 @@ use crate::session::SessionChannel;
 pub struct ListenOptions {
     /// The address.
     pub address: IpAddr,
-    /// The port of plain TCP; 0 is a free one.
+    /// The port of TCP, with STARTTLS if the server has it; 0 is a free one.
     pub tcp_port: u16,
+    /// The port of direct TLS; 0 is a free one.
+    pub direct_tls_port: u16,
     /// The port of `ws`; 0 is a free one.
     pub ws_port: u16,
     /// The port of `wss`; 0 is a free one.
     pub wss_port: u16,
+    /// The versions of TLS. Default both.
+    pub tls_versions: TlsVersions,
+    /// How the server's certificate is signed. Default ECDSA with SHA-256.
+    pub signature: CertificateSignature,
+    /// When the server's certificate is valid. Default now.
+    pub validity: CertificateValidity,
+    /// Whom the server's certificate is for. Default the server.
+    pub names: CertificateNames,
 }
 
 /// A server that listens. Dropped, it ends at once; [`shutdown`](Self::shutdown) lets its
@@ -37,6 +51,7 @@ pub struct ListenOptions {
 #[derive(Debug)]
 pub struct Running {
     tcp: SocketAddr,
+    direct_tls: SocketAddr,
     ws_url: String,
     wss_url: String,
     ca_pem: String,
@@ -53,40 +68,81 @@ impl ListenOptions {
         self
     }
 
-    /// Sets the ports of plain TCP, `ws` and `wss`.
+    /// Sets the ports of TCP, `ws` and `wss`.
     #[must_use]
     pub fn with_ports(mut self, tcp: u16, ws: u16, wss: u16) -> Self {
         (self.tcp_port, self.ws_port, self.wss_port) = (tcp, ws, wss);
         self
     }
+
+    /// Sets [`direct_tls_port`](Self::direct_tls_port).
+    #[must_use]
+    pub fn with_direct_tls_port(mut self, port: u16) -> Self {
+        self.direct_tls_port = port;
+        self
+    }
+
+    /// Sets [`tls_versions`](Self::tls_versions).
+    #[must_use]
+    pub fn with_tls_versions(mut self, versions: TlsVersions) -> Self {
+        self.tls_versions = versions;
+        self
+    }
+
+    /// Sets [`signature`](Self::signature).
+    #[must_use]
+    pub fn with_signature(mut self, signature: CertificateSignature) -> Self {
+        self.signature = signature;
+        self
+    }
+
+    /// Sets [`validity`](Self::validity).
+    #[must_use]
+    pub fn with_validity(mut self, validity: CertificateValidity) -> Self {
+        self.validity = validity;
+        self
+    }
+
+    /// Sets [`names`](Self::names).
+    #[must_use]
+    pub fn with_names(mut self, names: CertificateNames) -> Self {
+        self.names = names;
+        self
+    }
 }
 
 impl Server {
-    /// Listens with TCP, `ws` and `wss`, each on a port of its own, and makes the certificates
-    /// for the latter.
+    /// Listens with TCP, direct TLS, `ws` and `wss`, each on a port of its own, and makes the
+    /// certificates.
     ///
     /// # Errors
     ///
     /// If a port cannot be had, or a domain fits no certificate.
     pub async fn listen(&self, options: ListenOptions) -> io::Result<Running> {
         let users = self.config().accounts.certificate_users();
-        let certificates = Certificates::make(self.domain(), options.address, users)?;
-        let bind = |port| TcpListener::bind((options.address, port));
-        let tcp = bind(options.tcp_port).await?;
-        let ws = bind(options.ws_port).await?;
-        let wss = bind(options.wss_port).await?;
-        let (tcp_address, ws_address) = (tcp.local_addr()?, ws.local_addr()?);
-        let wss_address = wss.local_addr()?;
+        let ListenOptions { signature, validity, names, .. } = options;
+        let style = CertificateStyle { signature, validity, names };
+        let certificates = Certificates::make(self.domain(), options.address, users, style)?;
+        let tls = Tls::new(&certificates, options.tls_versions, self.limits().handshake)?;
+        let tls = Arc::new(tls);
         let (trigger, shutdown) = Shutdown::channel();
         let mut listeners = JoinSet::new();
-        let secure = Kind::SecureWebSocket(certificates.acceptor);
-        for (listener, kind) in [(tcp, Kind::Tcp), (ws, Kind::WebSocket), (wss, secure)] {
-            listeners.spawn(accept_all(listener, self.clone(), kind, shutdown.clone()));
-        }
+        let mut listen = async |port, kind| {
+            let listener = TcpListener::bind((options.address, port)).await?;
+            let address = listener.local_addr()?;
+            let (server, tls) = (self.clone(), Arc::clone(&tls));
+            listeners.spawn(accept_all(listener, server, kind, tls, shutdown.clone()));
+            io::Result::Ok(address)
+        };
+        let tcp = listen(options.tcp_port, Kind::Tcp).await?;
+        let direct_tls = listen(options.direct_tls_port, Kind::DirectTls).await?;
+        let ws = listen(options.ws_port, Kind::WebSocket).await?;
+        let wss = listen(options.wss_port, Kind::SecureWebSocket).await?;
         Ok(Running {
-            tcp: tcp_address,
-            ws_url: format!("ws://{ws_address}{PATH}"),
-            wss_url: format!("wss://{wss_address}{PATH}"),
+            tcp,
+            direct_tls,
+            ws_url: format!("ws://{ws}{PATH}"),
+            wss_url: format!("wss://{wss}{PATH}"),
             ca_pem: certificates.ca_pem,
             clients: certificates.clients,
             trigger,
@@ -96,10 +152,22 @@ impl Server {
 }
 
 impl Running {
-    /// The address of plain TCP.
+    /// The address of TCP, which begins without TLS.
     #[must_use]
     pub fn tcp(&self) -> SocketAddr {
         self.tcp
+    }
+
+    /// The address of TCP with STARTTLS: the same as [`tcp`](Self::tcp).
+    #[must_use]
+    pub fn starttls(&self) -> SocketAddr {
+        self.tcp
+    }
+
+    /// The address of TCP with TLS from the first byte (XEP-0368).
+    #[must_use]
+    pub fn direct_tls(&self) -> SocketAddr {
+        self.direct_tls
     }
 
     /// The URL of the WebSocket without TLS.
@@ -148,26 +216,44 @@ impl Running {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { address: Ipv4Addr::LOCALHOST.into(), tcp_port: 0, ws_port: 0, wss_port: 0 }
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            tcp_port: 0,
+            direct_tls_port: 0,
+            ws_port: 0,
+            wss_port: 0,
+            tls_versions: TlsVersions::default(),
+            signature: CertificateSignature::default(),
+            validity: CertificateValidity::default(),
+            names: CertificateNames::default(),
+        }
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 enum Kind {
     Tcp,
+    DirectTls,
     WebSocket,
-    SecureWebSocket(TlsAcceptor),
+    SecureWebSocket,
 }
 
-async fn accept_all(listener: TcpListener, server: Server, kind: Kind, mut shutdown: Shutdown) {
+async fn accept_all(
+    listener: TcpListener,
+    server: Server,
+    kind: Kind,
+    tls: Arc<Tls>,
+    mut shutdown: Shutdown,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 // Sessions are counted by the server; this bounds what is not one yet.
                 Ok((stream, _)) if connections.len() <= server.limits().sessions.saturating_mul(2) => {
-                    let (server, kind) = (server.clone(), kind.clone());
-                    connections.spawn(serve(stream, server, kind, shutdown.clone()));
+                    let (server, tls) = (server.clone(), Arc::clone(&tls));
+                    let shutdown = shutdown.clone();
+                    connections.spawn(serve(stream, server, kind, tls, shutdown));
                 }
                 Ok(_) => {}
                 // Out of file descriptors, for one: others may be closed soon.
@@ -181,33 +267,32 @@ async fn accept_all(listener: TcpListener, server: Server, kind: Kind, mut shutd
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(stream: TcpStream, server: Server, kind: Kind, mut shutdown: Shutdown) {
+async fn serve(
+    stream: TcpStream,
+    server: Server,
+    kind: Kind,
+    tls: Arc<Tls>,
+    mut shutdown: Shutdown,
+) {
     // Without it, small frames wait for each other's acknowledgements; a failure costs only time.
     let _ = stream.set_nodelay(true);
+    let (server, tls, shutdown) = (&server, &*tls, &mut shutdown);
+    let plaintext = SessionChannel::plaintext();
     match kind {
-        Kind::Tcp => {
-            tcp::serve(stream, &server, SessionChannel::plaintext(), &mut shutdown).await;
+        Kind::Tcp => tcp::serve(stream, server, plaintext, Some(tls), shutdown).await,
+        Kind::WebSocket => websocket::serve(stream, server, plaintext, shutdown).await,
+        Kind::DirectTls => {
+            if let Some((stream, channel)) = tls.accept(Entrance::Direct, stream, shutdown).await {
+                tcp::serve(stream, server, channel, None, shutdown).await;
+            }
         }
-        Kind::WebSocket => {
-            websocket::serve(stream, &server, SessionChannel::plaintext(), &mut shutdown).await;
-        }
-        Kind::SecureWebSocket(acceptor) => {
-            let handshake = timeout(server.limits().handshake, acceptor.accept(stream));
-            let secured = tokio::select! {
-                secured = handshake => secured,
-                () = shutdown.wait() => return,
-            };
-            let Ok(Ok(stream)) = secured else { return };
-            let channel = channel_of(stream.get_ref().1);
-            websocket::serve(stream, &server, channel, &mut shutdown).await;
+        Kind::SecureWebSocket => {
+            let secured = tls.accept(Entrance::WebSocket, stream, shutdown).await;
+            if let Some((stream, channel)) = secured {
+                websocket::serve(stream, server, channel, shutdown).await;
+            }
         }
     }
-}
-
-fn channel_of(tls: &ServerConnection) -> SessionChannel {
-    let certificate = tls.peer_certificates().and_then(<[_]>::first);
-    let addresses = certificate.map(|der| addresses(der)).unwrap_or_default();
-    addresses.into_iter().fold(SessionChannel::encrypted(), SessionChannel::with_certificate)
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

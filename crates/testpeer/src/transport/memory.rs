@@ -35,12 +35,13 @@ impl Server {
         websocket::serve(stream, self, channel, &mut Shutdown::never()).await;
     }
 
-    /// Serves one connection of RFC 6120 over this byte stream, to its end.
+    /// Serves one connection of RFC 6120 over this byte stream, to its end. There is no STARTTLS:
+    /// that needs [`listen`](Self::listen).
     pub async fn serve_tcp<S>(&self, stream: S, channel: SessionChannel)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        tcp::serve(stream, self, channel, &mut Shutdown::never()).await;
+        tcp::serve(stream, self, channel, None, &mut Shutdown::never()).await;
     }
 }
 

@@ -7,10 +7,13 @@ mod certificates;
 mod listen;
 mod memory;
 mod scripted;
+mod scripted_stream;
 mod shutdown;
 mod tcp;
+mod tls;
 mod websocket;
 
-pub use certificates::ClientCertificate;
+pub use certificates::{CertificateSignature, ClientCertificate};
 pub use listen::{ListenOptions, Running};
 pub use scripted::{Outcome, RunningScript, listen_script};
+pub use tls::TlsVersions;

@@ -1,9 +1,10 @@
-//! A transcript served over WebSocket, on a port or over any byte stream.
+//! A transcript served over WebSocket or TCP, on a port or over any byte stream.
 //!
 //! Leaves out what a transcript says: its steps are in [`script`](crate::script).
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -19,15 +20,19 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
+use super::certificates::{CertificateSignature, Certificates};
 use super::shutdown::{Shutdown, Trigger};
-use super::tcp;
+use super::tls::{Tls, TlsVersions};
 use super::websocket::{PATH, config, refusal};
-use crate::script::{Mismatch, Outgoing, Player, Script};
+use super::{scripted_stream, tcp};
+use crate::script::{Framing, Mismatch, Outgoing, Player, Script};
 
 /// A transcript that is served to every connection anew, on a port of 127.0.0.1.
 #[derive(Debug)]
 pub struct RunningScript {
+    address: SocketAddr,
     ws_url: String,
+    ca_pem: Option<String>,
     trigger: Trigger,
     listener: JoinSet<Vec<Outcome>>,
 }
@@ -41,49 +46,71 @@ pub enum Outcome {
     Unfinished,
     /// The client departed from the transcript.
     Departed(Mismatch),
-    /// There was no conversation: the handshake failed, or the transcript refuses it.
+    /// There was no conversation: the handshake of WebSocket failed, or the transcript refuses it.
     NoHandshake,
 }
 
-/// Serves a transcript over `ws` to at most 1024 connections, several at a time if they come so.
+/// Serves a transcript over `ws`, or over TCP if it has `framing: tcp`, to at most 1024
+/// connections, several at a time if they come so.
 ///
-/// These headers of the transcript matter here: `subprotocol` is what the handshake answers in
-/// place of `xmpp`, or `none`; `http`, as in `http: 302 ws://elsewhere/`, refuses the handshake
-/// with this status and location.
+/// These headers of the transcript matter to a WebSocket: `subprotocol` is what the handshake
+/// answers in place of `xmpp`, or `none`; `http`, as in `http: 302 ws://elsewhere/`, refuses the
+/// handshake with this status and location. For a transcript with `S: !secure` a certificate is
+/// made, whose names are those of this machine and the header `domain`.
 ///
 /// # Errors
 ///
 /// If no port can be had, or one of those headers cannot be used.
 pub async fn listen_script(script: &Script) -> io::Result<RunningScript> {
-    let reply = Reply::of(script)?;
+    let (way, ca_pem) = Way::of(script)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let ws_url = format!("ws://{}{PATH}", listener.local_addr()?);
+    let address = listener.local_addr()?;
     let (trigger, shutdown) = Shutdown::channel();
     let mut tasks = JoinSet::new();
-    tasks.spawn(accept_all(listener, script.clone(), reply, shutdown));
-    Ok(RunningScript { ws_url, trigger, listener: tasks })
+    tasks.spawn(accept_all(listener, script.clone(), way, shutdown));
+    let ws_url = format!("ws://{address}{PATH}");
+    Ok(RunningScript { address, ws_url, ca_pem, trigger, listener: tasks })
 }
 
 impl Script {
-    /// Plays the transcript to one WebSocket connection over this byte stream, from the handshake
-    /// until the client leaves or departs from it.
+    /// Plays the transcript to one connection over this byte stream, from the handshake of
+    /// WebSocket if there is one, until the client leaves or departs from it.
     ///
     /// # Errors
     ///
-    /// If one of the headers that [`listen_script`] names cannot be used.
+    /// If one of the headers that [`listen_script`] names cannot be used, or the transcript has
+    /// `S: !secure`, since nobody could know the certificate.
     pub async fn serve<S>(&self, stream: S) -> io::Result<Outcome>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        Ok(serve(stream, self.player(), Reply::of(self)?, Shutdown::never()).await)
+        let (way, ca_pem) = Way::of(self)?;
+        if ca_pem.is_some() {
+            let text = "serve a transcript with `!secure` by `listen_script`";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Ok(serve(stream, self.player(), way, Shutdown::never()).await)
     }
 }
 
 impl RunningScript {
-    /// The URL to connect to.
+    /// The URL to connect to by WebSocket.
     #[must_use]
     pub fn ws_url(&self) -> &str {
         &self.ws_url
+    }
+
+    /// The address to connect to by TCP.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificate of the authority that signed the server's, in PEM, if the transcript has
+    /// `S: !secure`.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
     }
 
     /// Takes no more connections, and tells how each went, in the order in which they ended. A
@@ -94,7 +121,33 @@ impl RunningScript {
     }
 }
 
-/// How the handshake is answered.
+/// What carries the transcript.
+#[derive(Clone)]
+enum Way {
+    WebSocket(Reply),
+    Tcp(Option<Arc<Tls>>),
+}
+
+impl Way {
+    /// With the authority's certificate, if there is one.
+    fn of(script: &Script) -> io::Result<(Self, Option<String>)> {
+        match script.framing() {
+            Framing::WebSocket => Ok((Self::WebSocket(Reply::of(script)?), None)),
+            Framing::Tcp if script.is_secured() => {
+                let domain = script.header("domain").unwrap_or("localhost");
+                let signature = CertificateSignature::default();
+                let address = Ipv4Addr::LOCALHOST.into();
+                let nobody = std::iter::empty();
+                let certificates = Certificates::make(domain, address, nobody, signature)?;
+                let tls = Tls::new(&certificates, TlsVersions::default(), PATIENCE)?;
+                Ok((Self::Tcp(Some(Arc::new(tls))), Some(certificates.ca_pem)))
+            }
+            Framing::Tcp => Ok((Self::Tcp(None), None)),
+        }
+    }
+}
+
+/// How the handshake of WebSocket is answered.
 #[derive(Clone, Debug)]
 enum Reply {
     Accept(Option<HeaderValue>),
@@ -142,7 +195,7 @@ impl Reply {
 async fn accept_all(
     listener: TcpListener,
     script: Script,
-    reply: Reply,
+    way: Way,
     mut shutdown: Shutdown,
 ) -> Vec<Outcome> {
     let mut connections = JoinSet::new();
@@ -151,7 +204,7 @@ async fn accept_all(
         tokio::select! {
             Ok((stream, _)) = listener.accept(), if connections.len() + outcomes.len() < MOST_CONNECTIONS => {
                 let player = script.player();
-                connections.spawn(serve(stream, player, reply.clone(), shutdown.clone()));
+                connections.spawn(serve(stream, player, way.clone(), shutdown.clone()));
             }
             Some(outcome) = connections.join_next() => outcomes.extend(outcome.ok()),
             () = shutdown.wait() => break,
@@ -161,67 +214,85 @@ async fn accept_all(
     outcomes
 }
 
-async fn serve<S>(stream: S, player: Player, reply: Reply, mut shutdown: Shutdown) -> Outcome
+async fn serve<S>(stream: S, mut player: Player, way: Way, mut shutdown: Shutdown) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let played = match way {
+        Way::Tcp(tls) => {
+            let run = scripted_stream::play(stream, &mut player, tls.as_deref());
+            or_give_up(run, &mut shutdown).await
+        }
+        Way::WebSocket(reply) => {
+            let Some(mut socket) = accept(stream, reply, &mut shutdown).await else {
+                return Outcome::NoHandshake;
+            };
+            or_give_up(play(&mut socket, &mut player), &mut shutdown).await
+        }
+    };
+    match played {
+        Err(mismatch) => Outcome::Departed(mismatch),
+        Ok(()) if player.finished() => Outcome::Finished,
+        Ok(()) => Outcome::Unfinished,
+    }
+}
+
+/// Lets a run go on for a while once the script is shut down.
+async fn or_give_up(
+    run: impl Future<Output = Result<(), Mismatch>>,
+    shutdown: &mut Shutdown,
+) -> Result<(), Mismatch> {
+    let patience = async {
+        shutdown.wait().await;
+        // What the client has sent by now may not have arrived here yet.
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        played = run => played,
+        () = patience => Ok(()),
+    }
+}
+
+async fn accept<S>(stream: S, reply: Reply, shutdown: &mut Shutdown) -> Option<WebSocketStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     #[allow(clippy::result_large_err)]
     let callback = |_: &Request, response: Response| reply.apply(response);
     let handshake = accept_hdr_async_with_config(stream, callback, Some(config(LARGEST_FRAME)));
-    let mut run = tokio::select! {
-        accepted = handshake => match accepted {
-            Ok(socket) => Run { socket, player },
-            Err(_) => return Outcome::NoHandshake,
-        },
-        () = shutdown.wait() => return Outcome::NoHandshake,
-    };
-    let patience = async {
-        shutdown.wait().await;
-        // What the client has sent by now may not have arrived here yet.
-        sleep(GRACE).await;
-    };
-    let departure = tokio::select! {
-        played = run.play() => played.err(),
-        () = patience => None,
-    };
-    match departure {
-        Some(mismatch) => Outcome::Departed(mismatch),
-        None if run.player.finished() => Outcome::Finished,
-        None => Outcome::Unfinished,
+    tokio::select! {
+        accepted = handshake => accepted.ok(),
+        () = shutdown.wait() => None,
     }
 }
 
-struct Run<S> {
-    socket: WebSocketStream<S>,
-    player: Player,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Run<S> {
-    /// Plays until the client leaves, or to the step that drops the transport.
-    async fn play(&mut self) -> Result<(), Mismatch> {
-        let mut outgoing = self.player.opened();
-        loop {
-            for step in outgoing {
-                let message = match step {
-                    Outgoing::Frame(bytes) => frame(bytes, Data::Text),
-                    Outgoing::Binary(bytes) => frame(bytes, Data::Binary),
-                    Outgoing::Ping => Message::Ping(Bytes::new()),
-                    Outgoing::Close => {
-                        tcp::close(self.socket.get_mut(), PATIENCE).await;
-                        return Ok(());
-                    }
-                };
-                if self.socket.send(message).await.is_err() {
+/// Plays until the client leaves, or to the step that drops the transport.
+async fn play<S>(socket: &mut WebSocketStream<S>, player: &mut Player) -> Result<(), Mismatch>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut outgoing = player.opened();
+    loop {
+        for step in outgoing {
+            let message = match step {
+                Outgoing::Frame(bytes) => frame(bytes, Data::Text),
+                Outgoing::Binary(bytes) => frame(bytes, Data::Binary),
+                Outgoing::Ping => Message::Ping(Bytes::new()),
+                Outgoing::Close | Outgoing::Secure => {
+                    tcp::close(socket.get_mut(), PATIENCE).await;
                     return Ok(());
                 }
-            }
-            outgoing = match self.socket.next().await {
-                Some(Ok(Message::Text(text))) => self.player.receive(text.as_bytes())?,
-                Some(Ok(Message::Binary(bytes))) => self.player.receive(&bytes)?,
-                Some(Ok(_)) => Vec::new(),
-                Some(Err(_)) | None => return Ok(()),
             };
+            if socket.send(message).await.is_err() {
+                return Ok(());
+            }
         }
+        outgoing = match socket.next().await {
+            Some(Ok(Message::Text(text))) => player.receive(text.as_bytes())?,
+            Some(Ok(Message::Binary(bytes))) => player.receive(&bytes)?,
+            Some(Ok(_)) => Vec::new(),
+            Some(Err(_)) | None => return Ok(()),
+        };
     }
 }
 
@@ -238,4 +309,4 @@ const MOST_CONNECTIONS: usize = 1024;
 /// How long a client may go on once the script is shut down.
 const GRACE: Duration = Duration::from_secs(2);
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,6 +1,6 @@
-//! Carries a session over a plain byte stream (RFC 6120, section 3).
+//! Carries a session over a byte stream (RFC 6120, section 3), and over to TLS by STARTTLS.
 //!
-//! Leaves out STARTTLS: who wants TLS has the secure WebSocket.
+//! Leaves out the handshake itself, and when it is due, which the session knows.
 
 use std::io;
 use std::time::Duration;
@@ -9,43 +9,104 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::shutdown::Shutdown;
-use crate::server::Server;
+use super::tls::{Entrance, Tls};
+use crate::server::{Limits, Server};
 use crate::session::SessionChannel;
 use crate::session::conditions::StreamCondition;
+use crate::session::tcp::TcpSession;
 
-/// Takes the conversation, to its end.
+/// Takes the conversation, to its end. STARTTLS is possible if there is a `tls` to do it.
 pub(super) async fn serve<S>(
     mut stream: S,
     server: &Server,
     channel: SessionChannel,
+    tls: Option<&Tls>,
     shutdown: &mut Shutdown,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = *server.limits();
+    let channel = if tls.is_some() { channel.with_starttls() } else { channel };
+    let session = server.tcp_session(channel);
     let deadline = Instant::now() + limits.login;
-    let mut session = server.tcp_session(channel);
-    let mut buffer = [0; BUFFER];
-    while !session.is_closed() {
-        let bound = session.is_bound();
-        let text = tokio::select! {
-            read = stream.read(&mut buffer) => match read {
-                Ok(0) => break,
-                Ok(length) => session.receive(&buffer[..length]),
-                Err(_) => return,
-            },
-            delivery = session.delivery() => session.deliver(delivery),
-            () = sleep_until(deadline), if !bound => {
-                session.end(StreamCondition::ConnectionTimeout)
+    let mut visit = Visit { session, deadline, limits, injected: server.config().injected() };
+    let end = visit.converse(&mut stream, shutdown).await;
+    let (End::Secure, Some(tls)) = (end, tls) else {
+        return visit.leave(stream, end).await;
+    };
+    let secured = tls.accept(Entrance::StartTls, stream, shutdown).await;
+    let Some((mut stream, channel)) = secured else { return };
+    visit.session.secured(channel);
+    let end = visit.converse(&mut stream, shutdown).await;
+    visit.leave(stream, end).await;
+}
+
+struct Visit<'a> {
+    session: TcpSession,
+    /// When an address must be bound.
+    deadline: Instant,
+    limits: Limits,
+    /// What follows `<proceed/>` and should not.
+    injected: &'a str,
+}
+
+/// How a conversation over one stream ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// In order, on our side at least.
+    Closed,
+    /// With the handshake of TLS.
+    Secure,
+    /// The connection is lost.
+    Lost,
+}
+
+impl Visit<'_> {
+    async fn converse<S>(&mut self, stream: &mut S, shutdown: &mut Shutdown) -> End
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let session = &mut self.session;
+        let mut buffer = [0; BUFFER];
+        while !session.is_closed() {
+            let bound = session.is_bound();
+            let mut text = tokio::select! {
+                read = stream.read(&mut buffer) => match read {
+                    Ok(0) => break,
+                    Ok(length) => session.receive(&buffer[..length]),
+                    Err(_) => return End::Lost,
+                },
+                delivery = session.delivery() => session.deliver(delivery),
+                () = sleep_until(self.deadline), if !bound => {
+                    session.end(StreamCondition::ConnectionTimeout)
+                }
+                () = shutdown.wait() => session.end(StreamCondition::SystemShutdown),
+            };
+            let securing = session.is_securing();
+            if securing {
+                text.push_str(self.injected);
             }
-            () = shutdown.wait() => session.end(StreamCondition::SystemShutdown),
-        };
-        if write(&mut stream, &text, limits.write).await.is_err() {
-            return;
+            if write(stream, &text, self.limits.write).await.is_err() {
+                return End::Lost;
+            }
+            if securing {
+                return End::Secure;
+            }
+        }
+        End::Closed
+    }
+
+    /// Gives up the session's place, and closes what can be closed.
+    async fn leave<S>(self, stream: S, end: End)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let patience = self.limits.write;
+        drop(self);
+        if matches!(end, End::Closed) {
+            close(stream, patience).await;
         }
     }
-    drop(session);
-    close(stream, limits.write).await;
 }
 
 /// Closes our half, and waits for the peer to do the same: closing at once could take back what

@@ -12,28 +12,36 @@ use super::{
     messages::{ServerFinal, ServerFirst},
 };
 use crate::{
-    Answer, Context, Error, Limits, Mechanism, MechanismFactory, MechanismName, PeerFault,
-    Question, Rejection, Response, ServerProof, Step, constant_time,
+    Answer, Binding, BindingType, Context, Error, Limits, Mechanism, MechanismFactory,
+    MechanismName, PeerFault, Question, Rejection, Response, ServerProof, Step, constant_time,
+    error::is_of_binding,
     mechanisms::{escape, gs2_header},
     saslprep,
     secret::{Secret, SecretKind},
     selection::Skip,
 };
 
-/// SCRAM with one of the four hashes, priorities 72, 71, 70 and 60: needs a user name and a
+/// SCRAM with one of the four hashes, bound to the channel or not: needs a user name and a
 /// password, or keys of the same hash.
 #[derive(Clone, Debug)]
 pub struct Scram {
     hash: Hash,
     name: MechanismName,
+    plus: bool,
     nonce: Option<String>,
 }
 
 impl Scram {
-    /// SCRAM with this hash.
+    /// SCRAM with this hash, not bound to the channel; priorities 72, 71, 70 and 60.
     #[must_use]
     pub fn new(hash: Hash) -> Self {
-        Self { hash, name: hash.mechanism(), nonce: None }
+        Self { hash, name: hash.mechanism(), plus: false, nonce: None }
+    }
+
+    /// SCRAM with this hash, bound to the channel (`-PLUS`); priorities 82, 81, 80 and 75.
+    #[must_use]
+    pub fn plus(hash: Hash) -> Self {
+        Self { hash, name: hash.plus_mechanism(), plus: true, nonce: None }
     }
 
     /// Replaces the random nonce, for tests against published messages. Real logins with a nonce
@@ -51,12 +59,20 @@ impl MechanismFactory for Scram {
     }
 
     fn priority(&self) -> i32 {
-        match self.hash {
-            Hash::Sha512 => 72,
-            Hash::Sha384 => 71,
-            Hash::Sha256 => 70,
-            Hash::Sha1 => 60,
+        match (self.plus, self.hash) {
+            (true, Hash::Sha512) => 82,
+            (true, Hash::Sha384) => 81,
+            (true, Hash::Sha256) => 80,
+            (true, Hash::Sha1) => 75,
+            (false, Hash::Sha512) => 72,
+            (false, Hash::Sha384) => 71,
+            (false, Hash::Sha256) => 70,
+            (false, Hash::Sha1) => 60,
         }
+    }
+
+    fn binding(&self, cx: &Context<'_>) -> Option<BindingType> {
+        self.plus.then(|| binding(cx).ok().map(Binding::kind))?
     }
 
     fn exposes_secret(&self) -> bool {
@@ -66,6 +82,9 @@ impl MechanismFactory for Scram {
     fn test(&self, cx: &Context<'_>) -> Result<(), Skip> {
         if cx.credentials.authcid().is_none() {
             return Err(Skip::NeedsUserName);
+        }
+        if self.plus {
+            binding(cx)?;
         }
         match cx.credentials.secret() {
             Secret::Password(_) | Secret::Ask(SecretKind::Password) => Ok(()),
@@ -96,14 +115,21 @@ enum State {
     ServerFinal(ExpectServerFinal),
     /// The server's signature came in a challenge and was right.
     Success(ScramKeys),
+    /// The server refused the channel binding, in a challenge; what is left to come is its
+    /// failure, after which the login may begin anew.
+    BindingRefused(String),
     Authenticated(ScramKeys),
     Over,
 }
 
 struct ExpectServerFirst {
     nonce: String,
-    gs2_header: String,
+    /// The GS2 header, and the channel binding data if there is any (`c=`).
+    binding: Zeroizing<Vec<u8>>,
     client_first_bare: String,
+    /// What the server's lists hash to, as they reached us (XEP-0474).
+    downgrade_hash: String,
+    must_sign_lists: bool,
 }
 
 struct ExpectPassword {
@@ -139,24 +165,38 @@ impl Mechanism for Login {
             return Err(Error::Unsendable("authorization identity"));
         }
         let nonce = self.scram.nonce.clone().map_or_else(random_nonce, Ok)?;
-        let gs2_header = gs2_header(cx.credentials.authzid());
+        let bound_to = if self.scram.plus { Some(binding(cx).map_err(no_binding)?) } else { None };
+        let flag = bound_to.map_or_else(|| Flag::unbound(cx), |it| Flag::Bound(it.kind()));
+        let data = bound_to.map_or(&[][..], Binding::data);
+        let gs2_header = gs2_header(&flag.to_string(), cx.credentials.authzid());
         let client_first_bare = format!("n={},r={nonce}", escape(&user_name));
         let message = format!("{gs2_header}{client_first_bare}");
-        self.state = State::ServerFirst(ExpectServerFirst { nonce, gs2_header, client_first_bare });
+        let mut binding = Zeroizing::new(Vec::with_capacity(gs2_header.len() + data.len()));
+        binding.extend_from_slice(gs2_header.as_bytes());
+        binding.extend_from_slice(data);
+        self.state = State::ServerFirst(ExpectServerFirst {
+            nonce,
+            binding,
+            client_first_bare,
+            downgrade_hash: cx.offer.downgrade_hash(self.scram.hash),
+            must_sign_lists: flag == Flag::NoneInCommon,
+        });
         Ok(Step::Send(Response::new(message)))
     }
 
     fn challenge(&mut self, cx: &Context<'_>, challenge: &[u8]) -> Result<Step, Error> {
         match self.take_state() {
-            State::ServerFirst(state) => {
-                let terms = state.accept(cx.limits, challenge).map_err(|no| self.error(no))?;
-                self.find_keys(cx, terms)
-            }
-            State::ServerFinal(state) => {
-                let keys = state.accept(challenge).map_err(|no| self.error(no))?;
-                self.state = State::Success(keys);
-                Ok(Step::Send(Response::new([])))
-            }
+            State::ServerFirst(state) => match state.accept(cx.limits, challenge) {
+                Ok(terms) => self.find_keys(cx, terms),
+                Err(refusal) => self.refused_in_challenge(refusal),
+            },
+            State::ServerFinal(state) => match state.accept(challenge) {
+                Ok(keys) => {
+                    self.state = State::Success(keys);
+                    Ok(Step::Send(Response::new([])))
+                }
+                Err(refusal) => self.refused_in_challenge(refusal),
+            },
             _ => Err(self.fault(PeerFault::UnexpectedChallenge)),
         }
     }
@@ -198,10 +238,21 @@ impl Mechanism for Login {
             (State::Success(_), Some(_)) => {
                 return Err(self.fault(PeerFault::UnexpectedSuccessData));
             }
+            (State::BindingRefused(_), _) => {
+                return Err(self.fault(PeerFault::SuccessAfterFailure));
+            }
             _ => return Err(self.fault(PeerFault::SuccessTooSoon)),
         };
         self.state = State::Authenticated(keys);
         Ok(ServerProof::Proven)
+    }
+
+    /// What the challenge said is more exact than the failure that follows it.
+    fn failed(&mut self, mut rejection: Rejection) -> Rejection {
+        if let State::BindingRefused(condition) = self.take_state() {
+            rejection.condition = condition;
+        }
+        rejection
     }
 
     fn take_keys(&mut self) -> Option<ScramKeys> {
@@ -249,6 +300,18 @@ impl Login {
         Step::Send(Response::new(format!("{},p={proof}", terms.client_final_without_proof)))
     }
 
+    /// `e=` in a challenge. Where it means the channel binding, the login is let come to its
+    /// regular end, so that another can follow on the same stream.
+    fn refused_in_challenge(&mut self, refusal: Refusal) -> Result<Step, Error> {
+        match refusal {
+            Refusal::ServerError(condition) if self.scram.plus && is_of_binding(&condition) => {
+                self.state = State::BindingRefused(condition);
+                Ok(Step::Send(Response::new([])))
+            }
+            refusal => Err(self.error(refusal)),
+        }
+    }
+
     fn fault(&self, fault: PeerFault) -> Error {
         Error::PeerMisbehaved { mechanism: self.scram.name.clone(), fault }
     }
@@ -291,7 +354,13 @@ impl ExpectServerFirst {
             return Err(PeerFault::SaltTooLong { limit, found }.into());
         }
         let iterations = iterations_within(limits, first.iterations)?;
-        let binding = Base64::encode_string(self.gs2_header.as_bytes());
+        match first.downgrade_hash {
+            Some(hash) if hash == self.downgrade_hash => {}
+            Some(_) => return Err(PeerFault::ListsChanged.into()),
+            None if self.must_sign_lists => return Err(PeerFault::BindingsRemoved.into()),
+            None => {}
+        }
+        let binding = Base64::encode_string(&self.binding);
         let client_final_without_proof = format!("c={binding},r={}", first.nonce);
         let auth_message =
             format!("{},{message},{client_final_without_proof}", self.client_first_bare);
@@ -322,6 +391,7 @@ impl std::fmt::Debug for State {
             Self::Keys(_) => "Keys",
             Self::ServerFinal(_) => "ServerFinal",
             Self::Success(_) => "Success",
+            Self::BindingRefused(_) => "BindingRefused",
             Self::Authenticated(_) => "Authenticated",
             Self::Over => "Over",
         })
@@ -356,6 +426,67 @@ fn plain_word(condition: &str) -> String {
 }
 
 const CONDITION_LIMIT: usize = 64;
+
+/// What we say of channel binding in the GS2 header (RFC 5802, section 6; XEP-0440, section 3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flag {
+    /// `p`: bound.
+    Bound(BindingType),
+    /// `y`: we could, and as far as we see the server cannot. One that can will refuse.
+    ServerCannot,
+    /// `n`: we cannot, or the server does not say how it could.
+    Unable,
+    /// `n`: the server lists other types than ours only. One that every server must have is
+    /// missing from the list, which is suspicious unless the server signs its lists.
+    NoneInCommon,
+}
+
+impl Flag {
+    fn unbound(cx: &Context<'_>) -> Self {
+        if cx.channel.bindings().is_empty() {
+            return Self::Unable;
+        }
+        match (cx.offer.has_plus(), cx.offer.channel_bindings()) {
+            (false, None) => Self::ServerCannot,
+            (true, Some(_))
+                if binding(cx).is_err() && !cx.offer.lists(BindingType::TlsServerEndPoint) =>
+            {
+                Self::NoneInCommon
+            }
+            _ => Self::Unable,
+        }
+    }
+}
+
+impl std::fmt::Display for Flag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bound(kind) => write!(f, "p={kind}"),
+            Self::ServerCannot => f.write_str("y"),
+            Self::Unable | Self::NoneInCommon => f.write_str("n"),
+        }
+    }
+}
+
+/// The strongest binding that the channel has, the server lists, and has not refused. A server
+/// that lists none is not guessed at: `docs/decisions/0013-which-binding-is-tried.md`.
+fn binding<'a>(cx: &Context<'a>) -> Result<&'a Binding, Skip> {
+    let bindings = cx.channel.bindings();
+    if bindings.is_empty() {
+        return Err(Skip::NothingToBindTo);
+    }
+    if cx.offer.channel_bindings().is_none() {
+        return Err(Skip::BindingsNotListed);
+    }
+    let is_open = |kind| cx.offer.lists(kind) && !cx.refused.contains(&kind);
+    let usable = bindings.iter().find(|binding| is_open(binding.kind()));
+    usable.ok_or(Skip::NoCommonBinding)
+}
+
+/// The test has passed, so there is one.
+fn no_binding(_: Skip) -> Error {
+    Error::ApiMisuse("the login began without the test of its mechanism")
+}
 
 /// 24 random bytes, as 32 characters of base64, which has no comma.
 fn random_nonce() -> Result<String, Error> {

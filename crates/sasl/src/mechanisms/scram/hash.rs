@@ -49,6 +49,17 @@ impl Hash {
         }
     }
 
+    /// The mechanism that is SCRAM with this hash and channel binding.
+    #[must_use]
+    pub fn plus_mechanism(self) -> MechanismName {
+        match self {
+            Self::Sha1 => MechanismName::SCRAM_SHA_1_PLUS,
+            Self::Sha256 => MechanismName::SCRAM_SHA_256_PLUS,
+            Self::Sha384 => MechanismName::SCRAM_SHA_384_PLUS,
+            Self::Sha512 => MechanismName::SCRAM_SHA_512_PLUS,
+        }
+    }
+
     /// The length of its output, in bytes.
     #[must_use]
     pub fn output_length(self) -> usize {

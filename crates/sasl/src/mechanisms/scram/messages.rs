@@ -10,6 +10,8 @@ pub(super) struct ServerFirst<'a> {
     pub(super) nonce: &'a str,
     pub(super) salt: Vec<u8>,
     pub(super) iterations: u64,
+    /// The hash of the server's lists (XEP-0474).
+    pub(super) downgrade_hash: Option<&'a str>,
 }
 
 impl<'a> ServerFirst<'a> {
@@ -34,7 +36,9 @@ impl<'a> ServerFirst<'a> {
         }
         let salt =
             Base64::decode_vec(salt).map_err(|_| PeerFault::Malformed("the salt is not base64"))?;
-        Ok(Self { nonce, salt, iterations: positive_number(iterations)? })
+        let iterations = positive_number(iterations)?;
+        let downgrade_hash = rest.iter().find(|(name, _)| *name == 'h').map(|(_, hash)| *hash);
+        Ok(Self { nonce, salt, iterations, downgrade_hash })
     }
 }
 
@@ -108,6 +112,7 @@ mod tests {
         let parsed = ServerFirst::parse(message).unwrap();
         assert_eq!(parsed.nonce, "fyko3rfcNHYJY1ZVvWVs7j");
         assert_eq!((parsed.salt.len(), parsed.iterations), (12, 4096));
+        assert_eq!(parsed.downgrade_hash, Some("abc"));
         assert_eq!(ServerFinal::parse("e=unknown-user"), Ok(ServerFinal::Error("unknown-user")));
         assert_eq!(ServerFinal::parse("v=AAEC,x=1"), Ok(ServerFinal::Verifier(vec![0, 1, 2])));
     }

@@ -1,0 +1,178 @@
+//! Whole ways from a domain to a login: a name server, a web server and the embedded server, all
+//! on loopback.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use epode_proto::sasl::BindingType;
+use epode_testpeer::{ListenOptions, Running, Server};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::{
+    Builder, CertificateProblem, Client, ProxySettings,
+    discovery::{HickoryResolver, tests::by_web::WebServer},
+    resolver::name_server::{NameServer, Reply, srv},
+};
+
+const XMPPS: &str = "_xmpps-client._tcp.example.org";
+const XMPP: &str = "_xmpp-client._tcp.example.org";
+const HOST: &str = "xmpp.example.net";
+
+async fn server(domain: &str) -> Running {
+    let server = Server::builder(domain).account("alice", "secret").build();
+    server.listen(ListenOptions::default()).await.unwrap()
+}
+
+/// Knows these records, and that both hosts are this machine.
+async fn names(records: &[(&str, Reply)]) -> NameServer {
+    let here: IpAddr = Ipv4Addr::LOCALHOST.into();
+    let hosts = [HOST, "example.org"].map(|host| (host, Reply::addresses(&[here])));
+    NameServer::start(&[records, &hosts].concat()).await
+}
+
+fn client(names: &NameServer, running: &Running) -> Builder {
+    let resolver = HickoryResolver::with_name_server(names.address());
+    let transport = TransportOptions::new()
+        .with_proxies(ProxySettings::none())
+        .with_resolver(Arc::new(resolver));
+    let builder = Client::builder("alice@example.org").unwrap().transport(transport);
+    let builder = builder.discovery(DiscoveryOptions::new().with_order(Order::TcpOnly));
+    builder.ca_pem(running.ca_pem()).unwrap().password("secret")
+}
+
+/// A port of this machine where nobody listens.
+async fn closed_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn url(scheme: &str, address: SocketAddr) -> String {
+    format!("{scheme}://{HOST}:{}", address.port())
+}
+
+fn tried(route: &Route) -> Vec<String> {
+    route.attempts.iter().map(|attempt| attempt.endpoint.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_domain_is_enough_and_its_certificate_counts() {
+    let running = server("example.org").await;
+    let direct = running.direct_tls();
+    let names = names(&[(XMPPS, Reply::srv(&[srv(0, 0, direct.port(), HOST)]))]).await;
+    let session = client(&names, &running).connect().await.unwrap();
+    assert_eq!(session.login().binding, Some(BindingType::TlsExporter));
+    let route = session.route();
+    assert_eq!(route.endpoint().unwrap().to_string(), url("xmpps", direct));
+    assert_eq!(route.attempts[0].origin, Some(Origin::SrvXmpps { priority: 0, weight: 0 }));
+    session.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn ways_that_fail_are_told_and_the_next_is_tried() {
+    let running = server("example.org").await;
+    let (closed, starttls) = (closed_port().await, running.starttls());
+    let names = names(&[
+        (XMPPS, Reply::srv(&[srv(0, 0, closed, HOST), srv(2, 0, starttls.port(), HOST)])),
+        (XMPP, Reply::srv(&[srv(3, 0, starttls.port(), HOST)])),
+    ])
+    .await;
+    let session = client(&names, &running).connect().await.unwrap();
+    let route = session.route();
+    let refused: SocketAddr = ([127, 0, 0, 1], closed).into();
+    let expected = [url("xmpps", refused), url("xmpps", starttls), url("xmpp", starttls)];
+    assert_eq!(tried(&route), expected);
+    assert!(matches!(route.attempts[0].failure, Some(TransportError::Refused { .. })));
+    // STARTTLS is offered there, TLS from the first byte is not.
+    assert!(matches!(route.attempts[1].failure, Some(TransportError::NotTls { .. })));
+    assert_eq!(route.attempts[2].failure, None);
+    session.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_certificate_of_the_srv_target_is_not_enough() {
+    let running = server(HOST).await;
+    let port = running.direct_tls().port();
+    let names = names(&[(XMPPS, Reply::srv(&[srv(0, 0, port, HOST)]))]).await;
+    let error = client(&names, &running).connect().await.unwrap_err();
+    assert_eq!(error.condition(), "connection-failed");
+    let Error::NoRoute { domain, route } = error else { panic!("{error}") };
+    assert_eq!(domain, "example.org");
+    let Some(TransportError::Certificate { problem, .. }) = &route.attempts[0].failure else {
+        panic!("{route}")
+    };
+    let CertificateProblem::WrongName { expected, presented } = problem else {
+        panic!("{problem}")
+    };
+    assert_eq!(expected, "example.org");
+    assert!(presented.contains(&HOST.to_owned()), "{presented:?}");
+}
+
+#[tokio::test]
+async fn a_domain_without_a_server_says_so() {
+    let running = server("example.org").await;
+    let nowhere = Reply::srv(&[srv(0, 0, 0, ".")]);
+    let names = names(&[(XMPPS, nowhere.clone()), (XMPP, nowhere)]).await;
+    let error = client(&names, &running).connect().await.unwrap_err();
+    assert_eq!(error.condition(), "server-not-found");
+    let told = error.to_string();
+    assert!(told.starts_with("no server is known for example.org: SRV _xmpps-client"), "{told}");
+    assert!(told.contains("the domain says that it has no such service"), "{told}");
+}
+
+#[tokio::test]
+async fn an_endpoint_wins_and_nothing_is_looked_up() {
+    let running = server("example.org").await;
+    let names = names(&[]).await;
+    let endpoint = format!("xmpp://{}", running.starttls());
+    let client = client(&names, &running).endpoint(&endpoint).unwrap();
+    let session = client.connect().await.unwrap();
+    assert_eq!(session.route().notes, []);
+    assert_eq!(tried(&session.route()), [endpoint]);
+    assert_eq!(names.asked(), 0);
+    session.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_web_server_is_asked_where_tcp_leads_nowhere() {
+    let running = server("example.org").await;
+    let link = format!(
+        "<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\
+         <Link rel='urn:xmpp:alt-connections:websocket' href='{}'/></XRD>",
+        running.wss_url()
+    );
+    let page = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/xrd+xml\r\nContent-Length: {}\r\n\r\n{link}",
+        link.len()
+    );
+    let web = WebServer::start(&[("/.well-known/host-meta", page)]).await;
+    let closed = closed_port().await;
+    let names = names(&[(XMPP, Reply::srv(&[srv(0, 0, closed, HOST)]))]).await;
+    let client = client(&names, &running)
+        .ca_pem(web.authority().pem())
+        .unwrap()
+        .discovery(web.options().with_order(Order::TcpFirst));
+    let session = client.connect().await.unwrap();
+    let route = session.route();
+    let refused: SocketAddr = ([127, 0, 0, 1], closed).into();
+    assert_eq!(tried(&route), [url("xmpp", refused), running.wss_url().to_owned()]);
+    assert_eq!(route.attempts[1].origin, Some(Origin::HostMeta));
+    session.disconnect().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_deadline_ends_the_whole_search() {
+    let running = server("example.org").await;
+    let silence = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silence.local_addr().unwrap().port();
+    let names =
+        names(&[(XMPPS, Reply::srv(&[srv(0, 0, port, HOST), srv(1, 0, port, HOST)]))]).await;
+    let begun = Instant::now();
+    let limit = Duration::from_secs(7);
+    let client = client(&names, &running).timeout(limit);
+    let error = client.connect().await.unwrap_err();
+    assert!(begun.elapsed() <= limit, "{:?}", begun.elapsed());
+    assert!(matches!(error, Error::NoRoute { .. }), "{error}");
+}

@@ -1,0 +1,145 @@
+//! TLS, the server's side: its versions, the handshake, and what a session may know afterwards.
+//!
+//! Leaves out how the certificates are made.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{
+    RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
+};
+use tokio_rustls::server::TlsStream;
+
+use super::certificate_addresses::addresses;
+use super::certificates::Certificates;
+use super::shutdown::Shutdown;
+use crate::session::SessionChannel;
+
+/// The versions of TLS that a server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsVersions {
+    /// 1.2 and 1.3.
+    #[default]
+    Both,
+    /// 1.2 alone.
+    Tls12,
+    /// 1.3 alone.
+    Tls13,
+}
+
+/// Whoever does the handshakes of one server.
+pub(super) struct Tls {
+    /// For what was begun by HTTP or STARTTLS: any protocol that ALPN names will do.
+    plain: TlsAcceptor,
+    /// For direct TLS (XEP-0368), where ALPN names XMPP if it names anything.
+    direct: TlsAcceptor,
+    end_point: Option<Vec<u8>>,
+    patience: Duration,
+}
+
+/// How a connection came to TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entrance {
+    WebSocket,
+    StartTls,
+    Direct,
+}
+
+type ConfigError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Tls {
+    /// Clients may show a certificate of the same authority, or none.
+    pub(super) fn new(
+        certificates: &Certificates,
+        versions: TlsVersions,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        let plain = config(certificates, versions).map_err(io::Error::other)?;
+        let mut direct = plain.clone();
+        direct.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(Self {
+            plain: TlsAcceptor::from(Arc::new(plain)),
+            direct: TlsAcceptor::from(Arc::new(direct)),
+            end_point: certificates.server.end_point(),
+            patience,
+        })
+    }
+
+    /// Does one handshake; `None` when it fails, takes too long, or the server shuts down.
+    pub(super) async fn accept<S>(
+        &self,
+        entrance: Entrance,
+        stream: S,
+        shutdown: &mut Shutdown,
+    ) -> Option<(TlsStream<S>, SessionChannel)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let acceptor = match entrance {
+            Entrance::WebSocket | Entrance::StartTls => &self.plain,
+            Entrance::Direct => &self.direct,
+        };
+        let handshake = timeout(self.patience, acceptor.accept(stream));
+        let secured = tokio::select! {
+            secured = handshake => secured,
+            () = shutdown.wait() => return None,
+        };
+        let stream = secured.ok()?.ok()?;
+        let channel = self.channel(stream.get_ref().1);
+        Some((stream, channel))
+    }
+
+    fn channel(&self, connection: &ServerConnection) -> SessionChannel {
+        let certificate = connection.peer_certificates().and_then(<[_]>::first);
+        let addresses = certificate.map(|der| addresses(der)).unwrap_or_default();
+        let mut channel = addresses
+            .into_iter()
+            .fold(SessionChannel::encrypted(), SessionChannel::with_certificate);
+        // RFC 9266, section 2: an empty context, which TLS 1.2 tells from none.
+        let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]));
+        if let Ok(data) = exporter {
+            channel = channel.with_binding("tls-exporter", data);
+        }
+        if let Some(data) = &self.end_point {
+            channel = channel.with_binding("tls-server-end-point", data.as_slice());
+        }
+        channel
+    }
+}
+
+fn config(certificates: &Certificates, versions: TlsVersions) -> Result<ServerConfig, ConfigError> {
+    // The provider is named here: the default of the process belongs to the application.
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(certificates.authority.clone())?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .allow_unauthenticated()
+            .build()?;
+    let versions: &[&SupportedProtocolVersion] = match versions {
+        TlsVersions::Both => &[&TLS13, &TLS12],
+        TlsVersions::Tls12 => &[&TLS12],
+        TlsVersions::Tls13 => &[&TLS13],
+    };
+    let server = &certificates.server;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![server.certificate.clone()], server.key.clone_key())?;
+    // Without extended master secret, `tls-exporter` is not defined (RFC 9266, section 2).
+    config.require_ems = true;
+    Ok(config)
+}
+
+/// XEP-0368, section 3.
+const ALPN: &[u8] = b"xmpp-client";
+
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";

@@ -1,0 +1,210 @@
+//! A running server, whichever it is: its ports, its URLs, its accounts.
+//!
+//! What it is told, and how it is asked for accounts, stands in `prosody.rs` and `ejabberd.rs`.
+
+use std::{fmt, path::Path, process::Command};
+
+use crate::{
+    Error, Release, Rig, Software,
+    ejabberd::Ejabberd,
+    ports,
+    process::Process,
+    prosody::Prosody,
+};
+
+/// A running server. Dropping it ends the process.
+#[derive(Debug)]
+pub struct Server {
+    // Before what it may ask for, so that the process goes first.
+    process: Process,
+    release: &'static Release,
+    ports: Ports,
+    control: Box<dyn Control>,
+}
+
+/// The ports of a server, all on 127.0.0.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// XMPP over TCP, with STARTTLS.
+    pub starttls: u16,
+    /// XMPP over TCP for `clear.localhost`, without STARTTLS.
+    pub plain: u16,
+    /// XMPP inside TLS from the first byte.
+    pub tls: u16,
+    /// WebSocket.
+    pub http: u16,
+    /// WebSocket inside TLS.
+    pub https: u16,
+}
+
+/// How a client reaches a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP that never changes to TLS.
+    Tcp,
+    /// TCP, changed to TLS.
+    Starttls,
+    /// TLS from the first byte.
+    Tls,
+    /// WebSocket.
+    Ws,
+    /// WebSocket inside TLS.
+    Wss,
+}
+
+impl Server {
+    /// Starts a server, and does not wait for it: call [`Self::wait_until_ready`] before anything
+    /// else.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`] and [`Error::WrongVersion`] when its packages are not there, and
+    /// what [`Error`] says about files and processes.
+    pub fn start(rig: &Rig, release: &'static Release) -> Result<Self, Error> {
+        let folder = rig.shared_folder().subfolder(release.name)?;
+        let ports = Ports::free()?;
+        let (control, command): (Box<dyn Control>, Command) = match release.software {
+            Software::Prosody => {
+                let (control, command) = Prosody::prepare(rig, release, &folder, ports)?;
+                (Box::new(control), command)
+            }
+            Software::Ejabberd => {
+                let (control, command) = Ejabberd::prepare(rig, release, &folder, ports)?;
+                (Box::new(control), command)
+            }
+        };
+        let log = folder.join("output.log");
+        let process = Process::start(rig, release.name, &command, &log)?;
+        Ok(Self { process, release, ports, control })
+    }
+
+    /// Waits until all ports accept connections.
+    ///
+    /// # Errors
+    /// What [`Error`] says about servers that do not start.
+    pub fn wait_until_ready(&mut self) -> Result<(), Error> {
+        let Ports { starttls, plain, tls, http, https } = self.ports;
+        self.process.wait_until_open(&[starttls, plain, tls, http, https])
+    }
+
+    /// Which server it is.
+    pub fn release(&self) -> &'static Release {
+        self.release
+    }
+
+    /// Where it listens.
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// The endpoint for a transport.
+    pub fn url(&self, transport: Transport) -> String {
+        let path = self.control.websocket_path();
+        match transport {
+            Transport::Tcp => format!("xmpp://127.0.0.1:{}", self.ports.plain),
+            Transport::Starttls => format!("xmpp://127.0.0.1:{}", self.ports.starttls),
+            Transport::Tls => format!("xmpps://127.0.0.1:{}", self.ports.tls),
+            Transport::Ws => format!("ws://127.0.0.1:{}{path}", self.ports.http),
+            Transport::Wss => format!("wss://127.0.0.1:{}{path}", self.ports.https),
+        }
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Error::Command`] or [`Error::Management`] with what the server said.
+    pub fn register(&self, user: &str, domain: &str, password: &str) -> Result<(), Error> {
+        self.control.register(user, domain, password)
+    }
+
+    /// Makes an OAuth 2.0 token, good for an hour.
+    ///
+    /// # Errors
+    /// [`Error::Management`] with what the server said.
+    pub fn issue_token(&self, user: &str, domain: &str) -> Result<String, Error> {
+        self.control.issue_token(user, domain)
+    }
+}
+
+/// How accounts and tokens are made.
+pub(crate) trait Control: fmt::Debug {
+    fn register(&self, user: &str, domain: &str, password: &str) -> Result<(), Error>;
+    fn issue_token(&self, user: &str, domain: &str) -> Result<String, Error>;
+    fn websocket_path(&self) -> &'static str;
+}
+
+impl Ports {
+    fn free() -> Result<Self, Error> {
+        let [starttls, plain, tls, http, https] = ports::free()?;
+        Ok(Self { starttls, plain, tls, http, https })
+    }
+}
+
+impl Transport {
+    /// Whether anything is encrypted.
+    pub fn has_tls(self) -> bool {
+        !matches!(self, Self::Tcp | Self::Ws)
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Starttls => "starttls",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        })
+    }
+}
+
+/// Fills the placeholders that both configurations have, and `more`.
+pub(crate) fn config_text(
+    rig: &Rig,
+    release: &'static Release,
+    ports: Ports,
+    folder: &Path,
+    more: &[(&str, &str)],
+) -> Result<String, Error> {
+    let certificates = rig.certificates();
+    let (server, expired) = (certificates.server(), certificates.expired());
+    let text = |path: &Path| path.display().to_string();
+    let values = [
+        ("folder", text(folder)),
+        ("starttls_port", ports.starttls.to_string()),
+        ("plain_port", ports.plain.to_string()),
+        ("tls_port", ports.tls.to_string()),
+        ("http_port", ports.http.to_string()),
+        ("https_port", ports.https.to_string()),
+        ("authority", text(certificates.authority_file())),
+        ("chain", text(&server.chain)),
+        ("key", text(&server.key)),
+        ("bundle", text(&server.bundle)),
+        ("expired_chain", text(&expired.chain)),
+        ("expired_key", text(&expired.key)),
+        ("expired_bundle", text(&expired.bundle)),
+        ("end_point", certificates.end_point().to_owned()),
+    ];
+    let values: Vec<(&str, &str)> =
+        values.iter().map(|(name, value)| (*name, &**value)).chain(more.iter().copied()).collect();
+    crate::template::fill(release.name, release.template, &values)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Ports, config_text};
+    use crate::{Release, Rig};
+
+    #[test]
+    fn every_placeholder_has_a_value() {
+        let rig = Rig::new().unwrap();
+        let ports = Ports { starttls: 1, plain: 2, tls: 3, http: 4, https: 5 };
+        for release in Release::ALL {
+            let folder = Path::new("/nowhere");
+            let text = config_text(&rig, release, ports, folder, &[("validator", "https://v/")]);
+            assert!(!text.unwrap().contains('@'), "{release}");
+        }
+    }
+}
