@@ -370,7 +370,7 @@ impl Builder {
             (Reached::Explained(explanation), running) => {
                 let route = running.handle.route.get().cloned().unwrap_or_default();
                 let _ = running.task.await; // it is closing
-                Ok(Report { route, explanation })
+                Ok(Report { route, explanation: *explanation })
             }
             _ => Err(Error::Ended),
         }

@@ -61,7 +61,7 @@ pub(crate) type Delivery = (Element, OwnedSemaphorePermit);
 
 /// How far the connection came.
 pub(crate) enum Reached {
-    Explained(Explanation),
+    Explained(Box<Explanation>),
     BindRequired(Option<Element>),
     Connected(Connected, Option<ScramKeys>),
 }

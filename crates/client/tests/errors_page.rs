@@ -51,6 +51,7 @@ fn own_errors() -> Vec<Error> {
         proto::Error::Redirected("wss://example.net/".to_owned()),
         proto::Error::PeerMisbehaved(PeerFault::Frame(FrameError::Xml(not_xml))),
         proto::Error::PeerMisbehaved(PeerFault::BindNotOffered),
+        weaker(),
         proto::Error::Unreachable("no route".to_owned()),
     ];
     let rest = [
@@ -75,6 +76,11 @@ fn no_mechanism() -> sasl::Error {
     let who = Credentials::guest(Secret::None);
     let none = policy.select(&registry, &who, &Channel::encrypted(), &[]);
     sasl::Error::NoMechanism(none.expect_err("nothing is offered"))
+}
+
+fn weaker() -> proto::Error {
+    let (was, now) = (sasl::Encryption::Tls(sasl::TlsVersion::Tls13), sasl::Encryption::None);
+    proto::Error::Weaker(sasl::Weaker::Encryption { was, now })
 }
 
 fn signature_wrong() -> sasl::Error {

@@ -319,3 +319,26 @@ async fn a_store_that_fails_ends_the_login() {
         assert_eq!(error, Error::Pins(PinStoreError::because(reason)));
     }
 }
+
+#[tokio::test]
+async fn a_certificate_for_another_account_names_whom_it_is_to_act_as() {
+    let server = server().certificate_account("alice").certificate_account("operator");
+    let running = listen(server).await;
+    let certificates = running.client_certificates();
+    let operator = certificates.iter().find(|shown| shown.user() == "operator").unwrap();
+    let frames = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&frames);
+    let builder = Client::builder("alice@example.org").unwrap();
+    let builder = builder.endpoint(&ways(&running)[1]).unwrap().proxies(ProxySettings::none());
+    let error = builder
+        .ca_pem(running.ca_pem())
+        .unwrap()
+        .client_certificate(operator.certificate_pem(), operator.key_pem())
+        .unwrap()
+        .transcript(move |_, frame| sink.lock().unwrap().push(frame.to_owned()))
+        .connect()
+        .await
+        .unwrap_err();
+    // The server does not let the operator act for others; it has been asked to.
+    assert_eq!(error.condition(), "invalid-authzid", "{frames:?}");
+}

@@ -51,7 +51,7 @@ pub enum Action {
     Report(Status),
     /// Give this to the application, which asked for it with
     /// [`Settings::explain_only`](crate::Settings::explain_only).
-    Explain(Explanation),
+    Explain(Box<Explanation>),
     /// Give these to the application, once, if it wants to log in with them next time.
     Keep(ScramKeys),
     /// Give this to the application.

@@ -273,7 +273,8 @@ impl Connection {
     fn close(&mut self, state: State) -> State {
         match state {
             State::Close(_) | State::Closed => state,
-            State::Unopened(_) => {
+            // There is no stream to close, or none until the handshake is done.
+            State::Unopened(_) | State::Secured(_) => {
                 self.core.push(Action::Report(Status::Disconnecting));
                 self.finish(State::Close(ExpectClose::asked_for()))
             }

@@ -144,6 +144,15 @@ impl Core {
         self.wire = Wire::Tcp(Box::new(tcp::Decoder::new(self.settings.limits)));
     }
 
+    /// Refuses what arrived together with the element that leads to another step: whoever could
+    /// write into the connection might have sent it.
+    pub(crate) fn nothing_follows(&self) -> Result<(), FrameError> {
+        match &self.wire {
+            Wire::Tcp(decoder) if !decoder.is_idle() => Err(FrameError::BytesBeforeRestart),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens the stream anew on the same connection. Nothing may have come after the element that
     /// led to it: who could write into the connection before might have sent it.
     pub(crate) fn restart_stream(&mut self) -> Result<(), FrameError> {

@@ -2,9 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use epode_sasl::{BindingType, MechanismName, NoMechanism, PassedOver, Pin, Selection, ServerProof};
+use epode_sasl::{
+    BindingType, Encryption, MechanismName, NoMechanism, PassedOver, Pin, Selection, ServerProof,
+    Weaker,
+};
 
-use crate::{Error, Jid};
+use crate::{Element, Error, Jid};
 
 /// What has become of the connection. The names and numbers are those of Strophe.js; what it
 /// tells in a condition string is a typed value here.
@@ -200,8 +203,21 @@ impl Authenticating {
 pub struct Explanation {
     /// The names that the server offers, as it wrote them, in its order.
     pub offered: Vec<String>,
+    /// The types of channel binding that it lists (XEP-0440), as it wrote them; none without a
+    /// list.
+    pub offered_bindings: Option<Vec<String>>,
+    /// The whole of what it offers: `<features/>`, as it came.
+    pub features: Element,
+    /// What it offered before STARTTLS.
+    pub features_before_tls: Option<Element>,
+    /// How the channel is encrypted on which it offers that.
+    pub encryption: Encryption,
+    /// What a login over that channel can be bound to.
+    pub bindings: Vec<BindingType>,
     /// What would be chosen, or why nothing would.
     pub choice: Result<Authenticating, NoMechanism>,
+    /// What is weaker than before, if the account has a pin; a login would be refused.
+    pub weaker: Option<Weaker>,
 }
 
 /// A login that succeeded, described. No secret is in it.
@@ -214,6 +230,8 @@ pub struct Connected {
     pub mechanism: MechanismName,
     /// Whether the server proved itself too.
     pub proof: ServerProof,
+    /// How the channel is encrypted.
+    pub encryption: Encryption,
     /// What the login is bound to, if it is.
     pub binding: Option<BindingType>,
     /// What the server refused to be bound to, before.

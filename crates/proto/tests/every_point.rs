@@ -14,11 +14,11 @@ use epode_proto::{
     stream::FeaturesError,
     xml::{Limits, XmlError, namespaces::SASL, parse_document},
 };
-use support::{Case, Driver, Move, Point, Tape, play_watched};
+use support::{Case, Cut, Driver, Move, Point, Tape, play_watched};
 
 #[test]
 fn a_tape_is_as_good_as_the_server() {
-    for (case, tape) in LOGINS.iter() {
+    for (case, tape) in all_logins() {
         let driver = tape.play(case);
         assert_eq!(driver.names().join(", "), case.demand("statuses"), "{}", case.name);
     }
@@ -26,7 +26,7 @@ fn a_tape_is_as_good_as_the_server() {
 
 #[test]
 fn the_transport_ends() {
-    everywhere(|case, tape, point| {
+    everywhere_over_both(|case, tape, point| {
         let driver = tape.with(point, Move::Drop).play(case);
         let error = Error::ConnectionLost("cut off".to_owned());
         assert_told(&driver, point, told_of_loss, &error);
@@ -35,9 +35,24 @@ fn the_transport_ends() {
 
 #[test]
 fn the_server_closes_the_stream() {
-    everywhere(|case, tape, point| {
-        let driver = tape.with(point, watched(CLOSE)).play(case);
-        assert_told(&driver, point, told_of_loss, &Error::ConnectionClosed);
+    everywhere_over_both(|case, tape, point| {
+        let close = if case.is_tcp() { "</stream:stream>" } else { CLOSE };
+        let driver = tape.with(point, watched(close)).play(case);
+        match driver.watched_in.expect("it arrived") {
+            // Nothing is read while the stream is being encrypted.
+            Phase::Secured => assert!(driver.is_connected(), "{}", case.name),
+            // There is no stream yet that could end.
+            phase @ (Phase::LoginHeader | Phase::BindHeader) if case.is_tcp() => {
+                let faults = driver.errors();
+                assert!(faults.iter().all(|error| is_not_well_formed(error)), "{faults:?}");
+                assert_eq!(told(&driver), [told_of_fault(Some(phase)), "DISCONNECTED"]);
+            }
+            // It takes the place of an answer to the refusal, which is then the reason.
+            Phase::SaslReply if is_refusal(driver.errors()[0]) => {
+                assert_eq!(told(&driver), ["AUTHFAIL", "DISCONNECTED"], "{}", case.name);
+            }
+            _ => assert_told(&driver, point, told_of_loss, &Error::ConnectionClosed),
+        }
     });
 }
 
@@ -58,7 +73,7 @@ fn the_server_ends_the_stream_with_an_error() {
 
 #[test]
 fn the_server_goes_silent() {
-    everywhere(|case, tape, point| {
+    everywhere_over_both(|case, tape, point| {
         let driver = tape.until(point).play(case);
         let Some((phase, when)) = driver.first_deadline else {
             assert_eq!(driver.names().join(", "), case.demand("statuses"), "all was said");
@@ -89,7 +104,7 @@ fn the_server_goes_silent() {
 #[test]
 fn the_application_goes_silent() {
     let mut waits = HashSet::new();
-    for (case, tape) in LOGINS.iter() {
+    for (case, tape) in all_logins() {
         let mut driver = fresh(case);
         driver.is_awake = false;
         tape.play_with(&mut driver);
@@ -117,7 +132,7 @@ fn the_application_goes_silent() {
 
 #[test]
 fn all_of_it_together_has_a_deadline() {
-    everywhere(|case, tape, point| {
+    everywhere_over_both(|case, tape, point| {
         let timeouts = Timeouts::default().total(Duration::from_secs(7));
         let nonce = Tape::NONCE;
         let settings = case.settings_with_nonce(Some(nonce)).timeouts(timeouts);
@@ -130,6 +145,91 @@ fn all_of_it_together_has_a_deadline() {
             assert_eq!(driver.errors(), [&Error::TimedOut(wait); 2]);
         }
     });
+}
+
+/// Over TCP the pieces in which bytes arrive mean nothing.
+#[test]
+fn a_stream_may_be_split_at_every_byte() {
+    let mut splits = 0;
+    for (case, tape) in STREAMS.iter() {
+        for cut in [Cut::Pieces(1), Cut::Pieces(7), Cut::Turns] {
+            assert_as_whole(case, &tape.cut(cut).play(case));
+        }
+    }
+    for (case, tape) in STREAM_SHAPES.iter().copied() {
+        for (point, frame) in tape.frames() {
+            for at in 1..frame.len() {
+                assert_as_whole(case, &tape.cut(Cut::At(point, at)).play_quietly(case));
+                splits += 1;
+            }
+        }
+    }
+    assert!(splits > 5_000, "only {splits} splits");
+}
+
+fn assert_as_whole(case: &Case, driver: &Driver<'_>) {
+    assert_eq!(driver.names().join(", "), case.demand("statuses"), "{}", case.name);
+}
+
+/// The transport may end after any byte of a stream.
+#[test]
+fn a_stream_may_break_off_at_every_byte() {
+    for (case, tape) in STREAM_SHAPES.iter().copied() {
+        for (point, frame) in tape.frames() {
+            for at in 1..frame.len() {
+                let cut = tape.instead(point, Move::Watched(frame[..at].to_vec()));
+                let driver = cut.with(point.next(), Move::Drop).until(point.next().next());
+                let driver = driver.play_quietly(case);
+                let faults = driver.errors();
+                let error = Error::ConnectionLost("cut off".to_owned());
+                let is_closing = matches!(driver.watched_in, Some(Phase::Closing | Phase::Closed));
+                assert!(faults.iter().all(|found| **found == error), "{} {faults:?}", case.name);
+                assert!(is_closing || !faults.is_empty(), "{} at {point:?} {at}", case.name);
+            }
+        }
+    }
+}
+
+/// What has no place in a stream over TCP, at every point of it.
+#[test]
+fn what_has_no_place_in_a_stream_ends_it() {
+    let stray = [
+        ("<message/>", "jabber:client"),
+        (
+            "<features xmlns='http://etherx.jabber.org/streams'/>",
+            "http://etherx.jabber.org/streams",
+        ),
+        ("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "urn:ietf:params:xml:ns:xmpp-tls"),
+        ("<x xmlns='urn:x'/>", "urn:x"),
+    ];
+    for (frame, namespace) in stray {
+        let name = frame[1..].split([' ', '/']).next().unwrap_or_default();
+        everywhere_over_tcp(|case, tape, point| {
+            let driver = tape.with(point, watched(frame)).play(case);
+            let phase = driver.watched_in.expect("it arrived");
+            let error = match phase {
+                // Nothing is read then, or nothing comes of it.
+                Phase::Secured | Phase::Closing | Phase::Closed => return,
+                Phase::Bound | Phase::Session | Phase::Online | Phase::BindCall
+                    if name != "features" =>
+                {
+                    return assert!(driver.is_connected(), "{} {frame}", case.name);
+                }
+                // Here it is what is due.
+                Phase::Proceed if name == "proceed" => return,
+                Phase::LoginFeatures | Phase::BindFeatures if name == "features" => return,
+                Phase::LoginHeader | Phase::BindHeader => {
+                    PeerFault::Frame(FrameError::NotAStream { found: name.to_owned() })
+                }
+                Phase::LoginFeatures | Phase::BindFeatures => {
+                    let (name, namespace) = (name.to_owned(), namespace.to_owned());
+                    PeerFault::Features(FeaturesError::NotFeatures { name, namespace })
+                }
+                phase => unexpected(name, namespace, phase),
+            };
+            assert_told(&driver, point, told_of_fault, &Error::PeerMisbehaved(error));
+        });
+    }
 }
 
 /// What keeps talking does not keep a wait from ending.
@@ -189,7 +289,7 @@ fn a_second_question_is_waited_for_anew() {
 
 #[test]
 fn the_application_ends_it() {
-    for (case, tape) in LOGINS.iter() {
+    for (case, tape) in all_logins() {
         for chosen in 0.. {
             let mut driver = fresh(case);
             let (mut step, mut has_closed) = (0, false);
@@ -348,11 +448,11 @@ fn a_frame_that_is_cut_off_anywhere_is_refused() {
 
 #[test]
 fn misuse_changes_nothing() {
-    for (case, tape) in LOGINS.iter() {
+    for (case, tape) in all_logins() {
         let mut driver = fresh(case);
         let early = driver.input(Input::Received(b"<a/>"));
         assert_eq!(words(early), "wrong use of the library: the transport is not open yet");
-        for (input, expected) in misuses(&driver).into_iter().skip(2) {
+        for (input, expected) in misuses(&driver).into_iter().skip(OF_THE_OPEN) {
             assert_eq!(words(driver.input(input)), format!("wrong use of the library: {expected}"));
         }
         let mut replay = tape.replay();
@@ -372,11 +472,12 @@ fn misuse_changes_nothing() {
     }
 }
 
-/// What is not allowed now, and the words that say so. The first two are wrong once it is open.
+/// What is not allowed now, and the words that say so. The first are wrong once it is open.
 fn misuses(driver: &Driver<'_>) -> Vec<(Input<'static>, &'static str)> {
     let phase = driver.phase();
     let mut misuses = vec![
         (Input::Opened(Channel::plaintext()), "the transport is open already"),
+        (Input::OpenedTcp(Channel::plaintext()), "the transport is open already"),
         (Input::NotOpened(Error::Unreachable("no".to_owned())), "the transport is open already"),
     ];
     if matches!(phase, Phase::BindCall | Phase::Online) {
@@ -385,6 +486,11 @@ fn misuses(driver: &Driver<'_>) -> Vec<(Input<'static>, &'static str)> {
         misuses.push((Input::Send(unsendable), words));
     } else {
         misuses.push((Input::Send(Element::new("message", "jabber:client")), "not connected"));
+    }
+    if phase == Phase::Secured {
+        misuses.push((Input::Received(b"<a/>"), "the stream is being encrypted"));
+    } else {
+        misuses.push((Input::Secured(Channel::encrypted()), "encryption is not due"));
     }
     if phase != Phase::BindCall {
         misuses.push((Input::Bind, "binding is not due"));
@@ -400,7 +506,7 @@ fn misuses(driver: &Driver<'_>) -> Vec<(Input<'static>, &'static str)> {
 #[test]
 fn an_answer_of_the_wrong_kind_ends_the_login() {
     let mut asked = HashSet::new();
-    for (case, tape) in LOGINS.iter() {
+    for (case, tape) in all_logins() {
         let mut driver = fresh(case);
         let mut replay = tape.replay();
         let mut has_answered = false;
@@ -526,24 +632,55 @@ static LOGINS: LazyLock<Vec<(Case, Tape)>> = LazyLock::new(|| {
     cases.map(|case| (case.clone(), Tape::record(&case))).collect()
 });
 
+/// The same over TCP.
+static STREAMS: LazyLock<Vec<(Case, Tape)>> = LazyLock::new(|| {
+    let cases = Case::stream_logins().into_iter();
+    cases.map(|case| (case.clone(), Tape::record(&case))).collect()
+});
+
+fn all_logins() -> impl Iterator<Item = &'static (Case, Tape)> {
+    LOGINS.iter().chain(STREAMS.iter())
+}
+
 /// Of the logins that go through the same phases one, for what is played very often.
-static SHAPES: LazyLock<Vec<&(Case, Tape)>> = LazyLock::new(|| {
+static SHAPES: LazyLock<Vec<&(Case, Tape)>> = LazyLock::new(|| shapes_of(&LOGINS, 8));
+
+/// The same over TCP.
+static STREAM_SHAPES: LazyLock<Vec<&(Case, Tape)>> = LazyLock::new(|| shapes_of(&STREAMS, 6));
+
+fn shapes_of(logins: &'static [(Case, Tape)], more_than: usize) -> Vec<&'static (Case, Tape)> {
     let mut seen = HashSet::new();
     let shape = |(case, tape): &(Case, Tape)| -> Vec<_> {
         tape.points().map(|point| phase_at(case, tape, point)).collect()
     };
-    let shapes: Vec<_> = LOGINS.iter().filter(|login| seen.insert(shape(login))).collect();
-    assert!(shapes.len() > 8, "only {} shapes", shapes.len());
+    let shapes: Vec<_> = logins.iter().filter(|login| seen.insert(shape(login))).collect();
+    assert!(shapes.len() > more_than, "only {} shapes", shapes.len());
     shapes
-});
+}
 
 fn login(name: &str) -> &'static (Case, Tape) {
     LOGINS.iter().find(|(case, _)| case.name == name).expect("the transcript is there")
 }
 
-/// At every point of every kind of good login.
-fn everywhere(mut test: impl FnMut(&'static Case, &'static Tape, Point)) {
-    for (case, tape) in SHAPES.iter().copied() {
+/// At every point of every kind of good login over a WebSocket.
+fn everywhere(test: impl FnMut(&'static Case, &'static Tape, Point)) {
+    everywhere_in(SHAPES.iter().copied(), test);
+}
+
+/// The same over TCP.
+fn everywhere_over_tcp(test: impl FnMut(&'static Case, &'static Tape, Point)) {
+    everywhere_in(STREAM_SHAPES.iter().copied(), test);
+}
+
+fn everywhere_over_both(test: impl FnMut(&'static Case, &'static Tape, Point)) {
+    everywhere_in(SHAPES.iter().chain(STREAM_SHAPES.iter()).copied(), test);
+}
+
+fn everywhere_in(
+    logins: impl Iterator<Item = &'static (Case, Tape)>,
+    mut test: impl FnMut(&'static Case, &'static Tape, Point),
+) {
+    for (case, tape) in logins {
         for point in tape.points() {
             test(case, tape, point);
         }
@@ -604,7 +741,7 @@ fn told_of_stream_error(phase: Option<Phase>) -> &'static str {
 
 fn told_of_fault(phase: Option<Phase>) -> &'static str {
     match phase {
-        Some(Phase::LoginHeader | Phase::LoginFeatures) => "CONNFAIL",
+        Some(Phase::LoginHeader | Phase::LoginFeatures | Phase::Proceed) => "CONNFAIL",
         Some(Phase::Online) => "ERROR",
         _ => "AUTHFAIL",
     }
@@ -615,6 +752,8 @@ fn wait_in(phase: Phase) -> Option<Wait> {
     match phase {
         Phase::LoginHeader | Phase::BindHeader => Some(Wait::Header),
         Phase::LoginFeatures | Phase::BindFeatures => Some(Wait::Features),
+        Phase::Proceed => Some(Wait::Proceed),
+        Phase::Secured => Some(Wait::Secured),
         Phase::SaslReply => Some(Wait::SaslReply),
         Phase::Bound => Some(Wait::Bound),
         Phase::Session => Some(Wait::Session),
@@ -625,6 +764,14 @@ fn wait_in(phase: Phase) -> Option<Wait> {
 fn unexpected(name: &str, namespace: &str, phase: Phase) -> PeerFault {
     let (name, namespace) = (name.to_owned(), namespace.to_owned());
     PeerFault::Unexpected { name, namespace, wait: phase.wait() }
+}
+
+fn is_not_well_formed(error: &Error) -> bool {
+    error.condition() == "not-well-formed"
+}
+
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Login(sasl::Error::BindingRefused { .. }))
 }
 
 fn is_of_xml(error: &Error) -> bool {
@@ -713,3 +860,6 @@ const TOKENS: [&str; 24] = [
 ];
 const CLOSE: &str = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
 const DAMAGED_FRAMES: u32 = 10_000;
+
+/// How many of [`misuses`] are none before the transport is open.
+const OF_THE_OPEN: usize = 3;

@@ -5,7 +5,10 @@ mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use epode_proto::{Element, Settings, Status, sasl::Secret};
+use epode_proto::{
+    Element, Settings, Status,
+    sasl::{BindingType, Secret},
+};
 use support::{Case, Driver, error_of, play};
 
 #[test]
@@ -52,6 +55,22 @@ fn scram_takes_five_flights() {
         }
     }
     assert!(count > 10, "only {count} logins by SCRAM");
+}
+
+/// People are told which binding was refused, and which was taken.
+#[test]
+fn the_statuses_tell_of_the_bindings() {
+    let case = Case::named("tcp-login-next-binding-at-the-end");
+    let mut driver = Driver::new(&case, case.settings());
+    play(&mut driver, &mut case.player()).expect("it is a good login");
+    let lines: Vec<_> = driver.statuses.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines[1..3],
+        [
+            "AUTHENTICATING 3 SCRAM-SHA-256-PLUS by tls-exporter",
+            "AUTHENTICATING 3 SCRAM-SHA-256-PLUS by tls-server-end-point, tls-exporter was refused",
+        ]
+    );
 }
 
 #[test]
@@ -169,11 +188,25 @@ fn check_login(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
     if let Some(expected) = case.header("mechanism") {
         expect("mechanism", &expected, &used.unwrap_or_default())?;
     }
+    let refused = driver.statuses.iter().rev().find_map(|status| match status {
+        Status::Authenticating(choice) => Some(names(&choice.refused_bindings)),
+        _ => None,
+    });
+    expect("refused", &case.header("refused").unwrap_or_default(), &refused.unwrap_or_default())?;
     let connected = driver.statuses.iter().find_map(|status| match status {
         Status::Connected(connected) => Some(connected),
         _ => None,
     });
     let Some(connected) = connected else { return Ok(()) };
+    expect(
+        "refused",
+        &case.header("refused").unwrap_or_default(),
+        &names(&connected.refused_bindings),
+    )?;
+    expect("by", &case.header("by").unwrap_or_default(), &names(connected.binding.as_slice()))?;
+    if let Some(pinned) = case.header("pinned") {
+        expect("pinned", &pinned, &connected.pin.to_json())?;
+    }
     expect("mechanism", &case.demand("mechanism"), connected.mechanism.as_str())?;
     expect("bound", &case.demand("bound"), connected.jid.as_str())?;
     expect("flights", &case.demand("flights"), &connected.flights.to_string())?;
@@ -185,6 +218,11 @@ fn check_login(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
         &usize::from(is_scram).to_string(),
         &driver.kept.len().to_string(),
     )
+}
+
+fn names(kinds: &[BindingType]) -> String {
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+    names.join(", ")
 }
 
 fn expect(what: &str, expected: &str, found: &str) -> Result<(), String> {

@@ -22,7 +22,8 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
     protection: Protection,
-    client_certificate: bool,
+    /// There is a client certificate, which names these addresses.
+    client_certificate: Option<Vec<String>>,
     bindings: Vec<Binding>,
 }
 
@@ -46,7 +47,7 @@ impl Channel {
     }
 
     fn new(protection: Protection) -> Self {
-        Self { protection, client_certificate: false, bindings: Vec::new() }
+        Self { protection, client_certificate: None, bindings: Vec::new() }
     }
 
     /// The version of TLS that encrypts it. Said of a channel without TLS, it means nothing.
@@ -61,7 +62,18 @@ impl Channel {
     /// A client certificate was configured, which EXTERNAL needs.
     #[must_use]
     pub fn with_client_certificate(mut self) -> Self {
-        self.client_certificate = true;
+        self.client_certificate.get_or_insert_default();
+        self
+    }
+
+    /// The same, and the certificate names these addresses (`xmppAddr`; RFC 6120, section
+    /// 13.7.1.4): EXTERNAL must say which of them is meant (XEP-0178, section 2).
+    #[must_use]
+    pub fn with_client_certificate_of(
+        mut self,
+        addresses: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.client_certificate = Some(addresses.into_iter().map(Into::into).collect());
         self
     }
 
@@ -98,7 +110,13 @@ impl Channel {
     /// True when there is a client certificate to show.
     #[must_use]
     pub fn has_client_certificate(&self) -> bool {
-        self.client_certificate
+        self.client_certificate.is_some()
+    }
+
+    /// The addresses that the client certificate names, as far as they were told.
+    #[must_use]
+    pub fn certified_addresses(&self) -> &[String] {
+        self.client_certificate.as_deref().unwrap_or_default()
     }
 
     /// What the login can be bound to, strongest first.

@@ -115,7 +115,8 @@ impl Exchange {
         self.check_length(last.unwrap_or_default())?;
         let proof = self.step(|mechanism, cx| mechanism.verify(cx, last))?;
         let keys = self.mechanism.take_keys();
-        Ok(Authenticated { proof, keys, selection: self.selection })
+        let pin = Pin::of(&self.selection);
+        Ok(Authenticated { pin, refused: self.selection.refused, proof, keys })
     }
 
     /// The server refused. Nearly always that is the end of the login. Where the server refused
@@ -295,7 +296,9 @@ pub enum Turn {
 /// To hold one is to have logged in: nothing but [`Exchange::success`] makes it.
 #[derive(Debug)]
 pub struct Authenticated {
-    selection: Selection,
+    /// What it was, in all that matters afterwards.
+    pin: Pin,
+    refused: Vec<BindingType>,
     proof: ServerProof,
     keys: Option<ScramKeys>,
 }
@@ -304,7 +307,7 @@ impl Authenticated {
     /// The mechanism that was used.
     #[must_use]
     pub fn mechanism(&self) -> &MechanismName {
-        self.selection.mechanism()
+        self.pin.mechanism()
     }
 
     /// Whether the server proved itself too.
@@ -316,19 +319,19 @@ impl Authenticated {
     /// What the login is bound to, if it is: nobody can stand in between.
     #[must_use]
     pub fn binding(&self) -> Option<BindingType> {
-        self.selection.binding
+        self.pin.binding()
     }
 
     /// What the server refused to be bound to, before.
     #[must_use]
     pub fn refused(&self) -> &[BindingType] {
-        &self.selection.refused
+        &self.refused
     }
 
     /// What is to be remembered of it, so that the next login is no weaker.
     #[must_use]
-    pub fn pin(&self) -> Pin {
-        Pin::of(&self.selection)
+    pub fn pin(&self) -> &Pin {
+        &self.pin
     }
 
     /// Keys to keep for the next login, after SCRAM.

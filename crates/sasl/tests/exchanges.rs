@@ -20,7 +20,7 @@ use crate::support::{best_channel, registry_with_nonce, servers_move};
 const FILES: [(&str, usize); 12] = [
     ("anonymous.json", 7),
     ("derivation.json", 27),
-    ("external.json", 7),
+    ("external.json", 14),
     ("gs2-flags.json", 27),
     ("oauthbearer.json", 21),
     ("plain.json", 17),
@@ -109,6 +109,8 @@ struct Login {
     who: Who,
     nonce: Option<String>,
     channel: Option<String>,
+    /// The addresses that the client certificate names.
+    certificate: Option<Vec<String>>,
     /// What the channel has, and the server lists, and nothing else.
     binding: Option<RowBinding>,
     steps: Vec<Step>,
@@ -245,6 +247,9 @@ fn begin(row: &Login) -> Result<Turn, Error> {
     let who = credentials(&row.who);
     let registry = registry_with_nonce(nonce);
     let (mut channel, mut offer) = (channel, Offer::from(&[name]));
+    if let Some(addresses) = &row.certificate {
+        channel = channel.with_client_certificate_of(addresses);
+    }
     if let Some(RowBinding { kind, data }) = &row.binding {
         channel = channel.with_binding(Binding::new(kind.parse().unwrap(), bytes(data)));
         offer = offer.with_channel_bindings([kind]);

@@ -23,7 +23,7 @@ fn best() -> Pin {
 }
 
 fn pin(mechanism: &str, rank: i32, binding: Option<&str>, encryption: &str) -> Pin {
-    let binding = binding.map_or("null".to_owned(), |name| format!("{name:?}"));
+    let binding = binding.map_or_else(|| "null".to_owned(), |name| format!("{name:?}"));
     let json = format!(
         "{{\"version\":1,\"mechanism\":{mechanism:?},\"rank\":{rank},\"binding\":{binding},\
          \"encryption\":{encryption:?}}}"
@@ -78,7 +78,7 @@ impl Next {
         self
     }
 
-    fn as_who(mut self, who: Credentials) -> Self {
+    fn with_who(mut self, who: Credentials) -> Self {
         self.who = who;
         self
     }
@@ -199,14 +199,14 @@ fn what_this_program_wants_is_no_alarm() {
         next()
             .under(policy().priority(PLUS, 1).minimum_priority(2))
             .offers(&["SCRAM-SHA-256", "PLAIN"]),
-        next().as_who(Credentials::token("alice", "x")).offers(&["OAUTHBEARER"]),
-        next().as_who(Credentials::guest(Secret::None)).offers(&["ANONYMOUS"]),
+        next().with_who(Credentials::token("alice", "x")).offers(&["OAUTHBEARER"]),
+        next().with_who(Credentials::guest(Secret::None)).offers(&["ANONYMOUS"]),
         next()
-            .as_who(Credentials::guest(Secret::None))
+            .with_who(Credentials::guest(Secret::None))
             .over(tls(TlsVersion::Tls13, &[EXPORTER]).with_client_certificate())
             .offers(&["EXTERNAL"]),
         next()
-            .as_who(keys(Hash::Sha1))
+            .with_who(keys(Hash::Sha1))
             .offers(&["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"])
             .lists(&["tls-exporter"]),
     ] {
@@ -214,7 +214,7 @@ fn what_this_program_wants_is_no_alarm() {
         assert_eq!(next.compared_with(&best()), Ok(()), "{shown}");
     }
     // Keys of another hash are this program's; that nothing is bound any more is not.
-    let next = next().as_who(keys(Hash::Sha1)).offers(&["SCRAM-SHA-1"]);
+    let next = next().with_who(keys(Hash::Sha1)).offers(&["SCRAM-SHA-1"]);
     let weaker = Weaker::Binding { was: EXPORTER, now: None };
     assert_eq!(next.compared_with(&best()), Err(weaker));
 }
@@ -276,7 +276,7 @@ fn a_login_leaves_a_pin() {
     let policy = plain.priority(MechanismName::PLAIN, 1000);
     let choice = policy.select(&Registry::default(), &who, &channel, offer).unwrap();
     let (login, _) = servers_move(Exchange::begin(choice, who, channel).unwrap());
-    let found = login.success(None).unwrap().pin();
+    let found = login.success(None).unwrap().pin().clone();
     assert_eq!(found, pin("PLAIN", 50, None, "TLS 1.3"));
     assert_eq!((found.mechanism(), found.rank()), (&MechanismName::PLAIN, 50));
     assert_eq!((found.binding(), found.encryption()), (None, TLS_1_3));

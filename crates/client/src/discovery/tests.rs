@@ -329,7 +329,7 @@ pub(crate) mod by_web {
         }
 
         fn transport(&self, names: Names) -> TransportOptions {
-            trusting(&self.authority, names)
+            trusting(self.authority(), names)
         }
 
         pub(crate) fn authority(&self) -> &Authority {

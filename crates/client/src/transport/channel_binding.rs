@@ -80,8 +80,7 @@ mod tests {
         version: &'static SupportedProtocolVersion,
     ) -> (Channel, Vec<u8>) {
         let (ours, theirs) = duplex(64 * 1024);
-        let config = options.client_config().unwrap();
-        let handshake = Handshake::new(config, DOMAIN, Inside::Starttls).unwrap();
+        let handshake = Handshake::new(options, DOMAIN, Inside::Starttls).unwrap();
         let peer = Peer::server(DOMAIN.to_owned(), 5222);
         let deadline = Deadline::after(Duration::from_secs(60));
         let client = handshake.run(ours, &peer, deadline);
@@ -155,8 +154,7 @@ mod tests {
             let mut kinds = Vec::new();
             for _ in 0..2 {
                 let (ours, theirs) = duplex(64 * 1024);
-                let config = options.client_config().unwrap();
-                let handshake = Handshake::new(config, DOMAIN, Inside::Xmpp).unwrap();
+                let handshake = Handshake::new(&options, DOMAIN, Inside::Xmpp).unwrap();
                 let peer = Peer::server(DOMAIN.to_owned(), 5223);
                 let deadline = Deadline::after(Duration::from_secs(60));
                 let client = handshake.run(ours, &peer, deadline);

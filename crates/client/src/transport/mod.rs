@@ -4,8 +4,10 @@
 mod byte_stream;
 #[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
 pub(crate) mod certificates;
+mod certified_addresses;
 mod channel_binding;
 mod crypto_provider;
+mod der;
 mod dial;
 mod endpoint;
 mod error;
@@ -88,8 +90,7 @@ impl Link {
             Scheme::Wss => Some((endpoint.host(), Inside::Http)),
             Scheme::Xmpps => Some((domain, Inside::Xmpp)),
         };
-        let handshake = handshake
-            .map(|(name, inside)| Handshake::new(options.tls().client_config()?, name, inside));
+        let handshake = handshake.map(|(name, inside)| Handshake::new(options.tls(), name, inside));
         let handshake = handshake.transpose()?;
         let tcp = reach(endpoint, proxy, options, deadline).await?;
         let Some(handshake) = handshake else {
@@ -173,8 +174,7 @@ impl Link {
                 Err(TransportError::NotPlain { peer: socket.peer().clone() })
             }
             Kind::Tcp(tcp) => {
-                let config = options.tls().client_config()?;
-                let handshake = Handshake::new(config, domain, Inside::Starttls)?;
+                let handshake = Handshake::new(options.tls(), domain, Inside::Starttls)?;
                 tcp.secure(handshake, deadline).await
             }
         }
@@ -267,8 +267,7 @@ pub(crate) async fn connect_https(
     deadline: Deadline,
 ) -> Result<TlsStream<TcpStream>, TransportError> {
     let proxy = options.proxies().proxy_for(endpoint)?;
-    let config = options.tls().anonymous_http_config()?;
-    let handshake = Handshake::new(config, endpoint.host(), Inside::Http)?;
+    let handshake = Handshake::new(&options.tls().anonymous()?, endpoint.host(), Inside::Http)?;
     let tcp = reach(endpoint, proxy, options, deadline).await?;
     let (stream, _channel) = handshake.run(tcp, &endpoint.peer(), deadline).await?;
     Ok(stream)

@@ -3,6 +3,11 @@
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use super::der::{
+    BIT_STRING, Der, EXPLICIT_0, EXPLICIT_1, EXPLICIT_2, EXPLICIT_3, Malformed, OBJECT_IDENTIFIER,
+    SEQUENCE,
+};
+
 /// Hashes a certificate as its signature algorithm demands; it is looked at no further than to
 /// find that out.
 pub(super) fn server_end_point(certificate: &[u8]) -> Result<Vec<u8>, NoEndPoint> {
@@ -17,7 +22,7 @@ pub(super) fn server_end_point(certificate: &[u8]) -> Result<Vec<u8>, NoEndPoint
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoEndPoint {
     #[error("the server's certificate is not in DER")]
-    Malformed,
+    Malformed(#[from] Malformed),
     #[error("the server's certificate is signed with no hash, several, or an unknown one")]
     NoHash,
 }
@@ -102,58 +107,11 @@ fn pss_hash(mut algorithm: Der<'_>) -> Result<Hash, NoEndPoint> {
 }
 
 /// The identifier in a lone AlgorithmIdentifier.
-fn digest(mut algorithm: Der<'_>) -> Result<&[u8], NoEndPoint> {
+fn digest(mut algorithm: Der<'_>) -> Result<&[u8], Malformed> {
     let mut inner = Der(algorithm.take(SEQUENCE)?);
     algorithm.end()?;
     inner.take(OBJECT_IDENTIFIER)
 }
-
-/// What is left of a series of DER values (X.690). No value is looked into unless asked for, and
-/// what is read gets shorter each time.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// Takes the next value, which must have this tag.
-    fn take(&mut self, tag: u8) -> Result<&'a [u8], NoEndPoint> {
-        self.take_optional(tag)?.ok_or(NoEndPoint::Malformed)
-    }
-
-    /// Takes the next value if it has this tag.
-    fn take_optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, NoEndPoint> {
-        let Some(rest) = self.0.strip_prefix(&[tag]) else { return Ok(None) };
-        let (length, rest) = length(rest).ok_or(NoEndPoint::Malformed)?;
-        let (value, rest) = rest.split_at_checked(length).ok_or(NoEndPoint::Malformed)?;
-        self.0 = rest;
-        Ok(Some(value))
-    }
-
-    fn end(self) -> Result<(), NoEndPoint> {
-        if self.0.is_empty() { Ok(()) } else { Err(NoEndPoint::Malformed) }
-    }
-}
-
-/// Reads a length in its shortest form, the only one in DER, and below 2^24, as in TLS.
-fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (&first, rest) = bytes.split_first()?;
-    let (digits, least) = match first {
-        0..=0x7f => return Some((first.into(), rest)),
-        0x81 => (1, 0x80),
-        0x82 => (2, 0x100),
-        0x83 => (3, 0x1_0000),
-        _ => return None,
-    };
-    let (digits, rest) = rest.split_at_checked(digits)?;
-    let length = digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit));
-    (length >= least).then_some((length, rest))
-}
-
-const SEQUENCE: u8 = 0x30;
-const BIT_STRING: u8 = 0x03;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const EXPLICIT_0: u8 = 0xa0;
-const EXPLICIT_1: u8 = 0xa1;
-const EXPLICIT_2: u8 = 0xa2;
-const EXPLICIT_3: u8 = 0xa3;
 
 /// 1.2.840.113549.1.1, signatures with RSA (RFC 8017, appendix C).
 const PKCS_1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
@@ -218,10 +176,10 @@ mod tests {
             let der = certificate(name);
             for length in 0..der.len() {
                 let found = server_end_point(&der[..length]);
-                assert_eq!(found, Err(NoEndPoint::Malformed), "{name} {length}");
+                assert_eq!(found, Err(NoEndPoint::Malformed(Malformed)), "{name} {length}");
             }
             let longer = [&der[..], &[0]].concat();
-            assert_eq!(server_end_point(&longer), Err(NoEndPoint::Malformed), "{name}");
+            assert_eq!(server_end_point(&longer), Err(NoEndPoint::Malformed(Malformed)), "{name}");
         }
     }
 
@@ -283,13 +241,17 @@ mod tests {
             &[0xff],
         ] {
             let wrong = [&[SEQUENCE], length, &inside, &[0, 0]].concat();
-            assert_eq!(hash(&wrong), Err(NoEndPoint::Malformed), "{length:x?}");
-            assert_eq!(hash(&wrong[..wrong.len() - 2]), Err(NoEndPoint::Malformed), "{length:x?}");
+            assert_eq!(hash(&wrong), Err(NoEndPoint::Malformed(Malformed)), "{length:x?}");
+            assert_eq!(
+                hash(&wrong[..wrong.len() - 2]),
+                Err(NoEndPoint::Malformed(Malformed)),
+                "{length:x?}"
+            );
         }
         // Claims of what is not there.
         for length in [&[0x7f][..], &[0x81, 0x80], &[0x82, 0xff, 0xff], &[0x83, 0xff, 0xff, 0xff]] {
             let wrong = [&[SEQUENCE], length].concat();
-            assert_eq!(hash(&wrong), Err(NoEndPoint::Malformed), "{length:x?}");
+            assert_eq!(hash(&wrong), Err(NoEndPoint::Malformed(Malformed)), "{length:x?}");
         }
     }
 
@@ -311,10 +273,14 @@ mod tests {
             &[&bits, &ecdsa, &bits],
         ] {
             let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_slice()).collect();
-            assert_eq!(hash(&value(SEQUENCE, &parts)), Err(NoEndPoint::Malformed), "{parts:x?}");
+            assert_eq!(
+                hash(&value(SEQUENCE, &parts)),
+                Err(NoEndPoint::Malformed(Malformed)),
+                "{parts:x?}"
+            );
         }
         let set = signed(&ecdsa).split_off(1);
-        assert_eq!(hash(&[&[0x31], &set[..]].concat()), Err(NoEndPoint::Malformed));
+        assert_eq!(hash(&[&[0x31], &set[..]].concat()), Err(NoEndPoint::Malformed(Malformed)));
     }
 
     #[test]
@@ -359,9 +325,9 @@ mod tests {
             &[&hashed(SHA_256), &masked(SHA_256), &value(4, &[])],
         ] {
             let parameters: Vec<&[u8]> = parameters.iter().map(|part| part.as_slice()).collect();
-            assert_eq!(pss(&parameters), Err(NoEndPoint::Malformed), "{parameters:x?}");
+            assert_eq!(pss(&parameters), Err(NoEndPoint::Malformed(Malformed)), "{parameters:x?}");
         }
         let without = signed(&algorithm(&[PKCS_1, &[10]].concat(), &[]));
-        assert_eq!(hash(&without), Err(NoEndPoint::Malformed));
+        assert_eq!(hash(&without), Err(NoEndPoint::Malformed(Malformed)));
     }
 }

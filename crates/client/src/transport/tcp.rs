@@ -325,7 +325,7 @@ mod tls_tests {
 
     fn starttls(authority: &Authority) -> Handshake {
         let options = TlsOptions::new().with_ca_pem(authority.pem().as_bytes()).unwrap();
-        Handshake::new(options.client_config().unwrap(), DOMAIN, Inside::Starttls).unwrap()
+        Handshake::new(&options, DOMAIN, Inside::Starttls).unwrap()
     }
 
     /// A client that asks for TLS, and a server that agrees and shows a certificate for `host`.

@@ -3,8 +3,10 @@
 
 use std::{borrow::Cow, io, sync::Arc};
 
-use epode_sasl::Channel;
-use rustls::{CertificateError, ClientConfig, Error, PeerIncompatible, pki_types::ServerName};
+use epode_sasl::{Channel, TlsVersion};
+use rustls::{
+    CertificateError, ClientConfig, Error, PeerIncompatible, ProtocolVersion, pki_types::ServerName,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Host;
@@ -14,7 +16,7 @@ use super::{
     dial::Deadline,
     error::TransportError,
     peer::{CertificateProblem, IoFailure, Peer, Phase},
-    tls_options::{ALPN_HTTP, ALPN_XMPP, TlsError},
+    tls_options::{ALPN_HTTP, ALPN_XMPP, TlsError, TlsOptions},
 };
 
 /// A handshake that has all it needs, and has sent nothing yet.
@@ -22,6 +24,8 @@ pub(super) struct Handshake {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     inside: Inside,
+    /// The addresses in the certificate that the client shows.
+    addresses: Vec<String>,
 }
 
 /// What is spoken inside TLS.
@@ -38,12 +42,9 @@ pub(super) enum Inside {
 impl Handshake {
     /// The server's certificate must be for `name`, which the server also hears (SNI): the domain
     /// of the account or the host of a URL, wherever the connection leads.
-    pub(super) fn new(
-        config: Arc<ClientConfig>,
-        name: &str,
-        inside: Inside,
-    ) -> Result<Self, TlsError> {
-        Ok(Self { config, name: server_name(name)?, inside })
+    pub(super) fn new(options: &TlsOptions, name: &str, inside: Inside) -> Result<Self, TlsError> {
+        let (config, addresses) = (options.client_config()?, options.addresses().to_vec());
+        Ok(Self { config, name: server_name(name)?, inside, addresses })
     }
 
     /// Runs the client's half.
@@ -66,11 +67,16 @@ impl Handshake {
         let stream = deadline.bound(Phase::Tls, peer, connected).await?;
         let session = stream.get_ref().1;
         let mut channel = Channel::encrypted();
+        channel = match session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => channel.with_tls_version(TlsVersion::Tls12),
+            Some(ProtocolVersion::TLSv1_3) => channel.with_tls_version(TlsVersion::Tls13),
+            _ => channel,
+        };
         for binding in bindings(session, &self.config) {
             channel = channel.with_binding(binding);
         }
         if self.config.client_auth_cert_resolver.has_certs() {
-            channel = channel.with_client_certificate();
+            channel = channel.with_client_certificate_of(self.addresses);
         }
         let (version, bindings) = (session.protocol_version(), channel.bindings());
         tracing::debug!(host = peer.host(), ?version, ?bindings, "TLS handshake done");
@@ -209,7 +215,7 @@ mod tests {
     }
 
     fn handshake(options: &TlsOptions, name: &str, inside: Inside) -> Handshake {
-        Handshake::new(options.client_config().unwrap(), name, inside).unwrap()
+        Handshake::new(options, name, inside).unwrap()
     }
 
     /// One handshake in memory, then a byte from the server, which shows refusals after TLS 1.3's
@@ -371,9 +377,9 @@ mod tests {
 
     #[test]
     fn a_name_that_no_certificate_can_have_is_refused() {
-        let config = trusting(&Authority::new()).client_config().unwrap();
+        let options = trusting(&Authority::new());
         for name in ["", "a..b", "a b", "bü%63her.example", "ü..example", "[example.org]x"] {
-            let made = Handshake::new(Arc::clone(&config), name, Inside::Xmpp);
+            let made = Handshake::new(&options, name, Inside::Xmpp);
             let expected = TlsError::ServerName { name: name.to_owned() };
             assert_eq!(made.err(), Some(expected), "{name}");
         }

@@ -17,7 +17,7 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use super::crypto_provider::default_provider;
+use super::{certified_addresses::certified_addresses, crypto_provider::default_provider};
 
 /// Whom a connection inside TLS trusts, and what it shows of itself.
 ///
@@ -41,6 +41,7 @@ pub struct TlsOptions {
     provider: Option<Arc<CryptoProvider>>,
     roots: Vec<CertificateDer<'static>>,
     identity: Option<Arc<dyn ResolvesClientCert>>,
+    addresses: Vec<String>,
     legacy_master_secret: bool,
     given: Option<Arc<ClientConfig>>,
     /// Made once, so that a second connection resumes the TLS session of the first.
@@ -124,6 +125,7 @@ impl TlsOptions {
             Error::InvalidCertificate(_) => TlsError::BadClientCertificate,
             _ => TlsError::BadKey,
         })?;
+        self.addresses = certified_addresses(pair.cert.first().map_or(&[], AsRef::as_ref));
         self.identity = Some(Arc::new(SingleCertAndKey::from(Arc::new(pair))));
         Ok(self.rebuild())
     }
@@ -143,6 +145,7 @@ impl TlsOptions {
     ) -> Result<Self, TlsError> {
         self.check_open()?;
         self.identity = Some(resolver);
+        self.addresses = Vec::new();
         Ok(self.rebuild())
     }
 
@@ -179,12 +182,17 @@ impl TlsOptions {
         Ok(Arc::clone(self.built.get_or_init(|| config)))
     }
 
-    /// The configuration for HTTPS that is nobody's in particular: without a client certificate.
-    pub(super) fn anonymous_http_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+    /// The same for HTTPS that is nobody's in particular: without a client certificate.
+    pub(super) fn anonymous(&self) -> Result<Self, TlsError> {
         let mut config = ClientConfig::clone(&*self.client_config()?);
         config.client_auth_cert_resolver = Arc::new(NoCertificate);
         config.alpn_protocols = vec![ALPN_HTTP.to_vec()];
-        Ok(Arc::new(config))
+        Ok(Self::from_client_config(Arc::new(config)))
+    }
+
+    /// The XMPP addresses in the certificate of the PEM file, if there is one.
+    pub(super) fn addresses(&self) -> &[String] {
+        &self.addresses
     }
 
     fn build(&self) -> Result<ClientConfig, TlsError> {

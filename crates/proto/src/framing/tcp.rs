@@ -107,6 +107,12 @@ impl Decoder {
         result
     }
 
+    /// Whether nothing but whitespace is left of what was fed.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.reader.is_idle()
+    }
+
     /// Begins a new stream on the same connection, after a step of the negotiation that asks for
     /// it (RFC 6120, section 4.3.3). Call it before the new header is sent, with every frame
     /// taken.
@@ -119,7 +125,7 @@ impl Decoder {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        if !self.reader.is_idle() {
+        if !self.is_idle() {
             self.failed = Some(FrameError::BytesBeforeRestart);
             return Err(FrameError::BytesBeforeRestart);
         }

@@ -85,12 +85,13 @@ pub(crate) fn bind(core: &mut Core, login: Authenticated, session: bool) -> Stat
 }
 
 fn connected(core: &mut Core, login: Authenticated, jid: Jid) -> State {
-    let seen = login.pin();
-    let pin = core.settings().pin.as_ref().map_or(seen.clone(), |pin| pin.strengthened_by(&seen));
+    let known = core.settings().pin.as_ref().unwrap_or_else(|| login.pin());
+    let pin = known.strengthened_by(login.pin());
     core.push(Action::Report(Status::Connected(Connected {
         jid,
         mechanism: login.mechanism().clone(),
         proof: login.proof(),
+        encryption: login.pin().encryption(),
         binding: login.binding(),
         refused_bindings: login.refused().to_vec(),
         pin,

@@ -1,6 +1,6 @@
 //! Waiting for the server's features: the choice of a mechanism, and later the binding.
 
-use epode_sasl::{self as sasl, Authenticated, Exchange, Offer};
+use epode_sasl::{self as sasl, Authenticated, Binding, Encryption, Exchange, Offer};
 
 use super::{
     Candidate, ExpectBindCall, ExpectClose, Round, State, expect_bound, expect_sasl_reply,
@@ -45,9 +45,19 @@ fn begin_login(core: &mut Core, candidate: Candidate, features: &Features) -> Re
     let settings = core.settings();
     let selected = settings.policy.select(&settings.registry, &credentials, &channel, offer);
     if settings.explain_only {
-        let choice = selected.map(|selection| Authenticating::describe(&selection));
-        let offered = features.mechanisms.clone();
-        core.push(Action::Explain(Explanation { offered, choice }));
+        let weaker = selected.as_ref().ok();
+        let weaker = weaker.and_then(|choice| settings.check_pin(choice, &credentials).err());
+        let explanation = Explanation {
+            offered: features.mechanisms.clone(),
+            offered_bindings: features.channel_bindings.clone(),
+            features: features.element.clone(),
+            features_before_tls: core.features().cloned(),
+            encryption: Encryption::of(&channel),
+            bindings: channel.bindings().iter().map(Binding::kind).collect(),
+            choice: selected.map(|selection| Authenticating::describe(&selection)),
+            weaker,
+        };
+        core.push(Action::Explain(Box::new(explanation)));
         core.close_stream();
         return Ok(State::Close(ExpectClose::asked_for()));
     }

@@ -34,6 +34,7 @@ pub(crate) struct ExpectProceed {
 impl ExpectProceed {
     pub(crate) fn handle(self, core: &mut Core, element: &Element) -> Result<State, Error> {
         if element.is("proceed", TLS) {
+            core.nothing_follows().map_err(|error| Error::PeerMisbehaved(error.into()))?;
             core.push(Action::Secure);
             return Ok(State::Secured(ExpectSecured { credentials: self.credentials }));
         }

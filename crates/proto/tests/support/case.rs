@@ -3,18 +3,18 @@
 //! The format is that of `epode_testpeer::script`. In addition `\u{…}` is a character in the whole
 //! file, and a header `each: a | b` makes one case of each value, put in place of `%each%`; with
 //! `each: a => x | b => y` the value after the arrow takes the place of `%gives%`. `(none)` is
-//! the empty value.
+//! the empty value. In `bindings`, the data of a type are `what TYPE gives`.
 
 use std::{fs, path::Path, sync::Arc};
 
 use epode_proto::{
     Jid, Settings,
     sasl::{
-        Channel, MechanismName, Policy, Registry, Secret,
+        Binding, Channel, MechanismName, Pin, Policy, Registry, Secret, TlsVersion,
         scram::{Hash, Scram, ScramKeys},
     },
 };
-use epode_testpeer::script::{Player, Script};
+use epode_testpeer::script::{Framing, Player, Script};
 
 use super::custom::Custom;
 
@@ -41,10 +41,19 @@ impl Case {
 
     /// Those in which everybody keeps to the protocol.
     pub(crate) fn logins() -> Vec<Self> {
-        let logins: Vec<_> =
-            Self::all().into_iter().filter(|case| case.name.starts_with("login-")).collect();
-        assert!(logins.len() > 20, "only {} good logins", logins.len());
-        logins
+        Self::beginning_with("login-", 20)
+    }
+
+    /// The same over TCP.
+    pub(crate) fn stream_logins() -> Vec<Self> {
+        Self::beginning_with("tcp-login-", 5)
+    }
+
+    fn beginning_with(prefix: &str, more_than: usize) -> Vec<Self> {
+        let all = Self::all().into_iter();
+        let found: Vec<_> = all.filter(|case| case.name.starts_with(prefix)).collect();
+        assert!(found.len() > more_than, "only {} are called {prefix}", found.len());
+        found
     }
 
     /// The one of this name.
@@ -119,6 +128,12 @@ impl Case {
             .policy(Arc::new(self.policy()))
             .registry(Arc::new(self.registry(nonce)))
             .explicit_binding(self.says_yes("explicit-bind"));
+        if let Some(json) = self.header("pin") {
+            settings = settings.pin(Pin::from_json(&json).expect("the pin is right"));
+        }
+        if self.says_yes("danger-unencrypted") {
+            settings = settings.danger_allow_unencrypted_stream();
+        }
         if let Some(authcid) = self.header("authcid") {
             settings = settings.authcid(authcid);
         }
@@ -161,6 +176,9 @@ impl Case {
         for denied in names("without").unwrap_or_default() {
             policy = policy.deny(denied);
         }
+        if self.says_yes("require-binding") {
+            policy = policy.require_channel_binding();
+        }
         if self.says_yes("danger-allow-plaintext") {
             policy.danger_allow_plaintext()
         } else {
@@ -171,8 +189,10 @@ impl Case {
     fn registry(&self, nonce: Option<&str>) -> Registry {
         let mut registry = Registry::default();
         for hash in nonce.map_or(&[][..], |_| &Hash::ALL) {
-            let scram = Scram::new(*hash).danger_with_fixed_nonce(nonce.unwrap_or_default());
-            registry = registry.with(Arc::new(scram));
+            for scram in [Scram::new(*hash), Scram::plus(*hash)] {
+                let scram = scram.danger_with_fixed_nonce(nonce.unwrap_or_default());
+                registry = registry.with(Arc::new(scram));
+            }
         }
         match self.header("custom") {
             Some(order) => registry.with(Arc::new(Custom::new(&order))),
@@ -180,25 +200,53 @@ impl Case {
         }
     }
 
+    /// Whether it is a conversation of RFC 6120.
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.script.framing() == Framing::Tcp
+    }
+
+    /// What the transport vouches for when it is opened.
     pub(crate) fn channel(&self) -> Channel {
         match self.demand("channel").as_str() {
-            "encrypted" => Channel::encrypted(),
+            "encrypted" => self.encrypted(),
             "loopback" => Channel::loopback(),
             "plaintext" => Channel::plaintext(),
-            "certificate" => Channel::encrypted().with_client_certificate(),
+            "certificate" => self.encrypted().with_client_certificate(),
             other => panic!("{}: no channel is called {other}", self.name),
+        }
+    }
+
+    /// What it vouches for once it is encrypted.
+    pub(crate) fn encrypted(&self) -> Channel {
+        let mut channel = Channel::encrypted();
+        if let Some(version) = self.header("tls") {
+            channel = channel.with_tls_version(match version.as_str() {
+                "1.2" => TlsVersion::Tls12,
+                "1.3" => TlsVersion::Tls13,
+                other => panic!("{}: `tls: {other}` is neither 1.2 nor 1.3", self.name),
+            });
+        }
+        for kind in self.header("bindings").iter().flat_map(|list| list.split(", ")) {
+            let data = format!("what {kind} gives");
+            channel = channel.with_binding(Binding::new(kind.parse().expect("a type"), data));
+        }
+        match self.header("certificate") {
+            Some(addresses) if addresses.is_empty() => channel.with_client_certificate(),
+            Some(addresses) => channel.with_client_certificate_of(addresses.split(", ")),
+            None => channel,
         }
     }
 }
 
 /// Every header that a transcript may have; in the second half what must come of it.
 #[rustfmt::skip]
-const HEADERS: [&str; 31] = [
+const HEADERS: [&str; 41] = [
+    "framing", "bindings", "tls", "certificate", "pin", "danger-unencrypted", "require-binding",
     "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
     "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
     "nonce", "explicit-bind", "send-before-bind", "explain",
     "statuses", "mechanism", "bound", "flights", "questions", "delivered", "error", "says",
-    "condition", "advice", "explained",
+    "condition", "advice", "explained", "by", "refused", "pinned",
 ];
 
 /// Replaces `\u{…}`.

@@ -11,5 +11,5 @@ mod tape;
 pub(crate) use self::{
     case::Case,
     driver::{Driver, Move, ServerHalf, error_of, play, play_watched},
-    tape::{Point, Tape},
+    tape::{Cut, Point, Tape},
 };

@@ -13,6 +13,53 @@ pub(crate) struct Tape {
     turns: Vec<Vec<Move>>,
     /// The ids that our frames had when it was recorded; each run has others.
     ids: Vec<String>,
+    cut: Cut,
+}
+
+/// Into which pieces a server's bytes fall on their way, over TCP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// Each frame is a piece.
+    Frames,
+    /// All that the server says at once is a piece.
+    Turns,
+    /// Each frame is in pieces of this size.
+    Pieces(usize),
+    /// The frame at this point is in two pieces, the first of this size.
+    At(Point, usize),
+}
+
+impl Cut {
+    /// Cuts what the server says at once, in this turn.
+    fn apply(self, turn: usize, mut moves: Vec<Move>) -> Vec<Move> {
+        match self {
+            Self::Frames => {}
+            Self::Turns => moves.dedup_by(|next, first| match (first, next) {
+                (Move::Frame(first), Move::Frame(next)) => {
+                    first.extend_from_slice(next);
+                    true
+                }
+                _ => false,
+            }),
+            Self::Pieces(size) => {
+                let pieces = |happens: Move| match happens {
+                    Move::Frame(frame) => {
+                        frame.chunks(size).map(|piece| Move::Frame(piece.to_vec())).collect()
+                    }
+                    other => vec![other],
+                };
+                moves = moves.into_iter().flat_map(pieces).collect();
+            }
+            Self::At(point, size) if point.turn == turn => {
+                if let Move::Frame(frame) = &mut moves[point.frame] {
+                    let rest = frame.split_off(size);
+                    moves.insert(point.frame + 1, Move::Frame(rest));
+                }
+            }
+            Self::At(..) => {}
+        }
+        moves
+    }
 }
 
 /// A place on a tape: before this frame of this turn, or at the turn's end.
@@ -22,14 +69,23 @@ pub(crate) struct Point {
     frame: usize,
 }
 
+impl Point {
+    /// After one more frame of the same turn.
+    pub(crate) fn next(self) -> Self {
+        Self { frame: self.frame + 1, ..self }
+    }
+}
+
 impl Tape {
     /// The nonce of the client in every run.
     pub(crate) const NONCE: &'static str = "fyko+d2lbbFgONRv9qkxdawL";
 
     /// Plays a good login once. The nonce is fixed, so that all but the ids is the same next time.
     pub(crate) fn record(case: &Case) -> Self {
-        let mut recorder =
-            Recorder { player: case.player(), tape: Self { turns: Vec::new(), ids: Vec::new() } };
+        let mut recorder = Recorder {
+            player: case.player(),
+            tape: Self { turns: Vec::new(), ids: Vec::new(), cut: Cut::Frames },
+        };
         let mut driver = Driver::new(case, case.settings_with_nonce(Some(Self::NONCE)));
         play(&mut driver, &mut recorder).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         assert!(driver.is_connected(), "{}: {:?}", case.name, driver.statuses);
@@ -60,7 +116,12 @@ impl Tape {
     }
 
     pub(crate) fn replay(&self) -> Replay {
-        Replay { turns: self.turns.clone().into(), old: self.ids.clone().into(), new: Vec::new() }
+        Replay {
+            turns: self.turns.iter().cloned().enumerate().collect(),
+            cut: self.cut,
+            old: self.ids.clone().into(),
+            new: Vec::new(),
+        }
     }
 
     /// Every place where something may be put in between.
@@ -95,6 +156,11 @@ impl Tape {
         changed
     }
 
+    /// The same, in other pieces.
+    pub(crate) fn cut(&self, cut: Cut) -> Self {
+        Self { cut, ..self.clone() }
+    }
+
     /// With nothing from this point on.
     pub(crate) fn until(&self, point: Point) -> Self {
         let mut changed = self.clone();
@@ -126,14 +192,15 @@ impl ServerHalf for Recorder {
 
 /// A server that says what is on the tape, whatever it hears.
 pub(crate) struct Replay {
-    turns: VecDeque<Vec<Move>>,
+    turns: VecDeque<(usize, Vec<Move>)>,
+    cut: Cut,
     old: VecDeque<String>,
     new: Vec<(String, String)>,
 }
 
 impl Replay {
     fn next_turn(&mut self) -> Vec<Move> {
-        let mut moves = self.turns.pop_front().unwrap_or_default();
+        let Some((turn, mut moves)) = self.turns.pop_front() else { return Vec::new() };
         for one in &mut moves {
             if let Move::Frame(frame) | Move::Watched(frame) = one {
                 for (old, new) in &self.new {
@@ -141,7 +208,7 @@ impl Replay {
                 }
             }
         }
-        moves
+        self.cut.apply(turn, moves)
     }
 }
 

@@ -6,7 +6,9 @@ use crate::{
 };
 
 /// EXTERNAL, priority 10: needs a client certificate on an encrypted connection. Sends the
-/// authorization identity, or an empty message for "whom the certificate names".
+/// authorization identity, or an empty message for "whom the certificate names". Where that is
+/// several, or known to be somebody else, it sends the whole name of the account (XEP-0178,
+/// section 2).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct External;
 
@@ -38,7 +40,9 @@ struct Login;
 
 impl Mechanism for Login {
     fn start(&mut self, cx: &Context<'_>) -> Result<Step, Error> {
-        Ok(Step::Send(Response::new(cx.credentials.authzid().unwrap_or_default())))
+        let authzid =
+            cx.credentials.authzid().or_else(|| cx.credentials.account().filter(needed(cx)));
+        Ok(Step::Send(Response::new(authzid.unwrap_or_default())))
     }
 
     fn challenge(&mut self, _: &Context<'_>, _: &[u8]) -> Result<Step, Error> {
@@ -47,5 +51,15 @@ impl Mechanism for Login {
 
     fn verify(&mut self, _: &Context<'_>, last: Option<&[u8]>) -> Result<ServerProof, Error> {
         super::unproven(&MechanismName::EXTERNAL, last)
+    }
+}
+
+/// Whether the certificate leaves open that this account is meant.
+fn needed(cx: &Context<'_>) -> impl Fn(&&str) -> bool {
+    let addresses = cx.channel.certified_addresses();
+    |account| match addresses {
+        [] => false,
+        [only] => !only.eq_ignore_ascii_case(account),
+        [..] => true,
     }
 }
