@@ -33,7 +33,7 @@ local function tls(chain, key)
 		capath = false,
 		protocol = "tlsv1_2+",
 		verify = { "peer", "client_once" },
-		verifyext = { lsec_ignore_purpose = false },
+		verifyext = { lsec_ignore_purpose = false, lsec_continue = true },
 	}
 end
 local listed = tls("@chain@", "@key@")

@@ -64,8 +64,7 @@ impl Ejabberd {
     }
 
     fn call(&self, request: &'static str, order: &Value) -> Result<Value, Error> {
-        let refused =
-            |answer: String| Error::Management { server: "ejabberd", request, answer };
+        let refused = |answer: String| Error::Management { server: "ejabberd", request, answer };
         let path = format!("/api/{request}");
         let body = order.to_string();
         let request =
@@ -88,7 +87,9 @@ impl Control for Ejabberd {
         let answer = self.call(request, &order)?;
         match answer.get("token").and_then(Value::as_str) {
             Some(token) => Ok(token.to_owned()),
-            None => Err(Error::Management { server: "ejabberd", request, answer: answer.to_string() }),
+            None => {
+                Err(Error::Management { server: "ejabberd", request, answer: answer.to_string() })
+            }
         }
     }
 
@@ -107,7 +108,8 @@ fn libraries(rig: &Rig, release: &'static Release) -> Result<Vec<PathBuf>, Error
         ],
         Origin::Backports => unpacked(rig.backports()?),
     };
-    let application = libraries.iter().find_map(|folder| rig::read(&folder.join("ejabberd.app")).ok());
+    let application =
+        libraries.iter().find_map(|folder| rig::read(&folder.join("ejabberd.app")).ok());
     release.check_version(application.as_deref().and_then(version_of).unwrap_or_default())?;
     Ok(libraries)
 }

@@ -6,7 +6,7 @@ use std::{error::Error, sync::Arc};
 
 use epode::{
     Builder, CertificateProblem, Client, TlsOptions, TransportError,
-    sasl::{self, BindingType, MechanismName, Policy, ServerProof, scram::Hash},
+    sasl::{self, MechanismName, Policy, ServerProof, scram::Hash},
 };
 use epode_interop::Rig;
 use rustls::crypto::{CryptoProvider, ring};
@@ -58,9 +58,9 @@ fn prepare(rig: &Rig, servers: &Servers, row: &Row) -> Result<Builder, Box<dyn E
         Credentials::WrongPassword => builder.password("not the password"),
         Credentials::Token => builder.token(&*running.token),
         Credentials::WrongToken => builder.token("not-the-token"),
-        Credentials::Nothing
-        | Credentials::Certificate(_)
-        | Credentials::StrangeCertificate(_) => builder,
+        Credentials::Nothing | Credentials::Certificate(_) | Credentials::StrangeCertificate(_) => {
+            builder
+        }
     })
 }
 

@@ -1,10 +1,12 @@
 //! Logs in to real servers, in every way that they offer, and prints what came of it.
 //!
 //! `cargo xtask interop` installs the servers and runs this. Words on the command line choose rows:
-//! those that have all of them, as in `cargo xtask interop -- prosody SCRAM-SHA-1`.
+//! those that have all of them, as in `cargo xtask interop -- prosody-13 SCRAM-SHA-1`.
 
 mod login;
 mod matrix;
+mod only_binding;
+mod rows;
 mod servers;
 
 use std::{
@@ -14,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use epode_interop::{Rig, Stop, Table};
+use epode_interop::{Error as RigError, Rig, Stop, Table};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -22,7 +24,8 @@ use tokio::{
 };
 
 use crate::{
-    matrix::{Outcome, ROWS, Refusal, Row},
+    matrix::{Outcome, Refusal, Row, binding_name},
+    rows::rows,
     servers::Servers,
 };
 
@@ -40,19 +43,24 @@ fn main() -> ExitCode {
 
 /// Runs the rows and returns how many failed.
 fn run(words: &[String]) -> Result<usize, Box<dyn Error>> {
-    let rows: Vec<&Row> = ROWS.iter().filter(|row| is_chosen(row, words)).collect();
+    let mut rows = rows();
+    rows.retain(|row| is_chosen(row, words));
     if rows.is_empty() {
         return Err(format!("no row has all of these words: {}", words.join(" ")).into());
     }
     // The one worker watches for signals; everything else happens on this thread.
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let rig = Rig::new()?;
+    let rig = match env::var_os(BACKPORTS) {
+        Some(folder) => Rig::new()?.with_backports(folder),
+        None => Rig::new()?,
+    };
     watch_for_signals(&runtime, rig.stop())?;
 
     let start = Instant::now();
     let servers = Servers::start(&rig)?;
     println!("servers ready after {:.1} s, in {}\n", seconds(start), rig.folder().display());
 
+    let start = Instant::now();
     let mut table = Table::new(HEADLINE);
     let mut failed = 0;
     for row in &rows {
@@ -63,18 +71,18 @@ fn run(words: &[String]) -> Result<usize, Box<dyn Error>> {
         table.row(cells(row, &outcome, &verdict, start.elapsed()));
     }
     print!("{table}");
-    println!("\n{} passed, {failed} failed", rows.len() - failed);
+    println!("\n{} passed, {failed} failed, in {:.1} s", rows.len() - failed, seconds(start));
     Ok(failed)
 }
 
 /// One login within its time, or an error when the run is to end.
-async fn attempt(rig: &Rig, servers: &Servers, row: &Row) -> Result<Outcome, epode_interop::Error> {
+async fn attempt(rig: &Rig, servers: &Servers, row: &Row) -> Result<Outcome, RigError> {
     tokio::select! {
-        () = rig.stop().raised() => Err(epode_interop::Error::Stopped),
+        () = rig.stop().raised() => Err(RigError::Stopped),
         outcome = timeout(LOGIN_WITHIN, login::login(rig, servers, row)) => {
             Ok(outcome.unwrap_or_else(|_| {
                 let message = format!("nothing came of it within {} s", LOGIN_WITHIN.as_secs());
-                Err(Refusal { condition: "hung".to_owned(), message })
+                Err(Refusal { offence: "hung".to_owned(), message })
             }))
         }
     }
@@ -97,14 +105,20 @@ fn watch_for_signals(runtime: &Runtime, stop: &Stop) -> Result<(), std::io::Erro
 }
 
 fn is_chosen(row: &Row, words: &[String]) -> bool {
-    let text = [
+    let text = columns(row).join(" ");
+    words.iter().all(|word| text.contains(word))
+}
+
+/// What of a row is known before the login.
+fn columns(row: &Row) -> [String; 6] {
+    [
         row.server.to_string(),
-        row.transport.to_string(),
+        row.way.transport.to_string(),
+        row.way.tls.map_or_else(|| "-".to_owned(), |version| version.to_string()),
         row.mechanism.to_string(),
         row.jid.to_owned(),
-        row.expected.to_string(),
-    ];
-    words.iter().all(|word| text.contains(word))
+        row.terms(),
+    ]
 }
 
 fn cells(
@@ -113,31 +127,38 @@ fn cells(
     verdict: &Result<(), String>,
     time: Duration,
 ) -> [String; HEADLINE.len()] {
-    [
-        row.server.to_string(),
-        row.transport.to_string(),
-        row.mechanism.to_string(),
-        row.jid.to_owned(),
-        row.credentials.to_string(),
-        row.expected.to_string(),
-        match outcome {
-            Ok(session) => session.jid.clone(),
-            Err(refusal) => refusal.condition.clone(),
-        },
-        format!("{:>6.1} ms", time.as_secs_f64() * 1_000.0),
-        match verdict {
-            Ok(()) => "passed".to_owned(),
-            Err(why) => format!("FAILED: {why}"),
-        },
-    ]
+    let [server, via, tls, mechanism, account, with] = columns(row);
+    let (result, binding) = match outcome {
+        Ok(session) => ("online".to_owned(), binding_name(session.binding)),
+        Err(refusal) => (refusal.offence.clone(), "-"),
+    };
+    let time = format!("{:>6.1} ms", time.as_secs_f64() * 1_000.0);
+    let verdict = match verdict {
+        Ok(()) => "passed".to_owned(),
+        Err(why) => format!("FAILED: {why}"),
+    };
+    [server, via, tls, mechanism, account, with, result, binding.to_owned(), time, verdict]
 }
 
 fn seconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64()
 }
 
-const HEADLINE: [&str; 9] =
-    ["server", "via", "mechanism", "account", "with", "expected", "came of it", "time", "verdict"];
+const HEADLINE: [&str; 10] = [
+    "server",
+    "via",
+    "TLS",
+    "mechanism",
+    "account",
+    "with",
+    "result",
+    "binding",
+    "time",
+    "verdict",
+];
+
+/// Names the folder in which `cargo xtask interop` unpacks the newer servers.
+const BACKPORTS: &str = "EPODE_INTEROP_BACKPORTS";
 
 /// A login takes a fraction of a second; the client's own deadlines are shorter than this.
 const LOGIN_WITHIN: Duration = Duration::from_secs(60);

@@ -153,12 +153,6 @@ pub(crate) fn binding_name(binding: Option<BindingType>) -> &'static str {
     binding.map_or("-", BindingType::name)
 }
 
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.transport.fmt(f)
-    }
-}
-
 impl fmt::Display for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -4,7 +4,7 @@
 //! the application's own, and leaves all but the choice to the client's.
 
 use epode::sasl::{
-    Answer, BindingType, Channel, Context, Error, Mechanism, MechanismFactory, MechanismName,
+    Answer, BindingType, Context, Error, Mechanism, MechanismFactory, MechanismName, Rejection,
     ServerProof, Skip, Step,
     scram::{Hash, Scram, ScramKeys},
 };
@@ -13,25 +13,22 @@ use epode::sasl::{
 #[derive(Clone, Debug)]
 pub(crate) struct OnlyBinding {
     scram: Scram,
-    kind: BindingType,
+    others: Vec<BindingType>,
 }
 
 impl OnlyBinding {
     /// The `-PLUS` form with this hash, bound to this.
     pub(crate) fn new(hash: Hash, kind: BindingType) -> Self {
-        Self { scram: Scram::plus(hash), kind }
+        let others = BindingType::ALL.into_iter().filter(|other| *other != kind).collect();
+        Self { scram: Scram::plus(hash), others }
     }
 }
 
-/// Calls with a context in which the channel has no other binding.
-fn narrowed<T>(kind: BindingType, cx: &Context<'_>, call: impl FnOnce(&Context<'_>) -> T) -> T {
-    let binding = cx.channel.bindings().iter().find(|binding| binding.kind() == kind);
-    let channel = Channel::encrypted();
-    let channel = match binding {
-        Some(binding) => channel.with_binding(binding.clone()),
-        None => channel,
-    };
-    call(&Context { channel: &channel, ..*cx })
+/// As if the server had refused the others before.
+fn without<'a>(others: &'a [BindingType], cx: &Context<'a>) -> Context<'a> {
+    let mut cx = *cx;
+    cx.refused = others;
+    cx
 }
 
 impl MechanismFactory for OnlyBinding {
@@ -43,43 +40,55 @@ impl MechanismFactory for OnlyBinding {
         self.scram.priority()
     }
 
-    fn binding(&self, cx: &Context<'_>) -> Option<BindingType> {
-        narrowed(self.kind, cx, |cx| self.scram.binding(cx))
-    }
-
     fn exposes_secret(&self) -> bool {
         self.scram.exposes_secret()
     }
 
+    fn binding(&self, cx: &Context<'_>) -> Option<BindingType> {
+        self.scram.binding(&without(&self.others, cx))
+    }
+
     fn test(&self, cx: &Context<'_>) -> Result<(), Skip> {
-        narrowed(self.kind, cx, |cx| self.scram.test(cx))
+        self.scram.test(&without(&self.others, cx))
     }
 
     fn begin(&self) -> Box<dyn Mechanism> {
-        Box::new(Login { scram: self.scram.begin(), kind: self.kind })
+        Box::new(Login { scram: self.scram.begin(), others: self.others.clone() })
     }
 }
 
 #[derive(Debug)]
 struct Login {
     scram: Box<dyn Mechanism>,
-    kind: BindingType,
+    others: Vec<BindingType>,
 }
 
 impl Mechanism for Login {
     fn start(&mut self, cx: &Context<'_>) -> Result<Step, Error> {
-        narrowed(self.kind, cx, |cx| self.scram.start(cx))
+        self.scram.start(&without(&self.others, cx))
     }
 
     fn challenge(&mut self, cx: &Context<'_>, challenge: &[u8]) -> Result<Step, Error> {
-        narrowed(self.kind, cx, |cx| self.scram.challenge(cx, challenge))
+        self.scram.challenge(&without(&self.others, cx), challenge)
     }
 
     fn answer(&mut self, cx: &Context<'_>, answer: Answer) -> Result<Step, Error> {
-        narrowed(self.kind, cx, |cx| self.scram.answer(cx, answer))
+        self.scram.answer(&without(&self.others, cx), answer)
+    }
+
+    fn refused(&mut self, why: &str) -> Error {
+        self.scram.refused(why)
     }
 
     fn verify(&mut self, cx: &Context<'_>, last: Option<&[u8]>) -> Result<ServerProof, Error> {
-        narrowed(self.kind, cx, |cx| self.scram.verify(cx, last))
+        self.scram.verify(&without(&self.others, cx), last)
+    }
+
+    fn failed(&mut self, rejection: Rejection) -> Rejection {
+        self.scram.failed(rejection)
+    }
+
+    fn take_keys(&mut self) -> Option<ScramKeys> {
+        self.scram.take_keys()
     }
 }

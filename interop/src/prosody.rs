@@ -85,7 +85,8 @@ impl Control for Prosody {
             Tokens::Validator(_) => Ok(VALIDATED_TOKEN.to_owned()),
             Tokens::OwnPlugin => {
                 let path = format!("/interop_token/{user}");
-                let request = Request { port: self.http_port, host: domain, path: &path, body: None };
+                let request =
+                    Request { port: self.http_port, host: domain, path: &path, body: None };
                 request.send().map_err(|answer| Error::Management {
                     server: "prosody",
                     request: "a token",

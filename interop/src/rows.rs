@@ -9,7 +9,7 @@ use epode_interop::{Release, Software, Transport};
 
 use crate::matrix::{
     Credentials, Demand,
-    Expected::{self, Online, Refused},
+    Expected::{Online, Refused},
     Row, Tls, Way,
 };
 
@@ -120,18 +120,23 @@ fn anonymous() -> Offer {
 
 fn external(server: &Release) -> Offer {
     let wrong = |credentials, offence| Wrong { jid: CERT, credentials, offence };
+    // Prosody sees no certificate then.
+    let stranger = match server.software {
+        Software::Prosody => "account-disabled",
+        Software::Ejabberd => NO,
+    };
     Offer {
         mechanism: MechanismName::EXTERNAL,
         jid: CERT,
         ways: match server.software {
             Software::Prosody => ENCRYPTED,
             // Its HTTP listener asks nobody for a certificate.
-            Software::Ejabberd => &ENCRYPTED.split_at(4).0,
+            Software::Ejabberd => STREAMS,
         },
         right: Credentials::Certificate(CERT),
         wrong: vec![
             wrong(Credentials::Certificate("mallory@elsewhere.example"), NO),
-            wrong(Credentials::StrangeCertificate(CERT), NO),
+            wrong(Credentials::StrangeCertificate(CERT), stranger),
             wrong(Credentials::Nothing, "no-auth-mech, NeedsCertificate"),
         ],
     }
@@ -176,15 +181,20 @@ fn bindings(server: &'static Release) -> Vec<Row> {
     rows
 }
 
-/// The hashes that a server has a `-PLUS` form of: names and account.
+/// The hashes that a server has, with and without `-PLUS`, and the account.
 fn scram_forms(server: &Release) -> Vec<(MechanismName, MechanismName, &'static str)> {
     let mut forms = vec![
         (MechanismName::SCRAM_SHA_1, MechanismName::SCRAM_SHA_1_PLUS, ALICE),
         (MechanismName::SCRAM_SHA_256, MechanismName::SCRAM_SHA_256_PLUS, SHA_256),
     ];
-    if server.software == Software::Ejabberd {
-        forms.push((MechanismName::SCRAM_SHA_512, MechanismName::SCRAM_SHA_512_PLUS, SHA_512));
-    }
+    forms.push(match server.software {
+        Software::Prosody => {
+            (MechanismName::SCRAM_SHA_384, MechanismName::SCRAM_SHA_384_PLUS, SHA_384)
+        }
+        Software::Ejabberd => {
+            (MechanismName::SCRAM_SHA_512, MechanismName::SCRAM_SHA_512_PLUS, SHA_512)
+        }
+    });
     forms
 }
 
@@ -214,9 +224,8 @@ fn refusals(server: &'static Release) -> Vec<Row> {
         demand,
         expected,
     };
-    let certificate = |way, jid, demand, offence| {
-        row(way, jid, demand, Credentials::Password, Refused(offence))
-    };
+    let certificate =
+        |way, jid, demand, offence| row(way, jid, demand, Credentials::Password, Refused(offence));
     let mut rows = Vec::new();
     for &way in ENCRYPTED {
         let demand = Demand::OtherAuthority;
@@ -269,6 +278,7 @@ const ALL_WAYS: &[Way] = &[
     Way { transport: Transport::Ws, tls: None },
 ];
 const ENCRYPTED: &[Way] = ALL_WAYS.split_at(6).0;
+const STREAMS: &[Way] = ALL_WAYS.split_at(4).0;
 
 const ALICE: &str = "alice@localhost";
 const SHA_256: &str = "alice@sha256.localhost";
@@ -283,7 +293,8 @@ const NO: &str = "not-authorized";
 mod tests {
     use epode_interop::Release;
 
-    use super::{Expected, Row, rows};
+    use super::{Row, rows};
+    use crate::matrix::Expected;
 
     #[test]
     fn each_mechanism_of_each_server_succeeds_and_fails_over_each_transport() {

@@ -5,11 +5,7 @@
 use std::{fmt, path::Path, process::Command};
 
 use crate::{
-    Error, Release, Rig, Software,
-    ejabberd::Ejabberd,
-    ports,
-    process::Process,
-    prosody::Prosody,
+    Error, Release, Rig, Software, ejabberd::Ejabberd, ports, process::Process, prosody::Prosody,
 };
 
 /// A running server. Dropping it ends the process.

@@ -36,30 +36,41 @@ impl Servers {
 impl Running {
     fn prepare(mut server: Server) -> Result<Self, Error> {
         server.wait_until_ready()?;
-        let (accounts, token_of) = match server.release().software {
-            Software::Prosody => (PROSODY_ACCOUNTS, "oauth.localhost"),
-            Software::Ejabberd => (EJABBERD_ACCOUNTS, "localhost"),
-        };
-        // Where all accounts are somebody else's business, it would be refused.
-        for domain in accounts {
+        for domain in accounts(server.release()) {
             server.register("alice", domain, PASSWORD)?;
         }
+        let token_of = match server.release().software {
+            Software::Prosody => "oauth.localhost",
+            Software::Ejabberd => "localhost",
+        };
         let token = server.issue_token("alice", token_of)?;
         Ok(Self { server, token })
     }
 }
 
+/// The domains in which alice has an account of the server's own. Where there are only guests,
+/// certificates or somebody else's tokens, it would not make one.
+fn accounts(release: &Release) -> &'static [&'static str] {
+    match *release {
+        Release::PROSODY_0_12 => {
+            &["localhost", "sha256.localhost", "sha384.localhost", "clear.localhost"]
+        }
+        Release::PROSODY_13 => &[
+            "localhost",
+            "sha256.localhost",
+            "sha384.localhost",
+            "clear.localhost",
+            "oauth.localhost",
+        ],
+        _ => &[
+            "localhost",
+            "sha256.localhost",
+            "sha512.localhost",
+            "clear.localhost",
+            "cert.localhost",
+        ],
+    }
+}
+
 /// Of all accounts. A space, a comma and an equals sign travel through every mechanism.
 pub(crate) const PASSWORD: &str = "correct horse, battery=staple";
-
-const PROSODY_ACCOUNTS: &[&str] =
-    &["localhost", "sha256.localhost", "sha384.localhost", "clear.localhost"];
-
-/// EXTERNAL is for accounts that exist.
-const EJABBERD_ACCOUNTS: &[&str] = &[
-    "localhost",
-    "sha256.localhost",
-    "sha512.localhost",
-    "clear.localhost",
-    "cert.localhost",
-];

@@ -90,7 +90,8 @@ pub(crate) fn server_config(certificate: &ServerFiles) -> Result<ServerConfig, E
     let chain = CertificateDer::pem_file_iter(&certificate.chain)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(unreadable(&certificate.chain))?;
-    let key = PrivateKeyDer::from_pem_file(&certificate.key).map_err(unreadable(&certificate.key))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&certificate.key).map_err(unreadable(&certificate.key))?;
     Ok(ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

@@ -4,6 +4,7 @@
 
 mod apt;
 mod audit;
+mod backports;
 mod failure;
 mod rust;
 mod servers;

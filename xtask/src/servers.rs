@@ -3,21 +3,24 @@
 //! Starting them is the business of the `epode-interop` package; installing them is ours.
 
 use crate::{
-    apt,
+    apt, backports,
     failure::Failure,
     workspace::{self, Workspace},
 };
 
-/// Installs Prosody and ejabberd where they are missing, and runs the matrix.
+/// Installs Prosody and ejabberd where they are missing, unpacks their newer versions, and runs the
+/// matrix.
 pub(crate) fn interop(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
-    apt::ensure(workspace, PACKAGES)?;
+    apt::ensure(workspace, INSTALLED)?;
+    let backports = backports::unpack(workspace, UNPACKED)?;
     let arguments = ["run", "--quiet", "-p", "epode-interop", "--"];
-    workspace::run(workspace.cargo(arguments).args(extra))
+    workspace::run(workspace.cargo(arguments).args(extra).env("EPODE_INTEROP_BACKPORTS", backports))
 }
 
 /// The servers; erlang-p1-oauth2, without which ejabberd's tokens fail; the Lua libraries that
-/// Prosody needs for TLS and for its event loop; and setpriv, which every Debian has.
-const PACKAGES: &[&str] = &[
+/// Prosody needs for TLS and for its event loop; and setpriv, which every Debian has. The newer
+/// versions need the same libraries, and Erlang.
+const INSTALLED: &[&str] = &[
     "prosody",
     "prosody-modules",
     "ejabberd",
@@ -30,4 +33,27 @@ const PACKAGES: &[&str] = &[
     "lua-unbound",
     "lua-readline",
     "util-linux",
+];
+
+/// The newer servers, and those of ejabberd's libraries that it wants newer than installed.
+const UNPACKED: &[&str] = &[
+    "prosody",
+    "prosody-modules",
+    "ejabberd",
+    "erlang-jose",
+    "erlang-p1-acme",
+    "erlang-p1-cache-tab",
+    "erlang-p1-eimp",
+    "erlang-p1-mqtree",
+    "erlang-p1-oauth2",
+    "erlang-p1-pkix",
+    "erlang-p1-stringprep",
+    "erlang-p1-stun",
+    "erlang-p1-tls",
+    "erlang-p1-utils",
+    "erlang-p1-xml",
+    "erlang-p1-xmpp",
+    "erlang-p1-yaml",
+    "erlang-p1-yconf",
+    "erlang-p1-zlib",
 ];

@@ -124,7 +124,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "interop",
-        about: "logs in to Prosody and ejabberd; installs them with apt",
+        about: "logs in to two Prosodies and two ejabberds; gets them with apt",
         action: Action::Do(servers::interop),
     },
     Step { name: "bench", about: "measures; prints figures", action: Action::Do(rust::bench) },

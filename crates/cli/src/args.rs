@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     Login(LoginArgs),
     Explain(ExplainArgs),
+    Probe(ProbeArgs),
     Send(SendArgs),
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -96,6 +97,33 @@ pub(crate) struct ExplainArgs {
     pub(crate) jid: Jid,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
+}
+
+/// Audit what a server offers to everybody: records, TLS, certificates, mechanisms.
+#[derive(Args, Debug)]
+#[command(after_help = PROBE_HELP)]
+pub(crate) struct ProbeArgs {
+    /// The domain
+    #[arg(value_parser = parse_domain)]
+    pub(crate) domain: String,
+    /// Look at this endpoint alone, and look nothing up; may be given again
+    #[arg(long, value_name = "ENDPOINT")]
+    pub(crate) via: Vec<String>,
+    /// Print JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Trust the certificates in this PEM file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Connect directly, whatever proxy the environment names
+    #[arg(long)]
+    pub(crate) no_proxy: bool,
+    /// Give each endpoint this long; they are asked at the same time
+    #[arg(
+        long, value_name = "SECONDS", default_value_t = 15,
+        value_parser = value_parser!(u64).range(1..=3600)
+    )]
+    pub(crate) timeout: u64,
 }
 
 /// Log in and send one message.
@@ -274,6 +302,15 @@ pub(crate) struct PolicyArgs {
     /// Use only mechanisms that bind the login to TLS, so SCRAM's -PLUS
     #[arg(long)]
     pub(crate) require_channel_binding: bool,
+    /// Keep what each account's login was like in this file, not in the usual one
+    #[arg(long, value_name = "FILE", conflicts_with = "no_pins")]
+    pub(crate) pins: Option<PathBuf>,
+    /// Neither compare with earlier logins nor remember this one
+    #[arg(long)]
+    pub(crate) no_pins: bool,
+    /// Log in although the server offers less than before, and remember what it offers now
+    #[arg(long, conflicts_with = "no_pins")]
+    pub(crate) accept_weaker: bool,
     /// Let passwords and tokens travel for anybody to read
     #[arg(long)]
     pub(crate) danger_allow_plaintext: bool,
@@ -342,6 +379,7 @@ Examples:
   epode demo
   epode login alice@example.org
   epode explain alice@example.org
+  epode probe example.org
 
 Exit codes:
   0  connected; done
@@ -350,7 +388,10 @@ Exit codes:
   3  authentication failed
   4  connection failed
   5  timed out
-  6  the policy passed over a mechanism that was offered, and none was left";
+  6  the policy passed over a mechanism that was offered, and none was left; or the server offers
+     less than at an earlier login
+  7  probe: the worst that was found is a warning
+  8  probe: the worst that was found is an error";
 
 const DEMO_HELP: &str = "\
 Each login is restricted to one of the nine mechanisms, over a WebSocket on this machine.
@@ -375,6 +416,9 @@ Each status is a line: name, number, detail, as in CONNECTED 5 alice@example.org
 Lines that begin with # tell how the server was reached, and what the login is bound to.
 Without a flag that names a secret, the password is asked for at the terminal.
 
+The strongest login of an account is remembered (--pins); one that would be weaker is refused,
+unless --via is a ws:// URL, or --accept-weaker is given.
+
 Mechanisms: SCRAM-SHA-512-PLUS, SCRAM-SHA-384-PLUS, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS,
 SCRAM-SHA-512, SCRAM-SHA-384, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, OAUTHBEARER, X-OAUTH2, ANONYMOUS,
 EXTERNAL.
@@ -397,6 +441,17 @@ Examples:
   epode explain alice@example.org
   epode explain alice@example.org --without PLAIN --order websocket
   epode explain example.org --via wss://example.org/xmpp-websocket";
+
+const PROBE_HELP: &str = "\
+It logs in to nothing and knows no credentials: it asks what a server offers, with TLS 1.3 and with
+TLS 1.2, and leaves. What is found has a word, a severity and a remedy.
+
+Exit codes: 0 nothing but notes, 7 a warning, 8 an error.
+
+Examples:
+  epode probe example.org
+  epode probe example.org --json
+  epode probe example.org --via xmpp://192.0.2.7 --via wss://example.org/xmpp-websocket";
 
 const SEND_HELP: &str = "\
 Waits until the server has taken the message, and tells if the server refuses it.

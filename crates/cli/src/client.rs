@@ -14,6 +14,7 @@ use crate::{
     args::{ClientArgs, PolicyArgs},
     exit::{Exit, Failure},
     output::complain,
+    pin_file::PinFile,
     secret_file::SecretFile,
     secrets::{Given, Source, warn_if_lax},
     shell_word::shell_word,
@@ -28,12 +29,16 @@ pub(crate) fn builder(jid: &Jid, args: &ClientArgs) -> Result<Builder, Failure> 
         .discovery(discovery)
         .policy(Arc::new(policy(&args.policy)))
         .timeout(Duration::from_secs(args.server.timeout));
-    if let Some(endpoint) = via(args)? {
+    let endpoint = via(args)?;
+    if let Some(endpoint) = &endpoint {
         builder = builder
             .endpoint(&endpoint.to_string())
             .map_err(|error| Failure::usage(format!("--via: {error}")))?;
     }
     builder = builder.tls(tls(args)?);
+    if let Some(pins) = pins(args, endpoint.as_ref()) {
+        builder = builder.pins(Arc::new(pins));
+    }
     if args.server.danger_allow_unencrypted {
         builder = builder.danger_allow_unencrypted_stream();
     }
@@ -127,6 +132,22 @@ fn tls(args: &ClientArgs) -> Result<TlsOptions, Failure> {
     tls.danger_allow_legacy_master_secret().map_err(|error| Failure::internal(error.to_string()))
 }
 
+/// Where to remember logins. Not where the flags name a WebSocket without TLS: that it is weaker
+/// is then no surprise.
+fn pins(args: &ClientArgs, endpoint: Option<&Endpoint>) -> Option<PinFile> {
+    let unprotected = |endpoint: &Endpoint| !endpoint.is_secure() && !endpoint.is_stream();
+    if args.policy.no_pins || endpoint.is_some_and(unprotected) {
+        return None;
+    }
+    let path = args.policy.pins.clone().or_else(PinFile::default_path);
+    if path.is_none() {
+        let warning = "nothing is remembered of this login: the system names no folder for it; \
+                       --pins FILE does, --no-pins is silent about it";
+        complain("warning", warning);
+    }
+    Some(PinFile::new(path?, args.policy.accept_weaker))
+}
+
 /// TLS as `--ca` has it.
 pub(crate) fn trusting(ca: Option<&Path>) -> Result<TlsOptions, Failure> {
     let tls = TlsOptions::new();
@@ -162,7 +183,8 @@ fn show_frame(direction: Direction, frame: &str) {
 
 fn exit_of(error: &Error, seen: &Seen) -> Exit {
     match error {
-        Error::Domain(_) => Exit::Usage,
+        Error::Domain(_) | Error::Pins(_) => Exit::Usage,
+        Error::Connection(proto::Error::Weaker(_)) => Exit::Policy,
         Error::Transport(error) => exit_of_transport(error),
         Error::NoRoute { route, .. } => exit_of_route(route),
         Error::Connection(proto::Error::TimedOut(_)) => Exit::TimedOut,
@@ -208,6 +230,11 @@ fn hint(error: &Error, source: &Source, args: &ClientArgs) -> Option<String> {
             Some(hint_for_choice(none, &args.policy))
         }
         Error::Transport(error) => hint_for_transport(error, args),
+        Error::Connection(proto::Error::Weaker(_)) => Some(
+            "ask who runs the server; --accept-weaker logs in all the same, and remembers what is \
+             offered now"
+                .to_owned(),
+        ),
         Error::NoRoute { route, .. } if route.attempts.is_empty() => {
             Some("--via ENDPOINT names the server, where its domain does not".to_owned())
         }
@@ -216,9 +243,7 @@ fn hint(error: &Error, source: &Source, args: &ClientArgs) -> Option<String> {
         }
         Error::Connection(proto::Error::PeerMisbehaved(
             PeerFault::StartTlsNotOffered | PeerFault::StartTlsRefused,
-        )) => Some(
-            "ask who runs it; --danger-allow-unencrypted is for test networks".to_owned(),
-        ),
+        )) => Some("ask who runs it; --danger-allow-unencrypted is for test networks".to_owned()),
         Error::Connection(proto::Error::Login(sasl::Error::Rejected(_)))
             if error.advice() == Advice::AskAgain =>
         {

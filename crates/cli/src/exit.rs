@@ -14,8 +14,13 @@ pub(crate) enum Exit {
     Authentication = 3,
     Connection = 4,
     TimedOut = 5,
-    /// A mechanism was offered that only the policy kept from being used, and none was left.
+    /// A mechanism was offered that only the policy kept from being used, and none was left; or
+    /// the login would be weaker than an earlier one.
     Policy = 6,
+    /// `probe`: the worst that was found is a warning.
+    Warning = 7,
+    /// `probe`: the worst that was found is an error.
+    Error = 8,
     /// Ctrl-C, by the custom of shells: 128 and the number of the signal.
     Interrupted = 130,
 }

@@ -86,7 +86,7 @@ impl SecretFile {
 }
 
 /// A password takes a few bytes, a chain of certificates a few thousand.
-const LARGEST: usize = 64 * 1024;
+pub(crate) const LARGEST: usize = 64 * 1024;
 
 #[cfg(unix)]
 #[allow(clippy::unnecessary_wraps, reason = "other systems have no such mode")]

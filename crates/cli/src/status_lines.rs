@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use epode::{Authenticating, Connected, Jid, Route, Status, StatusCode, StatusEvents, proto};
+use epode::{
+    Authenticating, Connected, Jid, Route, Status, StatusCode, StatusEvents, proto,
+    sasl::Encryption,
+};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -101,7 +104,9 @@ impl Seen {
         let Some(route) = &self.route else { return Ok(()) };
         let binding = connected.binding.map_or("none", |kind| kind.name());
         let attempts = route.attempts.iter().map(ToString::to_string);
-        for detail in attempts.chain([format!("channel binding: {binding}")]) {
+        let encryption = format!("encryption: {}", encryption_name(connected.encryption));
+        let binding = format!("channel binding: {binding}");
+        for detail in attempts.chain([encryption, binding]) {
             let line = format!("# {}", printable(&detail));
             output.line(&format!("{indent}{}", output.paint(Colour::Grey, &line)))?;
         }
@@ -119,6 +124,8 @@ struct Object<'a> {
     jid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flights: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption: Option<String>,
     /// There when connected, and null if the login is bound to nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     binding: Option<Option<&'static str>>,
@@ -151,6 +158,7 @@ impl<'a> Object<'a> {
             mechanism: seen.choice.as_ref().map(|choice| choice.mechanism.as_str()),
             jid: seen.jid.as_ref().map(Jid::to_string),
             flights: connected.map(|connected| connected.flights),
+            encryption: connected.map(|connected| encryption_name(connected.encryption)),
             binding: connected.map(|connected| connected.binding.map(|kind| kind.name())),
             route: connected.and(seen.route.as_ref()).map(RouteObject::of),
             error: error.map(proto::Error::to_string),
@@ -188,6 +196,14 @@ impl RouteObject {
         });
         let looked_up = route.notes.iter().map(ToString::to_string).collect();
         Self { looked_up, attempts: attempts.collect() }
+    }
+}
+
+/// `none`, or the version of TLS.
+pub(crate) fn encryption_name(encryption: Encryption) -> String {
+    match encryption {
+        Encryption::None => "none".to_owned(),
+        other => other.to_string(),
     }
 }
 

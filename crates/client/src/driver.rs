@@ -25,7 +25,7 @@ use crate::{
     mechanism::AnswerFuture,
     pins::{PinStoreError, Pinning},
     route::{Connector, Destination, Opened, Route},
-    transport::{Link, News, TransportError},
+    transport::{Link, News},
 };
 
 /// What the application can want of a running connection.
@@ -94,8 +94,7 @@ pub(crate) struct Driver {
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
     /// Finds the frames in a byte stream, for the transcript alone.
-    said: StreamTranscript,
-    heard: StreamTranscript,
+    stream: StreamTranscript,
     connector: Connector,
     route: Arc<OnceLock<Route>>,
     pinning: Option<Pinning>,
@@ -140,8 +139,7 @@ impl Driver {
             senders: Vec::new(),
             statuses: parts.statuses,
             transcript: parts.transcript,
-            said: StreamTranscript::default(),
-            heard: StreamTranscript::default(),
+            stream: StreamTranscript::default(),
             connector: parts.connector,
             route: parts.route,
             pinning: parts.pinning,
@@ -181,11 +179,9 @@ impl Driver {
                 });
             }
             Err(error) => {
-                let reason = match &error {
-                    Error::Transport(TransportError::TimedOut { .. }) => {
-                        epode_proto::Error::TimedOut(Wait::Transport)
-                    }
-                    error => epode_proto::Error::Unreachable(error.to_string()),
+                let reason = match error.condition() {
+                    "timeout" => epode_proto::Error::TimedOut(Wait::Transport),
+                    _ => epode_proto::Error::Unreachable(error.to_string()),
                 };
                 self.error = Some(error);
                 self.handle(Input::NotOpened(reason));
@@ -225,7 +221,12 @@ impl Driver {
                 self.lose("the server closed it without a word".to_owned());
             }
             Event::News(News::Sent(Err(error)) | News::Received(Err(error))) => {
-                self.lose(error.to_string());
+                let words = error.to_string();
+                // TLS 1.3 tells only now that it does not like a client certificate.
+                if self.milestone.is_some() && !error.is_temporary() {
+                    self.error = Some(error.into());
+                }
+                self.lose(words);
             }
             Event::Delivered => {}
             Event::Answer((id, answer)) => self.handle(Input::Answered(id, answer)),
@@ -250,21 +251,32 @@ impl Driver {
 
     /// Does all that the machine wants.
     async fn act(&mut self) {
-        while let Some(action) = self.connection.poll() {
-            match action {
-                Action::Transmit(frame) => self.transmit(&frame),
-                Action::Ask(id, question) => {
-                    self.question = Some((id, self.answers.find(question)));
-                }
-                Action::Secure => self.secure().await,
-                Action::Report(status) => self.report(status),
-                Action::Explain(explanation) => self.reach(Ok(Reached::Explained(explanation))),
-                Action::Keep(keys) => self.keys = Some(keys),
-                Action::Deliver(element) => self.deliveries.push_back(element),
-                Action::WakeAt(time) => self.wake = Some(self.zero + time.since_zero()),
-                Action::Disconnect => self.disconnect().await,
-                _ => {}
+        loop {
+            let mut secures = false;
+            while let Some(action) = self.connection.poll() {
+                secures |= matches!(action, Action::Secure);
+                self.perform(action).await;
             }
+            if !secures {
+                return;
+            }
+            self.secure().await; // by now its deadline is known
+        }
+    }
+
+    async fn perform(&mut self, action: Action) {
+        match action {
+            Action::Transmit(frame) => self.transmit(&frame),
+            Action::Ask(id, question) => {
+                self.question = Some((id, self.answers.find(question)));
+            }
+            Action::Report(status) => self.report(status),
+            Action::Explain(explanation) => self.reach(Ok(Reached::Explained(explanation))),
+            Action::Keep(keys) => self.keys = Some(keys),
+            Action::Deliver(element) => self.deliveries.push_back(element),
+            Action::WakeAt(time) => self.wake = Some(self.zero + time.since_zero()),
+            Action::Disconnect => self.disconnect().await,
+            _ => {}
         }
     }
 
@@ -279,10 +291,15 @@ impl Driver {
 
     /// Changes the connection to TLS; meanwhile nothing else is said or heard.
     async fn secure(&mut self) {
+        let wake = self.wake.unwrap_or(self.zero);
         let Some(link) = &mut self.link else { return };
         let secured = tokio::select! {
             secured = link.secure(&self.connector.domain, &self.connector.transport) => secured,
             () = closing(&mut self.close) => return self.handle(Input::Close),
+            () = sleep_until(wake), if self.wake.is_some() => {
+                self.wake = None;
+                return self.handle(Input::Tick);
+            }
         };
         self.stalls = None;
         match secured {
@@ -305,6 +322,12 @@ impl Driver {
     }
 
     fn report(&mut self, status: Status) {
+        if let Status::Connected(connected) = &status
+            && let Err(error) = self.pin(connected)
+        {
+            self.error = Some(error.into());
+            return self.handle(Input::Close);
+        }
         tracing::debug!(%status, "status");
         for watcher in &self.statuses {
             let _ = watcher.try_send(status.clone()); // a full one has stopped watching
@@ -314,16 +337,10 @@ impl Driver {
                 let features = self.connection.features().cloned();
                 self.reach(Ok(Reached::BindRequired(features)));
             }
-            Status::Connected(connected) => match self.pin(&connected) {
-                Ok(()) => {
-                    let keys = self.keys.take();
-                    self.reach(Ok(Reached::Connected(connected, keys)));
-                }
-                Err(error) => {
-                    self.error = Some(error.into());
-                    self.handle(Input::Close);
-                }
-            },
+            Status::Connected(connected) => {
+                let keys = self.keys.take();
+                self.reach(Ok(Reached::Connected(connected, keys)));
+            }
             // Nobody waits for an answer any more.
             Status::AuthFail(_) | Status::Disconnecting => self.question = None,
             Status::Disconnected(reason) => self.conclude(reason),
@@ -345,9 +362,10 @@ impl Driver {
     /// It is over: everybody who waits is told why.
     fn conclude(&mut self, reason: Option<epode_proto::Error>) {
         let _ = self.end.set(reason.clone()); // nobody else sets it
-        let error = match (self.error.take(), reason) {
-            (Some(error), _) => error,
-            (None, Some(error)) => Error::Connection(error),
+        let error = match (reason, self.error.take()) {
+            (Some(reason), None) => Error::Connection(reason),
+            (Some(reason), Some(_)) if !is_of_transport(&reason) => Error::Connection(reason),
+            (_, Some(error)) => error,
             (None, None) => Error::Ended,
         };
         self.senders.drain(..).for_each(|done| drop(done.send(Err(error.clone()))));
@@ -372,14 +390,13 @@ impl Driver {
 
     fn note(&mut self, direction: Direction, frame: &[u8]) {
         let Some(transcript) = &mut self.transcript else { return };
-        if self.link.as_ref().is_some_and(Link::is_stream) {
-            let stream = match direction {
-                Direction::Sent => &mut self.said,
-                Direction::Received => &mut self.heard,
-            };
-            stream.feed(frame).iter().for_each(|shown| transcript(direction, shown));
-        } else {
-            transcript(direction, &redacted(frame));
+        let is_stream = self.link.as_ref().is_some_and(Link::is_stream);
+        match direction {
+            Direction::Sent if is_stream => transcript(direction, &self.stream.sent(frame)),
+            Direction::Received if is_stream => {
+                self.stream.received(frame).iter().for_each(|shown| transcript(direction, shown));
+            }
+            _ => transcript(direction, &redacted(frame)),
         }
     }
 
@@ -394,6 +411,13 @@ impl Driver {
         let now = Time::after(self.zero.elapsed());
         self.connection.handle(now, input).map_err(|error: ApiMisuse| Error::NotSent(error))
     }
+}
+
+/// Whether the machine knows no more than that the transport failed.
+fn is_of_transport(reason: &epode_proto::Error) -> bool {
+    use epode_proto::Error::{ConnectionLost, TimedOut, Unreachable};
+
+    matches!(reason, ConnectionLost(_) | TimedOut(Wait::Transport) | Unreachable(_))
 }
 
 enum Event {

@@ -13,7 +13,7 @@ use epode_proto::{Jid, sasl::Pin};
 ///
 /// The account is an address without a resource; a guest's is the domain. Both methods are called
 /// by [`Builder::connect`](crate::Builder::connect), on its own task: the first before anything
-/// is looked up, the second after a login that was stronger than the pin. A pin is no secret, but
+/// is looked up and again after the login, the second after a login that was stronger than the pin. A pin is no secret, but
 /// who can change it can take the protection away.
 ///
 /// [`MemoryPins`] lasts as long as the process. A store in a file is a few lines around
@@ -53,9 +53,16 @@ impl Pinning {
         self.pin.as_ref()
     }
 
-    /// Stores the pin of a login, unless it is the one that there was.
+    /// Stores the pin of a login, unless what is stored is as strong: another connection may have
+    /// had a stronger login meanwhile.
     pub(crate) fn keep(&self, pin: &Pin) -> Result<(), PinStoreError> {
-        if self.pin.as_ref() == Some(pin) { Ok(()) } else { self.store.save(&self.account, pin) }
+        let stored = self.store.load(&self.account)?;
+        let strongest =
+            stored.as_ref().map_or_else(|| pin.clone(), |stored| stored.strengthened_by(pin));
+        if stored.as_ref() == Some(&strongest) {
+            return Ok(());
+        }
+        self.store.save(&self.account, &strongest)
     }
 }
 

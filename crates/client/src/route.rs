@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::{
     Error,
     discovery::{Candidate, CandidateKind, DiscoveryOptions, Note, Order, Origin, discover},
-    transport::{ByteStream, Endpoint, Link, TransportError, TransportOptions},
+    transport::{ByteStream, Deadline, Endpoint, Link, TransportError, TransportOptions},
 };
 
 /// How a server was reached, or was not: what was looked up, and what was tried, in this order.
@@ -134,18 +134,20 @@ impl Connector {
     }
 
     async fn open_domain(&self, options: &DiscoveryOptions) -> Result<Opened, Error> {
-        let begun = Instant::now();
-        let left = || self.transport.timeout().saturating_sub(begun.elapsed());
+        let end = Deadline::after(self.transport.timeout()).instant();
         let mut route = Route::default();
-        for order in rounds(options.order()) {
-            let options = options.clone().with_order(*order).within(left());
+        let rounds = rounds(options.order());
+        for (index, order) in rounds.iter().enumerate() {
+            let round = share(end, rounds.len() - index);
+            // Names that nobody answers for leave time to connect without them.
+            let options =
+                options.clone().with_order(*order).within(share(round, 2) - Instant::now());
             let found = discover(&self.domain, &self.transport, &options).await?;
             route.notes.extend(found.notes);
             let ways: Vec<_> = found.candidates.iter().filter_map(endpoint_of).collect();
             for (index, (endpoint, origin)) in ways.iter().enumerate() {
-                // Whoever does not answer leaves those after it their share.
-                let share = left() / u32::try_from(ways.len() - index).unwrap_or(1);
-                let tried = self.attempt(endpoint, Some(*origin), share, &mut route).await;
+                let limit = share(round, ways.len() - index) - Instant::now();
+                let tried = self.attempt(endpoint, Some(*origin), limit, &mut route).await;
                 if let Ok((link, channel)) = tried {
                     return Ok(Opened { link, channel, route });
                 }
@@ -172,6 +174,12 @@ impl Connector {
         });
         connected
     }
+}
+
+/// When the first of so many must be done, so that those after it have as much time each.
+fn share(end: Instant, among: usize) -> Instant {
+    let now = Instant::now();
+    now + end.saturating_duration_since(now) / u32::try_from(among).unwrap_or(1).max(1)
 }
 
 /// What to look for, one after the other: the web server is asked only where TCP leads nowhere

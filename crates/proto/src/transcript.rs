@@ -22,19 +22,32 @@ pub fn redacted(frame: &[u8]) -> String {
     }
 }
 
-/// The frames of a server's byte stream (RFC 6120) as they may be shown: bytes in, one text for
-/// each frame out.
+/// The frames of a byte stream (RFC 6120) as they may be shown: what was sent and what was
+/// received, one text for each frame.
 #[derive(Debug)]
 pub struct StreamTranscript {
     decoder: tcp::Decoder,
 }
 
 impl StreamTranscript {
-    /// Takes what arrived, and shows the frames that it completes.
-    pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
-        if bytes.starts_with(b"<?xml") || bytes.starts_with(b"<stream:stream") {
-            *self = Self::default(); // the stream was opened anew
+    /// Shows one [`Action::Transmit`](crate::Action::Transmit). After a stream header the server's
+    /// side begins anew, too.
+    pub fn sent(&mut self, frame: &[u8]) -> String {
+        let is_header = frame.starts_with(b"<?xml");
+        if is_header {
+            *self = Self::default();
         }
+        // No secret is in a header or in the end of a stream; neither is one XML element.
+        if is_header || frame == tcp::CLOSE.as_bytes() {
+            let text = String::from_utf8_lossy(frame);
+            text.split_once("?>").map_or(&*text, |(_, header)| header.trim_start()).to_owned()
+        } else {
+            redacted(frame)
+        }
+    }
+
+    /// Takes what arrived, and shows the frames that it completes.
+    pub fn received(&mut self, bytes: &[u8]) -> Vec<String> {
         self.decoder.feed(bytes);
         let mut shown = Vec::new();
         loop {

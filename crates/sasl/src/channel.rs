@@ -25,6 +25,7 @@ pub struct Channel {
     /// There is a client certificate, which names these addresses.
     client_certificate: Option<Vec<String>>,
     bindings: Vec<Binding>,
+    over_http: bool,
 }
 
 impl Channel {
@@ -47,7 +48,7 @@ impl Channel {
     }
 
     fn new(protection: Protection) -> Self {
-        Self { protection, client_certificate: None, bindings: Vec::new() }
+        Self { protection, client_certificate: None, bindings: Vec::new(), over_http: false }
     }
 
     /// The version of TLS that encrypts it. Said of a channel without TLS, it means nothing.
@@ -84,6 +85,21 @@ impl Channel {
         self.bindings.push(binding);
         self.bindings.sort_by_key(|binding| binding.kind);
         self
+    }
+
+    /// It began with HTTP, as a WebSocket does: TLS often ends at a proxy in front of the server,
+    /// which can then bind nothing to it. That such a server offers no channel binding is no sign
+    /// that somebody took the offer away, and SCRAM does not say so (flag `n` instead of `y`).
+    #[must_use]
+    pub fn over_http(mut self) -> Self {
+        self.over_http = true;
+        self
+    }
+
+    /// True after [`over_http`](Self::over_http).
+    #[must_use]
+    pub fn is_over_http(&self) -> bool {
+        self.over_http
     }
 
     /// True when a secret sent as it is reaches the peer alone.

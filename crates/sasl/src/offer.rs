@@ -59,10 +59,10 @@ impl Offer {
         self.channel_bindings.iter().flatten().any(|listed| listed == kind.name())
     }
 
-    /// Whether a mechanism with channel binding is among them.
+    /// Whether a form of SCRAM with channel binding is among them.
     #[must_use]
     pub fn has_plus(&self) -> bool {
-        self.mechanisms.iter().any(|name| name.as_str().ends_with("-PLUS"))
+        self.mechanisms.iter().any(|name| is_bound_scram(name))
     }
 
     /// The hash of both lists (XEP-0474, section 6.1), in base64: what a server that was not
@@ -99,6 +99,10 @@ impl From<&Vec<MechanismName>> for Offer {
     fn from(names: &Vec<MechanismName>) -> Self {
         Self::from(names.as_slice())
     }
+}
+
+fn is_bound_scram(name: &MechanismName) -> bool {
+    name.as_str().starts_with("SCRAM-") && name.as_str().ends_with("-PLUS")
 }
 
 #[cfg(test)]

@@ -105,21 +105,20 @@ impl Pin {
             return Err(Weaker::Encryption { was, now });
         }
         let (channel, offer) = (self.channel_then(selection), self.offer_then(selection));
-        let Ok(then) = policy.select(registry, credentials, &channel, offer) else {
-            return Ok(());
-        };
-        if then.mechanism() == &self.mechanism && selection.rank < self.rank {
+        let then = policy.select(registry, credentials, &channel, offer);
+        let was_possible = then.as_ref().is_ok_and(|then| then.mechanism() == &self.mechanism);
+        if was_possible && selection.rank < self.rank {
             return Err(Weaker::Mechanism {
                 was: self.mechanism.clone(),
                 now: selection.mechanism().clone(),
                 why: self.why_not(selection),
             });
         }
+        let possible = then.map_or(self.binding, |then| then.binding);
         let (was, now) = (self.binding, selection.binding);
         match was {
             Some(was)
-                if strength(now) < strength(Some(was))
-                    && strength(now) < strength(then.binding) =>
+                if strength(now) < strength(Some(was)) && strength(now) < strength(possible) =>
             {
                 Err(Weaker::Binding { was, now })
             }

@@ -3,7 +3,8 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
-    Channel, Context, Credentials, MechanismFactory, MechanismName, Offer, Registry,
+    Binding, BindingType, Channel, Context, Credentials, MechanismFactory, MechanismName, Offer,
+    Registry,
     secret::Secret,
     selection::{NoMechanism, PassedOver, Selection, Skip},
 };
@@ -164,6 +165,9 @@ impl Policy {
         if self.binding_required && factory.binding(cx).is_none() {
             return Err(Skip::NeedsChannelBinding);
         }
+        if factory.exposes_secret() && is_stripped(cx) {
+            return Err(Skip::OfferContradicts);
+        }
         let readable = factory.exposes_secret() && !cx.channel.is_confidential();
         if readable && !self.plaintext_allowed {
             return Err(Skip::NeedsEncryption);
@@ -224,9 +228,25 @@ impl Default for Limits {
     }
 }
 
-/// Types of channel binding without a mechanism for them (XEP-0440, rule 5).
+/// Types of channel binding, and only the forms without it of mechanisms that have one with it
+/// (XEP-0440, rule 5). Servers list their types also for domains where nobody has a password.
 fn contradicts_itself(offer: &Offer) -> bool {
-    offer.channel_bindings().is_some() && !offer.has_plus()
+    let could_bind = |name: &MechanismName| name.as_str().starts_with("SCRAM-");
+    offer.channel_bindings().is_some()
+        && !offer.has_plus()
+        && offer.mechanisms().iter().any(could_bind)
+}
+
+/// No type of channel binding that is known here, not even the one that every server must have
+/// (XEP-0440, rule 6): no secret goes out then. SCRAM goes on where the server signs its lists.
+fn is_stripped(cx: &Context<'_>) -> bool {
+    let bindings = cx.channel.bindings();
+    let is_listed = |binding: &Binding| cx.offer.lists(binding.kind());
+    !bindings.is_empty()
+        && cx.offer.has_plus()
+        && cx.offer.channel_bindings().is_some()
+        && !cx.offer.lists(BindingType::TlsServerEndPoint)
+        && !bindings.iter().any(is_listed)
 }
 
 /// The reason for each mechanism but the winner: the offered ones first, in the server's order.

@@ -21,7 +21,7 @@ const FILES: [(&str, usize); 12] = [
     ("anonymous.json", 7),
     ("derivation.json", 27),
     ("external.json", 14),
-    ("gs2-flags.json", 27),
+    ("gs2-flags.json", 30),
     ("oauthbearer.json", 21),
     ("plain.json", 17),
     ("rfc5802.json", 6),
@@ -193,6 +193,9 @@ struct Flags {
     name: String,
     /// The types of channel binding that the connection has.
     has: Vec<String>,
+    /// It began with HTTP.
+    #[serde(default)]
+    over_http: bool,
     /// The mechanisms that the server offers.
     offers: Vec<String>,
     /// The types that it lists; `null`: it knows nothing of XEP-0440.
@@ -293,6 +296,7 @@ fn choice(row: &Flags) -> (Result<Selection, NoMechanism>, Credentials, Channel,
     let channel = row.has.iter().fold(Channel::encrypted(), |channel, kind| {
         channel.with_binding(Binding::new(kind.parse().unwrap(), "data"))
     });
+    let channel = if row.over_http { channel.over_http() } else { channel };
     let mut offer = Offer::new(&row.offers);
     if let Some(types) = &row.lists {
         offer = offer.with_channel_bindings(types);

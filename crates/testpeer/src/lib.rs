@@ -54,6 +54,6 @@ pub use sasl::SaslCondition;
 pub use server::{LegacySession, Limits, Server, StartTls};
 pub use session::{Session, SessionChannel};
 pub use transport::{
-    CertificateSignature, ClientCertificate, ListenOptions, Outcome, Running, RunningScript,
-    TlsVersions, listen_script,
+    CertificateNames, CertificateSignature, CertificateValidity, ClientCertificate, ListenOptions,
+    Outcome, Running, RunningScript, TlsVersions, listen_script,
 };

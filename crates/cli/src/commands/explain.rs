@@ -1,6 +1,10 @@
-//! `explain`: what the server offers, what a login would use, and why not the rest.
+//! `explain`: how the server is reached, what it offers, what a login would use, and why not the
+//! rest.
 
-use epode::{Explanation, sasl::PassedOver};
+use epode::{
+    Explanation, Report,
+    sasl::{BindingType, PassedOver},
+};
 use serde::Serialize;
 
 use crate::{
@@ -10,7 +14,7 @@ use crate::{
     interrupt::unless_interrupted,
     output::{Colour, Output, printable},
     secrets::{self, Source},
-    status_lines::Seen,
+    status_lines::{RouteObject, Seen, encryption_name},
 };
 
 pub(crate) async fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
@@ -20,22 +24,30 @@ pub(crate) async fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
     let report = report.map_err(|error| {
         client::failure(&error, &Seen::default(), &Source::Nothing, &args.client)
     })?;
-    let explanation = report.explanation;
     let output = Output::new(args.client.json);
     let bare = args.jid.bare().to_string();
     if output.is_json() {
-        output.object(&Object::of(&bare, &explanation))?;
+        output.object(&Object::of(&bare, &report))?;
     } else {
-        show(&bare, args.jid.domain(), &explanation, output)?;
+        show(&bare, args.jid.domain(), &report, output)?;
     }
+    let explanation = &report.explanation;
     Ok(match &explanation.choice {
+        Ok(_) if explanation.weaker.is_some() => Exit::Policy,
         Ok(_) => Exit::Connected,
         Err(none) if none.is_policy() => Exit::Policy,
         Err(_) => Exit::Authentication,
     })
 }
 
-fn show(jid: &str, domain: &str, explanation: &Explanation, output: Output) -> Result<(), Failure> {
+fn show(jid: &str, domain: &str, report: &Report, output: Output) -> Result<(), Failure> {
+    let explanation = &report.explanation;
+    for line in report.route.to_string().lines() {
+        output.line(&printable(line))?;
+    }
+    output.line(&format!("encryption: {}", encryption_name(explanation.encryption)))?;
+    output.line(&format!("channel binding: {}", binding(explanation)))?;
+    output.line("")?;
     let count = explanation.offered.len();
     let mechanisms = if count == 1 { "mechanism" } else { "mechanisms" };
     output.line(&format!("{domain} offers {count} {mechanisms}."))?;
@@ -43,6 +55,10 @@ fn show(jid: &str, domain: &str, explanation: &Explanation, output: Output) -> R
         Ok(choice) => format!("{jid} would log in by {}.", choice.mechanism),
         Err(_) => format!("{jid} could not log in: none of them is usable."),
     })?;
+    if let Some(weaker) = &explanation.weaker {
+        let line = format!("It would be refused: {}", printable(&weaker.to_string()));
+        output.line(&output.paint(Colour::Yellow, &line))?;
+    }
     output.line("")?;
     output.line(&output.paint(Colour::Grey, &row("MECHANISM", "OFFERED", "VERDICT")))?;
     if let Ok(choice) = &explanation.choice {
@@ -60,6 +76,18 @@ fn show(jid: &str, domain: &str, explanation: &Explanation, output: Output) -> R
         output.line(&printable(&row(name, "yes", NO_NAME)))?;
     }
     Ok(())
+}
+
+/// What a login would be bound to, and what the server says of that.
+fn binding(explanation: &Explanation) -> String {
+    let chosen = explanation.choice.as_ref().ok().and_then(|choice| choice.binding);
+    let chosen = chosen.map_or("none", BindingType::name);
+    let listed = match &explanation.offered_bindings {
+        None => "the server lists none".to_owned(),
+        Some(types) if types.is_empty() => "the server's list is empty".to_owned(),
+        Some(types) => format!("the server lists {}", printable(&types.join(", "))),
+    };
+    format!("{chosen}; {listed}")
 }
 
 fn row(mechanism: &str, offered: &str, verdict: &str) -> String {
@@ -85,12 +113,22 @@ struct Object<'a> {
     offered: &'a [String],
     chosen: Option<Chosen<'a>>,
     passed_over: Vec<Passed<'a>>,
+    route: RouteObject,
+    /// As `TLS 1.3`; `none` without TLS.
+    encryption: String,
+    /// What a login over this connection can be bound to.
+    bindings: Vec<&'static str>,
+    /// What the server says that it can be bound to (XEP-0440); null if it says nothing.
+    offered_bindings: Option<&'a [String]>,
+    /// What is weaker than at an earlier login, which is then refused.
+    weaker: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Chosen<'a> {
     mechanism: &'a str,
     priority: i32,
+    binding: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -101,10 +139,12 @@ struct Passed<'a> {
 }
 
 impl<'a> Object<'a> {
-    fn of(jid: &'a str, explanation: &'a Explanation) -> Self {
+    fn of(jid: &'a str, report: &'a Report) -> Self {
+        let explanation = &report.explanation;
         let chosen = explanation.choice.as_ref().ok().map(|choice| Chosen {
             mechanism: choice.mechanism.as_str(),
             priority: choice.priority,
+            binding: choice.binding.map(BindingType::name),
         });
         let known = passed_over(explanation).iter().map(|passed| Passed {
             mechanism: passed.mechanism.as_str(),
@@ -117,7 +157,17 @@ impl<'a> Object<'a> {
             reason: NO_NAME.to_owned(),
         });
         let passed_over = known.chain(nameless).collect();
-        Self { jid, offered: &explanation.offered, chosen, passed_over }
+        Self {
+            jid,
+            route: RouteObject::of(&report.route),
+            encryption: encryption_name(explanation.encryption),
+            bindings: explanation.bindings.iter().copied().map(BindingType::name).collect(),
+            offered_bindings: explanation.offered_bindings.as_deref(),
+            offered: &explanation.offered,
+            chosen,
+            weaker: explanation.weaker.as_ref().map(ToString::to_string),
+            passed_over,
+        }
     }
 }
 

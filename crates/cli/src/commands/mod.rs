@@ -6,6 +6,7 @@ mod explain;
 mod keys;
 mod login;
 mod man;
+mod probe;
 mod send;
 mod serve;
 
@@ -21,6 +22,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(&args).await,
         Command::Login(args) => login::run(&args).await,
         Command::Explain(args) => explain::run(&args).await,
+        Command::Probe(args) => probe::run(&args).await,
         Command::Send(args) => send::run(&args).await,
         Command::Keys(KeysCommand::Derive(args)) => keys::derive(&args),
         Command::Completions(args) => completions::run(&args),

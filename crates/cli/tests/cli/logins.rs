@@ -109,6 +109,7 @@ async fn a_mechanism_that_only_the_policy_forbids_is_6_and_one_that_cannot_be_us
     peer.epode("explain alice@localhost --via {ws}").await.expect(3);
     peer.epode("login localhost --via {ws} --without ANONYMOUS").await.expect(6);
     peer.epode("explain localhost --via {ws} --without ANONYMOUS").await.expect(6);
+    peer.epode("explain localhost --via {ws} --require-channel-binding").await.expect(6);
 }
 
 #[tokio::test]
@@ -121,6 +122,7 @@ async fn json_has_the_five_members_on_every_line() {
     let (scram, jid) = (json!("SCRAM-SHA-512"), json!("alice@localhost/x"));
     let mut connected = line("CONNECTED", 5, scram.clone(), jid.clone());
     connected["flights"] = json!(5);
+    connected["encryption"] = json!("none");
     connected["binding"] = Value::Null;
     connected["route"] = found[3]["route"].clone();
     let attempt = &found[3]["route"]["attempts"][0];
@@ -177,6 +179,7 @@ async fn explicit_binding_shows_that_it_waits() {
             "AUTHENTICATING",
             "BINDREQUIRED",
             "CONNECTED",
+            "#",
             "#",
             "#",
             "DISCONNECTING",

@@ -2,6 +2,8 @@
 
 mod cases;
 mod logins;
+mod pins;
+mod probe;
 #[cfg(target_os = "linux")]
 mod prompt;
 mod serving;

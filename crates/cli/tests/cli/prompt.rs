@@ -150,10 +150,10 @@ async fn keys_that_no_longer_fit_lead_to_one_question() {
 async fn bad_input_is_seen_before_anything_is_asked() {
     let peer = Peer::start().await;
     for (args, error) in [
-        ("login alice@localhost", "--via is missing"),
+        ("login alice@localhost --via localhost", "--via: the URL has no scheme"),
         ("login alice@localhost --via {wss} --ca nowhere.pem", "cannot read nowhere.pem"),
         ("login alice@localhost --via {ws} --save-keys no/where", "there is no folder no"),
-        ("send --as alice@localhost bob@localhost hi", "--via is missing"),
+        ("send --as alice@localhost --via x:// bob@localhost hi", "--via: "),
     ] {
         let (code, seen) = peer.at_terminal(args, &[]).await;
         assert_eq!(code, Some(2), "{seen}");

@@ -35,7 +35,11 @@ impl Peer {
     }
 
     pub(crate) async fn of(server: Server) -> Self {
-        let running = server.listen(ListenOptions::default()).await.unwrap();
+        Self::listening(server, ListenOptions::default()).await
+    }
+
+    pub(crate) async fn listening(server: Server, options: ListenOptions) -> Self {
+        let running = server.listen(options).await.unwrap();
         let folder = Folder::new();
         folder.put("ca.pem", running.ca_pem(), 0o644);
         folder.put("alice.password", &format!("{PASSWORD}\n"), 0o600);
@@ -64,6 +68,9 @@ impl Peer {
             .replace("{wss}", wss)
             .replace("{xmpp}", &format!("xmpp://{}", self.running.starttls()))
             .replace("{xmpps}", &format!("xmpps://{}", self.running.direct_tls()))
+            .replace("{not-tls}", &format!("xmpps://{}", self.running.starttls()))
+            .replace("{nobody}", "xmpp://127.0.0.1:1")
+            .replace("{elsewhere}", &format!("{}/elsewhere", wss.trim_end_matches('/')))
             .replace("{ws-authority}", &authority(ws))
             .replace("{wss-authority}", &authority(wss))
     }
@@ -140,6 +147,7 @@ pub(crate) async fn epode(
 pub(crate) fn command(folder: &Folder) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_epode"));
     command.current_dir(folder.path()).env_clear().env("TMPDIR", folder.path());
+    command.env("XDG_STATE_HOME", folder.state());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -161,6 +169,11 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Where the command keeps its pins: not in the folder itself, and not at home.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.0.with_extension("state")
     }
 
     pub(crate) fn put(&self, name: &str, contents: &str, mode: u32) {
@@ -191,6 +204,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(self.state());
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
-    Builder, CertificateProblem, Client, ProxySettings,
+    Builder, CertificateProblem, Client, Phase, ProxySettings,
     discovery::{HickoryResolver, tests::by_web::WebServer},
     resolver::name_server::{NameServer, Reply, srv},
 };
@@ -138,16 +138,7 @@ async fn an_endpoint_wins_and_nothing_is_looked_up() {
 #[tokio::test]
 async fn the_web_server_is_asked_where_tcp_leads_nowhere() {
     let running = server("example.org").await;
-    let link = format!(
-        "<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\
-         <Link rel='urn:xmpp:alt-connections:websocket' href='{}'/></XRD>",
-        running.wss_url()
-    );
-    let page = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/xrd+xml\r\nContent-Length: {}\r\n\r\n{link}",
-        link.len()
-    );
-    let web = WebServer::start(&[("/.well-known/host-meta", page)]).await;
+    let web = host_meta(running.wss_url()).await;
     let closed = closed_port().await;
     let names = names(&[(XMPP, Reply::srv(&[srv(0, 0, closed, HOST)]))]).await;
     let client = client(&names, &running)
@@ -175,4 +166,55 @@ async fn one_deadline_ends_the_whole_search() {
     let error = client.connect().await.unwrap_err();
     assert!(begun.elapsed() <= limit, "{:?}", begun.elapsed());
     assert!(matches!(error, Error::NoRoute { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn ways_that_stay_silent_leave_time_for_the_web() {
+    let running = server("example.org").await;
+    let web = host_meta(running.wss_url()).await;
+    let silence = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silence.local_addr().unwrap().port();
+    let names = names(&[(XMPPS, Reply::srv(&[srv(0, 0, port, HOST)]))]).await;
+    let client = client(&names, &running)
+        .ca_pem(web.authority().pem())
+        .unwrap()
+        .discovery(web.options().with_order(Order::TcpFirst))
+        .timeout(Duration::from_secs(4));
+    let session = client.connect().await.unwrap();
+    let route = session.route();
+    assert!(matches!(route.attempts[0].failure, Some(TransportError::TimedOut { .. })), "{route}");
+    assert_eq!(route.endpoint().unwrap().to_string(), running.wss_url());
+    session.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn names_that_nobody_answers_for_leave_time_for_the_domain_itself() {
+    let running = server("example.org").await;
+    // An address that is nobody's (RFC 5737).
+    let nowhere: IpAddr = [192, 0, 2, 1].into();
+    let names = NameServer::start(&[
+        (XMPPS, Reply::Silence),
+        (XMPP, Reply::Silence),
+        ("example.org", Reply::addresses(&[nowhere])),
+    ])
+    .await;
+    let client = client(&names, &running).timeout(Duration::from_secs(2));
+    let Error::NoRoute { route, .. } = client.connect().await.unwrap_err() else { panic!() };
+    assert_eq!(tried(&route), ["xmpp://example.org"]);
+    let failure = route.attempts[0].failure.as_ref().unwrap();
+    let is_looked_up = matches!(failure, TransportError::TimedOut { phase: Phase::Resolve, .. });
+    assert!(!is_looked_up, "{failure:?}");
+}
+
+/// A web server of the domain that names this WebSocket.
+async fn host_meta(url: &str) -> WebServer {
+    let link = format!(
+        "<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\
+         <Link rel='urn:xmpp:alt-connections:websocket' href='{url}'/></XRD>"
+    );
+    let page = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/xrd+xml\r\nContent-Length: {}\r\n\r\n{link}",
+        link.len()
+    );
+    WebServer::start(&[("/.well-known/host-meta", page)]).await
 }

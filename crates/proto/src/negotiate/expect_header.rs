@@ -12,7 +12,7 @@ pub(crate) struct Unopened {
 
 impl Unopened {
     pub(crate) fn opened(self, core: &mut Core, channel: Channel) -> State {
-        self.begin(core, channel, false)
+        self.begin(core, channel.over_http(), false)
     }
 
     pub(crate) fn opened_tcp(self, core: &mut Core, channel: Channel) -> State {

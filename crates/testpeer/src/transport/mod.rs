@@ -13,7 +13,9 @@ mod tcp;
 mod tls;
 mod websocket;
 
-pub use certificates::{CertificateSignature, ClientCertificate};
+pub use certificates::{
+    CertificateNames, CertificateSignature, CertificateValidity, ClientCertificate,
+};
 pub use listen::{ListenOptions, Running};
 pub use scripted::{Outcome, RunningScript, listen_script};
 pub use tls::TlsVersions;

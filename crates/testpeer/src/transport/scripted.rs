@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-use super::certificates::{CertificateSignature, Certificates};
+use super::certificates::{CertificateStyle, Certificates};
 use super::shutdown::{Shutdown, Trigger};
 use super::tls::{Tls, TlsVersions};
 use super::websocket::{PATH, config, refusal};
@@ -135,10 +135,10 @@ impl Way {
             Framing::WebSocket => Ok((Self::WebSocket(Reply::of(script)?), None)),
             Framing::Tcp if script.is_secured() => {
                 let domain = script.header("domain").unwrap_or("localhost");
-                let signature = CertificateSignature::default();
+                let style = CertificateStyle::default();
                 let address = Ipv4Addr::LOCALHOST.into();
                 let nobody = std::iter::empty();
-                let certificates = Certificates::make(domain, address, nobody, signature)?;
+                let certificates = Certificates::make(domain, address, nobody, style)?;
                 let tls = Tls::new(&certificates, TlsVersions::default(), PATIENCE)?;
                 Ok((Self::Tcp(Some(Arc::new(tls))), Some(certificates.ca_pem)))
             }

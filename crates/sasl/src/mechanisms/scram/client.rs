@@ -434,7 +434,7 @@ enum Flag {
     Bound(BindingType),
     /// `y`: we could, and as far as we see the server cannot. One that can will refuse.
     ServerCannot,
-    /// `n`: we cannot, or the server does not say how it could.
+    /// `n`: we cannot, or the server does not say how it could, or cannot where it stands.
     Unable,
     /// `n`: the server lists other types than ours only. One that every server must have is
     /// missing from the list, which is suspicious unless the server signs its lists.
@@ -447,7 +447,7 @@ impl Flag {
             return Self::Unable;
         }
         match (cx.offer.has_plus(), cx.offer.channel_bindings()) {
-            (false, None) => Self::ServerCannot,
+            (false, None) if !cx.channel.is_over_http() => Self::ServerCannot,
             (true, Some(_))
                 if binding(cx).is_err() && !cx.offer.lists(BindingType::TlsServerEndPoint) =>
             {

@@ -1,0 +1,160 @@
+//! What a domain publishes about its server, and the endpoints that follow from it.
+//! Nothing is connected to but name servers and the domain's web server.
+
+use std::time::Duration;
+
+use epode::{
+    Endpoint, TransportOptions,
+    discovery::{
+        Candidate, CandidateKind, Discovery, DiscoveryOptions, DomainError, Finding, Note, Origin,
+        Question, discover,
+    },
+};
+
+use super::{
+    endpoint::Target,
+    facts::{RecordFacts, WayFacts},
+};
+
+/// What was found.
+pub(super) struct Records {
+    pub(super) facts: RecordFacts,
+    pub(super) targets: Vec<Target>,
+}
+
+pub(super) async fn look_up(
+    domain: &str,
+    transport: &TransportOptions,
+    limit: Duration,
+) -> Result<Records, DomainError> {
+    let limit = limit.min(DiscoveryOptions::DEFAULT_TIMEOUT);
+    let options = DiscoveryOptions::new().with_timeout(limit);
+    Ok(describe(&discover(domain, transport, &options).await?))
+}
+
+fn describe(found: &Discovery) -> Records {
+    let is_asked = |note: &Note| !matches!(note.finding, Finding::NotAsked { .. });
+    let asked = found.notes.iter().any(|note| note.about == Question::SrvXmpp && is_asked(note));
+    let is_srv = |origin| matches!(origin, Origin::SrvXmpp { .. } | Origin::SrvXmpps { .. });
+    let mut facts = RecordFacts {
+        has_srv: asked.then(|| found.candidates.iter().any(|candidate| is_srv(candidate.origin))),
+        ..RecordFacts::default()
+    };
+    for note in &found.notes {
+        let line = note.to_string();
+        match &note.finding {
+            Finding::Failed { .. } => facts.failures.push(line.clone()),
+            Finding::Dropped { .. } if note.is_problem() => facts.unusable.push(line.clone()),
+            Finding::Differs { .. } => facts.disagreement = Some(line.clone()),
+            _ => {}
+        }
+        facts.looked_up.push(line);
+    }
+    facts.ways = found.candidates.iter().map(way).collect();
+    let targets = found.candidates.iter().filter_map(|candidate| {
+        let origin = Some(candidate.origin.to_string());
+        Some(Target { endpoint: endpoint(candidate)?, origin })
+    });
+    Records { targets: targets.collect(), facts }
+}
+
+fn way(candidate: &Candidate) -> WayFacts {
+    let place = match &candidate.kind {
+        CandidateKind::Bosh(url) => url.to_string(),
+        _ => endpoint(candidate).map_or_else(String::new, |endpoint| endpoint.to_string()),
+    };
+    let kind = match &candidate.kind {
+        CandidateKind::DirectTls => "direct-tls",
+        CandidateKind::StartTls => "starttls",
+        CandidateKind::WebSocket(_) => "websocket",
+        _ => "bosh",
+    };
+    WayFacts { kind, place, origin: candidate.origin.to_string() }
+}
+
+/// Where to connect; none for BOSH, which is not spoken yet.
+fn endpoint(candidate: &Candidate) -> Option<Endpoint> {
+    let scheme = match &candidate.kind {
+        CandidateKind::DirectTls => "xmpps",
+        CandidateKind::StartTls => "xmpp",
+        CandidateKind::WebSocket(endpoint) => return Some(endpoint.clone()),
+        _ => return None,
+    };
+    let (host, port) = (&candidate.host, candidate.port);
+    let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+    format!("{scheme}://{open}{host}{close}:{port}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::IpAddr, sync::Arc};
+
+    use epode::discovery::{Lookup, LookupError, Resolver, SrvRecord};
+
+    use super::*;
+
+    /// Knows SRV records, and no addresses.
+    #[derive(Debug)]
+    struct Srv(&'static [(&'static str, u16, &'static str)]);
+
+    impl Resolver for Srv {
+        fn srv<'a>(&'a self, name: &'a str) -> Lookup<'a, Vec<SrvRecord>> {
+            let known = self.0.iter().filter(|(service, ..)| name.starts_with(service));
+            let records: Vec<_> =
+                known.map(|(_, port, target)| SrvRecord::new(1, 2, *port, target)).collect();
+            let found = if records.is_empty() { Err(LookupError::NoRecords) } else { Ok(records) };
+            Box::pin(std::future::ready(found))
+        }
+
+        fn addresses<'a>(&'a self, _: &'a str) -> Lookup<'a, Vec<IpAddr>> {
+            Box::pin(std::future::ready(Err(LookupError::NoRecords)))
+        }
+    }
+
+    async fn records(srv: Srv) -> Records {
+        let transport = TransportOptions::new()
+            .with_proxies(epode::ProxySettings::none())
+            .with_resolver(Arc::new(srv));
+        look_up("example.org", &transport, Duration::from_secs(5)).await.unwrap()
+    }
+
+    fn endpoints(records: &Records) -> Vec<String> {
+        records.targets.iter().map(|target| target.endpoint.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn records_become_endpoints() {
+        let found = records(Srv(&[
+            ("_xmpps-client.", 443, "tls.example.org."),
+            ("_xmpp-client.", 5222, "tcp.example.org."),
+        ]))
+        .await;
+        let mut places = endpoints(&found);
+        places.sort();
+        assert_eq!(places, ["xmpp://tcp.example.org", "xmpps://tls.example.org:443"]);
+        assert_eq!(found.facts.has_srv, Some(true));
+        assert_eq!(found.facts.ways.len(), 2);
+        assert_eq!(found.facts.unusable, [""; 0]);
+        // No web server has an address here.
+        assert_eq!(found.facts.failures.len(), 2, "{:?}", found.facts.failures);
+    }
+
+    #[tokio::test]
+    async fn the_domain_itself_stands_in_and_a_dot_is_no_problem() {
+        let found = records(Srv(&[])).await;
+        assert_eq!(endpoints(&found), ["xmpp://example.org"]);
+        assert_eq!(found.facts.has_srv, Some(false));
+
+        let found = records(Srv(&[("_xmpps-client.", 0, "."), ("_xmpp-client.", 0, ".")])).await;
+        assert_eq!(endpoints(&found), [""; 0]);
+        assert_eq!(found.facts.has_srv, Some(false));
+        assert_eq!(found.facts.unusable, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_is_told() {
+        let found = records(Srv(&[("_xmpp-client.", 0, "tcp.example.org.")])).await;
+        assert_eq!(found.facts.unusable.len(), 1, "{:?}", found.facts.unusable);
+        assert!(found.facts.unusable[0].contains("the port is 0"));
+    }
+}
