@@ -6,6 +6,7 @@
 mod login;
 mod matrix;
 mod only_binding;
+mod probe;
 mod rows;
 mod servers;
 
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use epode_interop::{Error as RigError, Rig, Stop, Table};
+use epode_interop::{Error as RigError, Release, Rig, Stop, Table};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -44,8 +45,10 @@ fn main() -> ExitCode {
 /// Runs the rows and returns how many failed.
 fn run(words: &[String]) -> Result<usize, Box<dyn Error>> {
     let mut rows = rows();
-    rows.retain(|row| is_chosen(row, words));
-    if rows.is_empty() {
+    rows.retain(|row| has_all(&columns(row).join(" "), words));
+    let mut probed = Release::ALL.to_vec();
+    probed.retain(|release| has_all(&format!("{release} probe"), words));
+    if rows.is_empty() && probed.is_empty() {
         return Err(format!("no row has all of these words: {}", words.join(" ")).into());
     }
     // The one worker watches for signals; everything else happens on this thread.
@@ -70,8 +73,21 @@ fn run(words: &[String]) -> Result<usize, Box<dyn Error>> {
         failed += usize::from(verdict.is_err());
         table.row(cells(row, &outcome, &verdict, start.elapsed()));
     }
+    for release in &probed {
+        let start = Instant::now();
+        let (found, expected) =
+            (probe::findings(&rig, &servers, release)?, probe::expected(release)?);
+        let verdict = if found == expected {
+            Ok(())
+        } else {
+            Err(format!("found {found:?}, expected {expected:?}"))
+        };
+        failed += usize::from(verdict.is_err());
+        table.row(probe_cells(release, &found, &verdict, start.elapsed()));
+    }
     print!("{table}");
-    println!("\n{} passed, {failed} failed, in {:.1} s", rows.len() - failed, seconds(start));
+    let total = rows.len() + probed.len();
+    println!("\n{} passed, {failed} failed, in {:.1} s", total - failed, seconds(start));
     Ok(failed)
 }
 
@@ -104,8 +120,7 @@ fn watch_for_signals(runtime: &Runtime, stop: &Stop) -> Result<(), std::io::Erro
     Ok(())
 }
 
-fn is_chosen(row: &Row, words: &[String]) -> bool {
-    let text = columns(row).join(" ");
+fn has_all(text: &str, words: &[String]) -> bool {
     words.iter().all(|word| text.contains(word))
 }
 
@@ -121,6 +136,31 @@ fn columns(row: &Row) -> [String; 6] {
     ]
 }
 
+fn probe_cells(
+    release: &Release,
+    found: &[String],
+    verdict: &Result<(), String>,
+    time: Duration,
+) -> [String; HEADLINE.len()] {
+    let result = format!("{} findings", found.len());
+    let [dash, account] = ["-", release.domains[0]].map(str::to_owned);
+    let (all, with) = ("starttls, tls, wss".to_owned(), "epode probe".to_owned());
+    let (time, verdict) = (milliseconds(time), words(verdict));
+    let (tls, mechanism) = (dash.clone(), dash.clone());
+    [release.to_string(), all, tls, mechanism, account, with, result, dash, time, verdict]
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:>6.1} ms", time.as_secs_f64() * 1_000.0)
+}
+
+fn words(verdict: &Result<(), String>) -> String {
+    match verdict {
+        Ok(()) => "passed".to_owned(),
+        Err(why) => format!("FAILED: {why}"),
+    }
+}
+
 fn cells(
     row: &Row,
     outcome: &Outcome,
@@ -132,11 +172,7 @@ fn cells(
         Ok(session) => ("online".to_owned(), binding_name(session.binding)),
         Err(refusal) => (refusal.offence.clone(), "-"),
     };
-    let time = format!("{:>6.1} ms", time.as_secs_f64() * 1_000.0);
-    let verdict = match verdict {
-        Ok(()) => "passed".to_owned(),
-        Err(why) => format!("FAILED: {why}"),
-    };
+    let (time, verdict) = (milliseconds(time), words(verdict));
     [server, via, tls, mechanism, account, with, result, binding.to_owned(), time, verdict]
 }
 

@@ -13,6 +13,8 @@ use crate::{
 pub(crate) fn interop(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
     apt::ensure(workspace, INSTALLED)?;
     let backports = backports::unpack(workspace, UNPACKED)?;
+    // The command, for the rows that probe.
+    workspace::run(&mut workspace.cargo(["build", "--quiet", "-p", "epode-cli"]))?;
     let arguments = ["run", "--quiet", "-p", "epode-interop", "--"];
     workspace::run(workspace.cargo(arguments).args(extra).env("EPODE_INTEROP_BACKPORTS", backports))
 }

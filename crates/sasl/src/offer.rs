@@ -62,7 +62,7 @@ impl Offer {
     /// Whether a form of SCRAM with channel binding is among them.
     #[must_use]
     pub fn has_plus(&self) -> bool {
-        self.mechanisms.iter().any(|name| is_bound_scram(name))
+        self.mechanisms.iter().any(is_bound_scram)
     }
 
     /// The hash of both lists (XEP-0474, section 6.1), in base64: what a server that was not
