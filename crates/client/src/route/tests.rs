@@ -179,7 +179,7 @@ async fn ways_that_stay_silent_leave_time_for_the_web() {
         .ca_pem(web.authority().pem())
         .unwrap()
         .discovery(web.options().with_order(Order::TcpFirst))
-        .timeout(Duration::from_secs(4));
+        .timeout(Duration::from_secs(12));
     let session = client.connect().await.unwrap();
     let route = session.route();
     assert!(matches!(route.attempts[0].failure, Some(TransportError::TimedOut { .. })), "{route}");
@@ -198,7 +198,7 @@ async fn names_that_nobody_answers_for_leave_time_for_the_domain_itself() {
         ("example.org", Reply::addresses(&[nowhere])),
     ])
     .await;
-    let client = client(&names, &running).timeout(Duration::from_secs(2));
+    let client = client(&names, &running).timeout(Duration::from_secs(6));
     let Error::NoRoute { route, .. } = client.connect().await.unwrap_err() else { panic!() };
     assert_eq!(tried(&route), ["xmpp://example.org"]);
     let failure = route.attempts[0].failure.as_ref().unwrap();
