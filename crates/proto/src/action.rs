@@ -5,7 +5,7 @@ use std::fmt;
 use epode_sasl::{Answer, Channel, Question, scram::ScramKeys};
 use zeroize::Zeroizing;
 
-use crate::{Element, Error, Explanation, Status, Time};
+use crate::{Element, Error, Explanation, Jid, Status, Time};
 
 /// All that can happen to a connection.
 #[derive(Debug)]
@@ -18,12 +18,19 @@ pub enum Input<'a> {
     OpenedTcp(Channel),
     /// What [`Action::Secure`] asked for is done; the stream vouches for this now.
     Secured(Channel),
+    /// A session that is logged in was taken over, and it is this one's (BOSH).
+    Attached(Jid),
+    /// A session could not be taken over.
+    NotAttached(Error),
     /// The server sent this: one frame of a WebSocket, or any bytes of a stream.
     Received(&'a [u8]),
     /// No transport could be had, or not in time: [`Error::Unreachable`] or [`Error::TimedOut`].
     NotOpened(Error),
-    /// The transport has ended, and how; nothing more can be sent or received.
-    Lost(String),
+    /// The transport has ended, and nothing more can be sent or received:
+    /// [`Error::ConnectionLost`] or [`Error::Bosh`].
+    Lost(Error),
+    /// Somebody else goes on with the session (BOSH): it is over for us, and not closed.
+    HandedOver,
     /// A moment has come that [`Action::WakeAt`] named.
     Tick,
     /// The application's answer to a question.

@@ -15,6 +15,7 @@ use crate::{
         ExpectClose, State, Unopened,
         transitions::{self, Stimulus},
     },
+    session::Online,
     stream::StreamError,
     xml::namespaces::SASL,
 };
@@ -129,12 +130,14 @@ impl Connection {
     /// The rules of the interface.
     fn check(&self, input: &Input<'_>) -> Result<(), ApiMisuse> {
         let misuse = match (input, &self.state) {
-            (Input::Opened(_) | Input::OpenedTcp(_) | Input::NotOpened(_), State::Unopened(_)) => {
-                None
-            }
-            (Input::Opened(_) | Input::OpenedTcp(_) | Input::NotOpened(_), _) => {
-                Some("the transport is open already")
-            }
+            (
+                Input::Opened(_)
+                | Input::OpenedTcp(_)
+                | Input::NotOpened(_)
+                | Input::Attached(_)
+                | Input::NotAttached(_),
+                state,
+            ) => (!matches!(state, State::Unopened(_))).then_some("the transport is open already"),
             (Input::Received(_), State::Unopened(_)) => Some("the transport is not open yet"),
             (Input::Received(_), State::Secured(_)) => Some("the stream is being encrypted"),
             (Input::Secured(_), State::Secured(_)) => None,
@@ -146,7 +149,8 @@ impl Connection {
             (Input::Send(element), State::BindCall(_) | State::Online(_)) => {
                 element.check().err().map(|_| "the stanza has a character that XML cannot carry")
             }
-            (Input::Send(_), _) => Some("not connected"),
+            (Input::HandedOver, State::Online(_)) => None,
+            (Input::Send(_) | Input::HandedOver, _) => Some("not connected"),
             _ => None,
         };
         misuse.map_or(Ok(()), |words| Err(ApiMisuse(words)))
@@ -168,11 +172,22 @@ impl Connection {
             (Input::Secured(channel), State::Secured(state)) => {
                 (Stimulus::Secured, state.secured(&mut self.core, channel))
             }
+            (Input::Attached(jid), State::Unopened(_)) => {
+                self.core.push(Action::Report(Status::Attached(jid)));
+                (Stimulus::Attached, Ok(State::Online(Online)))
+            }
+            (Input::NotAttached(error), _) => {
+                self.core.push(Action::Report(Status::AttachFail(error.clone())));
+                (Stimulus::Lost, Ok(self.finish(State::Close(ExpectClose::because(error)))))
+            }
             (Input::NotOpened(error), _) => (Stimulus::Lost, Err(error)),
             (Input::Lost(_), state @ (State::Close(_) | State::Closed)) => {
                 (Stimulus::Lost, Ok(self.finish(state)))
             }
-            (Input::Lost(why), _) => (Stimulus::Lost, Err(Error::ConnectionLost(why))),
+            (Input::Lost(error), _) => (Stimulus::Lost, Err(error)),
+            (Input::HandedOver, State::Online(_)) => {
+                (Stimulus::CloseCalled, Ok(self.finish(State::Close(ExpectClose::asked_for()))))
+            }
             (Input::Tick, state) => (Stimulus::Deadline, self.tick(now, state)),
             (Input::Answered(_, answer), State::Answer(state)) => {
                 (Stimulus::Answered, state.answered(&mut self.core, answer))
@@ -302,7 +317,8 @@ impl Connection {
         if is_under_way && matches!(&error, Error::Login(login) if !is_servers_word(login)) {
             self.core.send(&Element::new("abort", SASL));
         }
-        let is_gone = matches!(error, Error::ConnectionLost(_) | Error::Unreachable(_));
+        let is_gone =
+            matches!(error, Error::ConnectionLost(_) | Error::Bosh(_) | Error::Unreachable(_));
         let never_was = matches!(phase, Phase::Unopened | Phase::Secured);
         if !is_gone && !never_was {
             self.core.close_stream();
@@ -349,6 +365,7 @@ fn status_for(phase: Phase, error: &Error) -> Option<Status> {
         }
         Error::Unreachable(_)
         | Error::ConnectionLost(_)
+        | Error::Bosh(_)
         | Error::ConnectionClosed
         | Error::Redirected(_) => (phase != Phase::Online).then_some(Status::ConnFail(error)),
         _ if is_opening => Some(Status::ConnFail(error)),

@@ -5,6 +5,7 @@ use std::fmt;
 use epode_sasl as sasl;
 
 use crate::{
+    bosh,
     framing::FrameError,
     jid::JidError,
     stream::{
@@ -48,6 +49,9 @@ pub enum Error {
     /// The transport broke; the driver's words say how.
     #[error("the connection was lost: {0}")]
     ConnectionLost(String),
+    /// The BOSH session ended, other than by being closed.
+    #[error(transparent)]
+    Bosh(#[from] bosh::End),
     /// The server closed the stream.
     #[error("the server closed the connection")]
     ConnectionClosed,
@@ -97,6 +101,7 @@ impl Error {
             Self::TimedOut(_) => "timeout",
             Self::Unreachable(_) => "connection-failed",
             Self::ConnectionLost(_) => "connection-lost",
+            Self::Bosh(end) => end.condition(),
             Self::ConnectionClosed => "connection-closed",
         }
     }
@@ -152,6 +157,17 @@ impl Error {
                 | "internal-server-error"
                 | "connection-timeout"
                 | "reset" => Advice::Wait,
+                // A session that is lost; the next is a new one.
+                "item-not-found"
+                | "other-request"
+                | "remote-connection-failed"
+                | "giving-up"
+                | "rids-used-up"
+                | "undefined-condition"
+                    if matches!(self, Self::Bosh(_)) =>
+                {
+                    Advice::Retry
+                }
                 _ => Advice::Stop,
             },
         }

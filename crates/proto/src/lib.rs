@@ -12,6 +12,7 @@
 //! * [`sasl`] is the `epode-sasl` crate, which does the login.
 
 mod action;
+pub mod bosh;
 mod connection;
 mod core;
 mod error;

@@ -150,6 +150,12 @@ impl Settings {
         self
     }
 
+    /// How much XML is taken from the server at once.
+    #[must_use]
+    pub fn xml_limits(&self) -> xml::Limits {
+        self.limits
+    }
+
     /// The account or domain.
     #[must_use]
     pub fn jid(&self) -> &Jid {

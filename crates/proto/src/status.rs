@@ -34,10 +34,15 @@ pub enum Status {
     Disconnected(Option<Error>),
     /// 7: the application asked for the end.
     Disconnecting,
+    /// 8: took over a session that is logged in, with this address: stanzas can be sent and
+    /// received.
+    Attached(Jid),
     /// 10: the server did not do in time what was due.
     ConnTimeout(Error),
     /// 11: logged in; the application is to call for the binding.
     BindRequired,
+    /// 12: could not take over the session.
+    AttachFail(Error),
 }
 
 impl Status {
@@ -53,8 +58,10 @@ impl Status {
             Self::Connected(_) => StatusCode::Connected,
             Self::Disconnected(_) => StatusCode::Disconnected,
             Self::Disconnecting => StatusCode::Disconnecting,
+            Self::Attached(_) => StatusCode::Attached,
             Self::ConnTimeout(_) => StatusCode::ConnTimeout,
             Self::BindRequired => StatusCode::BindRequired,
+            Self::AttachFail(_) => StatusCode::AttachFail,
         }
     }
 
@@ -65,7 +72,8 @@ impl Status {
             Self::Error(error)
             | Self::ConnFail(error)
             | Self::AuthFail(error)
-            | Self::ConnTimeout(error) => Some(error),
+            | Self::ConnTimeout(error)
+            | Self::AttachFail(error) => Some(error),
             Self::Disconnected(error) => error.as_ref(),
             _ => None,
         }
@@ -80,6 +88,7 @@ impl fmt::Display for Status {
         match self {
             Self::Authenticating(choice) => choice.fmt_short(f),
             Self::Connected(connected) => write!(f, " {}", connected.jid),
+            Self::Attached(jid) => write!(f, " {jid}"),
             _ => match self.error() {
                 Some(error) => write!(f, " {}: {error}", error.condition()),
                 None => Ok(()),

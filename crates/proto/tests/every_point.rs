@@ -475,10 +475,13 @@ fn misuse_changes_nothing() {
 /// What is not allowed now, and the words that say so. The first are wrong once it is open.
 fn misuses(driver: &Driver<'_>) -> Vec<(Input<'static>, &'static str)> {
     let phase = driver.phase();
+    let jid = "alice@example.org/desk".parse().expect("it is a JID");
     let mut misuses = vec![
         (Input::Opened(Channel::plaintext()), "the transport is open already"),
         (Input::OpenedTcp(Channel::plaintext()), "the transport is open already"),
         (Input::NotOpened(Error::Unreachable("no".to_owned())), "the transport is open already"),
+        (Input::Attached(jid), "the transport is open already"),
+        (Input::NotAttached(Error::ConnectionClosed), "the transport is open already"),
     ];
     if matches!(phase, Phase::BindCall | Phase::Online) {
         let unsendable = Element::new("message", "jabber:client").with_text("\0");
@@ -486,6 +489,9 @@ fn misuses(driver: &Driver<'_>) -> Vec<(Input<'static>, &'static str)> {
         misuses.push((Input::Send(unsendable), words));
     } else {
         misuses.push((Input::Send(Element::new("message", "jabber:client")), "not connected"));
+    }
+    if phase != Phase::Online {
+        misuses.push((Input::HandedOver, "not connected"));
     }
     if phase == Phase::Secured {
         misuses.push((Input::Received(b"<a/>"), "the stream is being encrypted"));
@@ -862,4 +868,4 @@ const CLOSE: &str = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
 const DAMAGED_FRAMES: u32 = 10_000;
 
 /// How many of [`misuses`] are none before the transport is open.
-const OF_THE_OPEN: usize = 3;
+const OF_THE_OPEN: usize = 5;

@@ -2,7 +2,7 @@
 //!
 //! Leaves out most misbehaviour: what is not allowed to a server is played from a
 //! [`script`](crate::script). The exceptions need an honest server around them, because they are
-//! about the TLS connection on which they happen.
+//! about the TLS connection or the HTTP requests by which it is reached.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use epode_proto::Jid;
 use epode_proto::xml::Element;
 
 use crate::accounts::Accounts;
+use crate::bosh::BoshFault;
 use crate::hub::ResourceConflict;
 use crate::offer::{BindingList, DowngradeHash};
 use crate::sasl::{self, CustomMechanism, SaslCondition, SaslOptions};
@@ -41,6 +42,7 @@ impl ServerBuilder {
             features: Vec::new(),
             answers: Vec::new(),
             conflict: ResourceConflict::default(),
+            bosh_fault: None,
             limits: Limits::default(),
         })
     }
@@ -218,6 +220,13 @@ impl ServerBuilder {
     /// What happens when a resource is asked for that is taken. Default: another one is given.
     pub fn resource_conflict(mut self, rule: ResourceConflict) -> Self {
         self.0.conflict = rule;
+        self
+    }
+
+    /// Misbehaves over BOSH from this request on: the first with POST that the server gets is 1,
+    /// and those that come again count. Default never.
+    pub fn bosh_fault(mut self, fault: BoshFault, first_request: u64) -> Self {
+        self.0.bosh_fault = Some((fault, first_request.max(1)));
         self
     }
 

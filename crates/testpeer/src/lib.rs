@@ -4,9 +4,10 @@
 //!
 //! * [`Server`] is honest. It has accounts, the server's side of thirteen SASL mechanisms, binding,
 //!   and routing between its sessions. [`Server::session`] is one conversation without transport.
-//! * [`Server::listen`] puts it on ports, with STARTTLS, TLS and certificates made on the spot;
-//!   [`Server::memory_link`] does without.
-//! * [`script`] plays what an honest server never would, word for word.
+//! * [`Server::listen`] puts it on ports, with STARTTLS, TLS and certificates made on the spot:
+//!   TCP, and HTTP for WebSocket and BOSH. [`Server::memory_link`] does without ports.
+//! * [`script`] plays what an honest server never would, word for word. What it would not do with
+//!   the requests of BOSH is a [`BoshFault`].
 //!
 //! One visit, without any transport:
 //!
@@ -36,6 +37,7 @@
 //! ```
 
 mod accounts;
+mod bosh;
 mod builder;
 mod escape;
 mod hub;
@@ -47,6 +49,7 @@ mod server;
 mod session;
 mod transport;
 
+pub use bosh::BoshFault;
 pub use builder::ServerBuilder;
 pub use hub::ResourceConflict;
 pub use offer::{BindingList, DowngradeHash};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use epode_proto::xml::{self, Element};
 
 use crate::accounts::Accounts;
+use crate::bosh::BoshFault;
 use crate::builder::ServerBuilder;
 use crate::hub::{Hub, ResourceConflict};
 use crate::offer::{BindingList, Offer};
@@ -17,6 +18,7 @@ use crate::sasl::{NEED_ENCRYPTION, SaslOptions};
 use crate::session::machine::Machine;
 use crate::session::tcp::TcpSession;
 use crate::session::{Session, SessionChannel};
+use crate::transport::BoshSessions;
 
 /// A small XMPP server for one domain. Clones are the same server.
 ///
@@ -39,6 +41,7 @@ pub struct Server(Arc<Inner>);
 struct Inner {
     config: Config,
     hub: Arc<Hub>,
+    bosh_sessions: Arc<BoshSessions>,
     sessions: AtomicUsize,
 }
 
@@ -60,6 +63,8 @@ pub(crate) struct Config {
     /// Requests outside of stanzas that have a fixed answer: name, namespace, answer.
     pub(crate) answers: Vec<(String, String, Element)>,
     pub(crate) conflict: ResourceConflict,
+    /// How BOSH misbehaves, and from which request on.
+    pub(crate) bosh_fault: Option<(BoshFault, u64)>,
     pub(crate) limits: Limits,
 }
 
@@ -99,7 +104,7 @@ pub enum LegacySession {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The bytes of one frame or stanza. Default 256 KiB.
+    /// The bytes of one frame or stanza. Default 256 KiB. A request of BOSH may have twice as many.
     pub stanza: usize,
     /// The sessions at one time. Default 1024.
     pub sessions: usize,
@@ -107,7 +112,8 @@ pub struct Limits {
     pub mailbox: usize,
     /// The failed logins in one stream; the last of them ends it. Default 3.
     pub attempts: u32,
-    /// The time for the handshakes of TLS and WebSocket. Default 10 seconds.
+    /// The time for the handshakes of TLS and WebSocket, and for the body of a request of BOSH.
+    /// Default 10 seconds.
     pub handshake: Duration,
     /// The time until an address must be bound. Default 60 seconds.
     pub login: Duration,
@@ -150,7 +156,8 @@ impl Server {
     }
 
     pub(crate) fn new(config: Config) -> Self {
-        Self(Arc::new(Inner { config, hub: Arc::default(), sessions: AtomicUsize::new(0) }))
+        let (hub, bosh_sessions, sessions) = Default::default();
+        Self(Arc::new(Inner { config, hub, bosh_sessions, sessions }))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -161,11 +168,15 @@ impl Server {
         &self.0.hub
     }
 
+    pub(crate) fn bosh_sessions(&self) -> &Arc<BoshSessions> {
+        &self.0.bosh_sessions
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.config().limits
     }
 
-    fn machine(&self, channel: SessionChannel) -> Machine {
+    pub(crate) fn machine(&self, channel: SessionChannel) -> Machine {
         Machine::new(self.clone(), channel, self.slot())
     }
 
@@ -222,6 +233,13 @@ impl Config {
             StartTls::Injecting(text) => text,
             _ => "",
         }
+    }
+
+    /// How BOSH misbehaves at this request, and how many requests it has done so with, this one
+    /// included.
+    pub(crate) fn bosh_fault(&self, request: u64) -> Option<(&BoshFault, u64)> {
+        let (fault, first) = self.bosh_fault.as_ref().filter(|(_, first)| *first <= request)?;
+        Some((fault, request - first + 1))
     }
 
     fn mechanisms_on(&self, channel: &SessionChannel) -> &[String] {

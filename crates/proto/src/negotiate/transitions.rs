@@ -10,6 +10,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stimulus {
     Opened,
+    Attached,
     Secured,
     Header,
     Features,
@@ -60,6 +61,7 @@ const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
     use Stimulus as On;
     &[
         (Unopened, On::Opened, &[LoginHeader], "send the stream header"),
+        (Unopened, On::Attached, &[Online], "take over a session (BOSH)"),
         (LoginHeader, On::Header, &[LoginFeatures], "check id, version and sender"),
         (LoginFeatures, On::Features, &[Proceed], "not encrypted yet: ask for STARTTLS"),
         (Proceed, On::Proceed, &[Secured], "begin the TLS handshake"),

@@ -196,7 +196,7 @@ impl XmlError {
 }
 
 /// Whether XML 1.0 can carry a character (production 2, `Char`). Surrogates are no `char`.
-pub(super) fn is_xml_char(character: char) -> bool {
+pub(crate) fn is_xml_char(character: char) -> bool {
     match character {
         '\t' | '\n' | '\r' => true,
         '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => false,

@@ -27,6 +27,7 @@ mod writer;
 
 pub use element::{Element, Node};
 pub use error::XmlError;
+pub(crate) use error::is_xml_char;
 pub use limits::Limits;
 pub use reader::{StreamEvent, StreamReader, parse_document};
 pub(crate) use writer::append_attribute;

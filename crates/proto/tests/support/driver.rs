@@ -256,7 +256,8 @@ impl<'a> Driver<'a> {
             }
             Move::Drop => {
                 self.watched_in = Some(self.phase());
-                self.input(Input::Lost("cut off".to_owned())).expect("it may end at any time");
+                self.input(Input::Lost(Error::ConnectionLost("cut off".to_owned())))
+                    .expect("it may end at any time");
             }
         }
     }

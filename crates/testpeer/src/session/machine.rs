@@ -45,7 +45,7 @@ pub(crate) struct Header {
 pub(crate) struct Machine {
     server: Server,
     channel: SessionChannel,
-    /// `None` when the server has more sessions than it may have.
+    /// `None` when the server has more sessions than it may have, and when this one is over.
     slot: Option<Slot>,
     state: State,
 }
@@ -86,6 +86,10 @@ impl Machine {
             (state, Heard::Element(element)) => self.element(state, element),
         };
         self.state = state;
+        if self.is_closed() {
+            // Whoever carries it may keep it for a while.
+            self.slot = None;
+        }
         said
     }
 

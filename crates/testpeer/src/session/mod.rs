@@ -96,6 +96,12 @@ impl SessionChannel {
         self
     }
 
+    /// Has nothing of this type to bind to.
+    pub(crate) fn without_binding(mut self, kind: &str) -> Self {
+        self.bindings.retain(|binding| binding.kind != kind);
+        self
+    }
+
     /// The transport can do the handshake of STARTTLS.
     pub(crate) fn with_starttls(mut self) -> Self {
         self.can_secure = true;

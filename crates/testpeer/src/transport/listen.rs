@@ -1,4 +1,4 @@
-//! The server on ports: TCP with STARTTLS, TCP over TLS, WebSocket, and WebSocket over TLS.
+//! The server on ports: TCP with STARTTLS and over TLS, HTTP and HTTPS for WebSocket and BOSH.
 //!
 //! Leaves out what happens on a connection once it is accepted.
 
@@ -17,8 +17,7 @@ use super::certificates::{
 };
 use super::shutdown::{Shutdown, Trigger};
 use super::tls::{Entrance, Tls, TlsVersions};
-use super::websocket::PATH;
-use super::{tcp, websocket};
+use super::{http, tcp, websocket};
 use crate::server::Server;
 use crate::session::SessionChannel;
 
@@ -32,9 +31,9 @@ pub struct ListenOptions {
     pub tcp_port: u16,
     /// The port of direct TLS; 0 is a free one.
     pub direct_tls_port: u16,
-    /// The port of `ws`; 0 is a free one.
+    /// The port of `ws`, and of BOSH over `http`; 0 is a free one.
     pub ws_port: u16,
-    /// The port of `wss`; 0 is a free one.
+    /// The port of `wss`, and of BOSH over `https`; 0 is a free one.
     pub wss_port: u16,
     /// The versions of TLS. Default both.
     pub tls_versions: TlsVersions,
@@ -54,6 +53,8 @@ pub struct Running {
     direct_tls: SocketAddr,
     ws_url: String,
     wss_url: String,
+    bosh_url: String,
+    secure_bosh_url: String,
     ca_pem: String,
     clients: Vec<ClientCertificate>,
     trigger: Trigger,
@@ -113,7 +114,7 @@ impl ListenOptions {
 
 impl Server {
     /// Listens with TCP, direct TLS, `ws` and `wss`, each on a port of its own, and makes the
-    /// certificates.
+    /// certificates. BOSH is on the ports of the last two.
     ///
     /// # Errors
     ///
@@ -136,13 +137,15 @@ impl Server {
         };
         let tcp = listen(options.tcp_port, Kind::Tcp).await?;
         let direct_tls = listen(options.direct_tls_port, Kind::DirectTls).await?;
-        let ws = listen(options.ws_port, Kind::WebSocket).await?;
-        let wss = listen(options.wss_port, Kind::SecureWebSocket).await?;
+        let ws = listen(options.ws_port, Kind::Http).await?;
+        let wss = listen(options.wss_port, Kind::Https).await?;
         Ok(Running {
             tcp,
             direct_tls,
-            ws_url: format!("ws://{ws}{PATH}"),
-            wss_url: format!("wss://{wss}{PATH}"),
+            ws_url: format!("ws://{ws}{}", websocket::PATH),
+            wss_url: format!("wss://{wss}{}", websocket::PATH),
+            bosh_url: format!("http://{ws}{}", http::PATH),
+            secure_bosh_url: format!("https://{wss}{}", http::PATH),
             ca_pem: certificates.ca_pem,
             clients: certificates.clients,
             trigger,
@@ -180,6 +183,18 @@ impl Running {
     #[must_use]
     pub fn wss_url(&self) -> &str {
         &self.wss_url
+    }
+
+    /// The URL of BOSH without TLS, on the port of [`ws_url`](Self::ws_url).
+    #[must_use]
+    pub fn bosh_url(&self) -> &str {
+        &self.bosh_url
+    }
+
+    /// The URL of BOSH over TLS, on the port of [`wss_url`](Self::wss_url).
+    #[must_use]
+    pub fn secure_bosh_url(&self) -> &str {
+        &self.secure_bosh_url
     }
 
     /// The certificate of the authority that signed the server's and the clients', in PEM.
@@ -234,8 +249,8 @@ impl Default for ListenOptions {
 enum Kind {
     Tcp,
     DirectTls,
-    WebSocket,
-    SecureWebSocket,
+    Http,
+    Https,
 }
 
 async fn accept_all(
@@ -280,16 +295,16 @@ async fn serve(
     let plaintext = SessionChannel::plaintext();
     match kind {
         Kind::Tcp => tcp::serve(stream, server, plaintext, Some(tls), shutdown).await,
-        Kind::WebSocket => websocket::serve(stream, server, plaintext, shutdown).await,
+        Kind::Http => http::serve(stream, server, plaintext, shutdown).await,
         Kind::DirectTls => {
             if let Some((stream, channel)) = tls.accept(Entrance::Direct, stream, shutdown).await {
                 tcp::serve(stream, server, channel, None, shutdown).await;
             }
         }
-        Kind::SecureWebSocket => {
-            let secured = tls.accept(Entrance::WebSocket, stream, shutdown).await;
+        Kind::Https => {
+            let secured = tls.accept(Entrance::Http, stream, shutdown).await;
             if let Some((stream, channel)) = secured {
-                websocket::serve(stream, server, channel, shutdown).await;
+                http::serve(stream, server, channel, shutdown).await;
             }
         }
     }

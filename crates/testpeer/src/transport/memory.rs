@@ -5,13 +5,14 @@
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 
 use super::shutdown::Shutdown;
-use super::{tcp, websocket};
+use super::{http, tcp};
 use crate::server::Server;
 use crate::session::SessionChannel;
 
 impl Server {
-    /// A byte stream at whose other end the server waits for a WebSocket handshake, for the path
-    /// `/xmpp-websocket` and the subprotocol `xmpp`.
+    /// A byte stream at whose other end the server waits for HTTP: for a WebSocket handshake, for
+    /// the path `/xmpp-websocket` and the subprotocol `xmpp`, or for the requests of BOSH, for the
+    /// path `/http-bind`. The sessions of BOSH are reached over any number of such streams.
     ///
     /// # Panics
     ///
@@ -20,19 +21,29 @@ impl Server {
     pub fn memory_link(&self, channel: SessionChannel) -> DuplexStream {
         let (near, far) = duplex(BUFFER);
         let server = self.clone();
-        tokio::spawn(async move { server.serve_websocket(far, channel).await });
+        tokio::spawn(async move { server.serve_http(far, channel).await });
         near
     }
 
-    /// Serves one WebSocket connection over this byte stream, from the handshake to its end.
+    /// Serves one HTTP connection over this byte stream, to its end or that of the WebSocket that
+    /// it becomes.
     ///
     /// [`memory_link`](Self::memory_link) does so in a task of the caller's runtime; here the
-    /// caller chooses where.
+    /// caller chooses where. A session of BOSH becomes a task all the same, since it is not tied
+    /// to a connection.
+    pub async fn serve_http<S>(&self, stream: S, channel: SessionChannel)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        http::serve(stream, self, channel, &mut Shutdown::never()).await;
+    }
+
+    /// As [`serve_http`](Self::serve_http), for a stream over which a WebSocket handshake comes.
     pub async fn serve_websocket<S>(&self, stream: S, channel: SessionChannel)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        websocket::serve(stream, self, channel, &mut Shutdown::never()).await;
+        self.serve_http(stream, channel).await;
     }
 
     /// Serves one connection of RFC 6120 over this byte stream, to its end. There is no STARTTLS:

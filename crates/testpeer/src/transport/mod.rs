@@ -2,8 +2,10 @@
 //!
 //! Leaves out what is said over them: that is `session`, and `script`.
 
+mod bosh;
 mod certificate_addresses;
 mod certificates;
+mod http;
 mod listen;
 mod memory;
 mod scripted;
@@ -13,6 +15,7 @@ mod tcp;
 mod tls;
 mod websocket;
 
+pub(crate) use bosh::BoshSessions;
 pub use certificates::{
     CertificateNames, CertificateSignature, CertificateValidity, ClientCertificate,
 };

@@ -48,7 +48,7 @@ pub(super) struct Tls {
 /// How a connection came to TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entrance {
-    WebSocket,
+    Http,
     StartTls,
     Direct,
 }
@@ -84,7 +84,7 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let acceptor = match entrance {
-            Entrance::WebSocket | Entrance::StartTls => &self.plain,
+            Entrance::Http | Entrance::StartTls => &self.plain,
             Entrance::Direct => &self.direct,
         };
         let handshake = timeout(self.patience, acceptor.accept(stream));

@@ -1,27 +1,48 @@
 //! Carries a session over a WebSocket connection (RFC 7395).
 //!
-//! Leaves out what the frames say, which the session knows, and TLS, which is below.
+//! Leaves out what the frames say, which the session knows, and HTTP and TLS, which are below.
 
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, create_response_with_body};
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::shutdown::Shutdown;
 use crate::server::Server;
 use crate::session::conditions::StreamCondition;
 use crate::session::{Session, SessionChannel};
 
-/// Takes the handshake and the conversation, to its end.
+/// The answer to a handshake, or what is wrong with it.
+pub(super) fn accept(request: &Request<Incoming>) -> Result<Response<()>, &'static str> {
+    if !offers_xmpp(request) {
+        return Err("ask for the subprotocol `xmpp`");
+    }
+    let mut response =
+        create_response_with_body(request, || ()).map_err(|_| "this is no WebSocket handshake")?;
+    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("xmpp"));
+    Ok(response)
+}
+
+/// The WebSocket after the handshake, of whose bytes these were read already.
+pub(super) async fn begin<S>(stream: S, read: Vec<u8>, largest: usize) -> WebSocketStream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config(largest))).await
+}
+
+/// Takes the conversation, to its end.
 pub(super) async fn serve<S>(
-    stream: S,
+    socket: WebSocketStream<S>,
     server: &Server,
     channel: SessionChannel,
     shutdown: &mut Shutdown,
@@ -29,11 +50,6 @@ pub(super) async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = *server.limits();
-    let accepted = tokio::select! {
-        accepted = timeout(limits.handshake, accept(stream, limits.stanza)) => accepted,
-        () = shutdown.wait() => return,
-    };
-    let Ok(Ok(socket)) = accepted else { return };
     let session = server.session(channel);
     let deadline = Instant::now() + limits.login;
     Connection { socket, session, deadline, write: limits.write }.run(shutdown).await;
@@ -94,13 +110,6 @@ where
     let _ = timeout(patience, farewell).await;
 }
 
-async fn accept<S>(stream: S, largest: usize) -> Result<WebSocketStream<S>, Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    accept_hdr_async_with_config(stream, check_request, Some(config(largest))).await
-}
-
 /// Frames a little above the limit reach the session, which says what is wrong with them.
 pub(super) fn config(largest: usize) -> WebSocketConfig {
     let room = Some(largest.saturating_mul(2));
@@ -111,21 +120,7 @@ pub(super) fn config(largest: usize) -> WebSocketConfig {
         .max_frame_size(room)
 }
 
-// The signature is the library's.
-#[allow(clippy::result_large_err)]
-fn check_request(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    if request.uri().path() != PATH {
-        return Err(refusal(StatusCode::NOT_FOUND, "XMPP is at /xmpp-websocket"));
-    }
-    if !offers_xmpp(request) {
-        return Err(refusal(StatusCode::BAD_REQUEST, "ask for the subprotocol `xmpp`"));
-    }
-    let headers = response.headers_mut();
-    headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("xmpp"));
-    Ok(response)
-}
-
-fn offers_xmpp(request: &Request) -> bool {
+fn offers_xmpp(request: &Request<Incoming>) -> bool {
     let offers = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
     offers
         .iter()
