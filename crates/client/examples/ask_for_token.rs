@@ -25,7 +25,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .ask(move |kind| fetch(kind, token.clone()))
         .connect()
         .await?;
-    println!("connected as {} by {}", session.jid(), session.login().mechanism);
+    if let Some(login) = session.login() {
+        println!("connected as {} by {}", login.jid, login.mechanism);
+    }
     session.disconnect().await?;
     place.leave().await;
     Ok(())

@@ -49,7 +49,9 @@ async fn log_in(place: &Place, file: &Path) -> Result<(), Box<dyn Error>> {
         None => client.password(password),
     };
     let session = client.connect().await?;
-    println!("{} by {} with {how}", session.jid(), session.login().mechanism);
+    if let Some(login) = session.login() {
+        println!("{} by {} with {how}", login.jid, login.mechanism);
+    }
     if let Some(keys) = session.scram_keys() {
         save(file, keys)?;
     }

@@ -15,7 +15,9 @@ use place::Place;
 async fn main() -> Result<(), Box<dyn Error>> {
     let place = Place::find("EPODE_PASSWORD").await?;
     let mut session = place.client()?.password(&*place.secret).connect().await?;
-    println!("connected as {} by {}", session.jid(), session.login().mechanism);
+    if let Some(login) = session.login() {
+        println!("connected as {} by {}", login.jid, login.mechanism);
+    }
 
     let to_myself = place.rest.is_empty();
     let to = place.rest.first().cloned().unwrap_or_else(|| session.jid().to_string());

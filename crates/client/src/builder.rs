@@ -3,12 +3,13 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
 use epode_proto::{
     Connection, Jid, JidError, Settings, Status, Timeouts,
+    bosh::{self, Attachment, RestoreError},
     sasl::{Channel, MechanismFactory, Policy, Registry, Secret, SecretKind, scram::ScramKeys},
     xml,
 };
@@ -22,10 +23,11 @@ use crate::{
     Direction, Error, Report, Session, StatusEvents, Unbound,
     answers::Answers,
     discovery::DiscoveryOptions,
-    driver::{Delivery, Driver, Handle, Parts, Reached, TranscriptSink},
+    driver::{Delivery, Driver, Handle, Parts, Reached, TranscriptSink, unix_time},
     mechanism::{AsyncMechanism, Deferred, GivenUp, Responder},
     pins::{PinStore, Pinning},
     route::{Connector, Destination},
+    sessions::SessionStore,
     transport::{
         ByteStream, Endpoint, EndpointError, ProxySettings, TlsError, TlsOptions, TransportOptions,
     },
@@ -73,6 +75,7 @@ pub struct Builder {
     registry: Registry,
     answers: Answers,
     pins: Option<Arc<dyn PinStore>>,
+    sessions: Option<Arc<dyn SessionStore>>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
 }
@@ -91,14 +94,15 @@ impl Builder {
             registry: Registry::default(),
             answers: Answers::default(),
             pins: None,
+            sessions: None,
             statuses: Vec::new(),
             transcript: None,
         }
     }
 
     /// Where the server is, in place of what would be looked up: a TCP stream, `xmpp://host` with
-    /// STARTTLS, `xmpps://host` inside TLS from the first byte; or a WebSocket, as
-    /// `wss://example.org/xmpp-websocket`.
+    /// STARTTLS, `xmpps://host` inside TLS from the first byte; a WebSocket, as
+    /// `wss://example.org/xmpp-websocket`; or BOSH, as `https://example.org/http-bind`.
     ///
     /// # Errors
     ///
@@ -252,6 +256,15 @@ impl Builder {
         self
     }
 
+    /// Keeps in `sessions` what it takes to go on with a BOSH session, with each request anew, so
+    /// that a process that is started again can [`restore`](Self::restore) it. A session that has
+    /// ended is removed.
+    #[must_use]
+    pub fn sessions(mut self, sessions: Arc<dyn SessionStore>) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+
     /// Adds a mechanism of the application's own that takes its time, in place of one of the same
     /// name.
     #[must_use]
@@ -338,7 +351,7 @@ impl Builder {
     ///
     /// [`Error`] says why there is no session; the connection is closed by then.
     pub async fn connect(self) -> Result<Session, Error> {
-        match self.start().await? {
+        match self.start(None).await? {
             (Reached::Connected(login, keys), running) => Ok(Session::new(running, login, keys)),
             _ => Err(Error::Ended),
         }
@@ -352,10 +365,65 @@ impl Builder {
     /// As [`connect`](Self::connect).
     pub async fn connect_unbound(mut self) -> Result<Unbound, Error> {
         self.settings = self.settings.explicit_binding(true);
-        match self.start().await? {
+        match self.start(None).await? {
             (Reached::BindRequired(features), running) => Ok(Unbound::new(running, features)),
             _ => Err(Error::Ended),
         }
+    }
+
+    /// Takes over a BOSH session that another program has logged in (*prebind*), at the
+    /// [`endpoint`](Self::endpoint) where it is. It must be one of this client's account; nothing
+    /// secret of the account is needed.
+    ///
+    /// Reports `ATTACHED` once the server has answered for the session, or `ATTACHFAIL`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use epode::{Attachment, Client};
+    ///
+    /// let attachment = Attachment::new("alice@example.org/web".parse()?, "8e1f…", 1_573_741_821)?;
+    /// let session = Client::builder("alice@example.org")?
+    ///     .endpoint("https://example.org/http-bind")?
+    ///     .attach(&attachment)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Restore`] if it is another account's or has expired, [`Error::NotBosh`] without an
+    /// `https://` or `http://` endpoint; [`Error::Connection`] with
+    /// [`epode_proto::Error::Bosh`] if the server does not know it; as [`connect`](Self::connect).
+    pub async fn attach(mut self, attachment: &Attachment) -> Result<Session, Error> {
+        attachment.check(self.settings.jid(), unix_time())?;
+        let endpoint = self.endpoint.take().filter(Endpoint::is_bosh).ok_or(Error::NotBosh)?;
+        let options = self.bosh_options();
+        let session = Box::new(bosh::Session::attach(options, attachment));
+        let jid = attachment.jid().clone();
+        match self.start(Some(Destination::Session { jid, session, endpoint })).await? {
+            (Reached::Attached(jid), running) => Ok(Session::attached(running, jid)),
+            _ => Err(Error::Ended),
+        }
+    }
+
+    /// Goes on with the session that the store keeps ([`sessions`](Self::sessions)), as
+    /// [`attach`](Self::attach).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Restore`] says why there is nothing to go on with; as [`attach`](Self::attach).
+    pub async fn restore(self) -> Result<Session, Error> {
+        let stored = self.sessions.as_ref().map(|store| store.load()).transpose()?.flatten();
+        let attachment = stored.ok_or(RestoreError::Nothing)?;
+        let store = self.sessions.clone();
+        let error = match self.attach(&attachment).await {
+            Err(Error::Connection(epode_proto::Error::Bosh(end))) if end.is_of_unknown() => end,
+            other => return other,
+        };
+        tracing::debug!(%error, "the stored session is not there any more");
+        store.map_or(Ok(()), |store| store.remove())?;
+        Err(RestoreError::Forgotten.into())
     }
 
     /// Asks the server what it offers, and tells what would be chosen and why. Nothing is logged
@@ -366,7 +434,7 @@ impl Builder {
     /// As [`connect`](Self::connect), as far as it gets.
     pub async fn explain(mut self) -> Result<Report, Error> {
         self.settings = self.settings.explain_only();
-        match self.start().await? {
+        match self.start(None).await? {
             (Reached::Explained(explanation), running) => {
                 let route = running.handle.route.get().cloned().unwrap_or_default();
                 let _ = running.task.await; // it is closing
@@ -376,23 +444,31 @@ impl Builder {
         }
     }
 
-    async fn start(self) -> Result<(Reached, Running), Error> {
+    fn bosh_options(&self) -> bosh::Options {
+        self.transport.bosh().clone().xml_limits(self.settings.xml_limits())
+    }
+
+    /// Connects: there, or to where the builder was told to.
+    async fn start(self, there: Option<Destination>) -> Result<(Reached, Running), Error> {
+        let bosh = self.bosh_options();
         let (command_sender, commands) = mpsc::channel(COMMAND_BACKLOG);
         let (close_sender, close) = mpsc::channel(1);
         let end = Arc::new(OnceLock::new());
         let (inbox, inbox_receiver) = mpsc::channel(INBOX_BACKLOG);
         let (milestone, reached) = oneshot::channel();
         let route = Arc::new(OnceLock::new());
-        let destination = match (self.stream, self.endpoint) {
-            (Some((stream, channel)), endpoint) => {
+        let attachment = Arc::new(Mutex::new(None));
+        let destination = match (there, self.stream, self.endpoint) {
+            (Some(there), ..) => there,
+            (None, Some((stream, channel)), endpoint) => {
                 Destination::Stream { stream, channel, endpoint }
             }
-            (None, Some(endpoint)) => Destination::Endpoint(endpoint),
-            (None, None) => Destination::Domain(self.discovery),
+            (None, None, Some(endpoint)) => Destination::Endpoint(endpoint),
+            (None, None, None) => Destination::Domain(self.discovery),
         };
         let connector = Connector {
             domain: self.settings.jid().domain().to_owned(),
-            transport: self.transport.with_tls(self.tls),
+            transport: self.transport.with_tls(self.tls).with_bosh(bosh),
         };
         let pinning =
             self.pins.map(|store| Pinning::load(store, self.settings.jid())).transpose()?;
@@ -412,10 +488,13 @@ impl Builder {
             connector,
             route: Arc::clone(&route),
             pinning,
+            attachment: Arc::clone(&attachment),
+            sessions: self.sessions,
             milestone,
         });
         let task = tokio::spawn(driver.run(destination));
-        let handle = Handle { commands: command_sender, close: close_sender, end, route };
+        let handle =
+            Handle { commands: command_sender, close: close_sender, end, route, attachment };
         let running = Running { handle, inbox: inbox_receiver, task };
         match reached.await {
             Ok(Ok(reached)) => Ok((reached, running)),

@@ -5,13 +5,15 @@
 use std::{
     collections::VecDeque,
     future::pending,
-    sync::{Arc, OnceLock},
-    time::Duration,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use epode_proto::{
-    Action, ApiMisuse, Connected, Connection, Element, Explanation, Frame, Input, QuestionId,
-    Status, StreamTranscript, Time, Wait, redacted,
+    Action, ApiMisuse, Connected, Connection, Element, Explanation, Frame, Input, Jid, QuestionId,
+    Status, StreamTranscript, Time, Wait,
+    bosh::{self, Attachment},
+    redacted,
     sasl::{Answer, scram::ScramKeys},
 };
 use tokio::{
@@ -25,13 +27,15 @@ use crate::{
     mechanism::AnswerFuture,
     pins::{PinStoreError, Pinning},
     route::{Connector, Destination, Opened, Route},
-    transport::{Link, News},
+    sessions::SessionStore,
+    transport::{Baton, Link, News, TransportError},
 };
 
 /// What the application can want of a running connection.
 pub(crate) enum Command {
     Send(Element, oneshot::Sender<Result<(), Error>>),
     Bind(Milestone),
+    HandOver(oneshot::Sender<Result<Attachment, Error>>),
 }
 
 /// The application's ends of a running connection. To drop all clones is to close it.
@@ -44,6 +48,8 @@ pub(crate) struct Handle {
     pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
     /// How the server was reached, once it is.
     pub(crate) route: Arc<OnceLock<Route>>,
+    /// What it takes to go on with a BOSH session elsewhere, once there is one.
+    pub(crate) attachment: Arc<Mutex<Option<Attachment>>>,
 }
 
 impl Handle {
@@ -64,6 +70,7 @@ pub(crate) enum Reached {
     Explained(Box<Explanation>),
     BindRequired(Option<Element>),
     Connected(Connected, Option<ScramKeys>),
+    Attached(Jid),
 }
 
 /// Who waits to hear how far it came.
@@ -100,6 +107,12 @@ pub(crate) struct Driver {
     pinning: Option<Pinning>,
     milestone: Option<Milestone>,
     keys: Option<ScramKeys>,
+    /// Our address, once there is a session.
+    jid: Option<Jid>,
+    attachment: Arc<Mutex<Option<Attachment>>>,
+    sessions: Option<Arc<dyn SessionStore>>,
+    /// Who wants to hand the session over.
+    heir: Option<oneshot::Sender<Result<Attachment, Error>>>,
     /// A fuller account of why it is over than the machine has.
     error: Option<Error>,
 }
@@ -117,6 +130,8 @@ pub(crate) struct Parts {
     pub(crate) connector: Connector,
     pub(crate) route: Arc<OnceLock<Route>>,
     pub(crate) pinning: Option<Pinning>,
+    pub(crate) attachment: Arc<Mutex<Option<Attachment>>>,
+    pub(crate) sessions: Option<Arc<dyn SessionStore>>,
     pub(crate) milestone: Milestone,
 }
 
@@ -145,6 +160,10 @@ impl Driver {
             pinning: parts.pinning,
             milestone: Some(parts.milestone),
             keys: None,
+            jid: None,
+            attachment: parts.attachment,
+            sessions: parts.sessions,
+            heir: None,
             error: None,
         }
     }
@@ -164,6 +183,10 @@ impl Driver {
     }
 
     async fn open(&mut self, destination: Destination) {
+        let attached = match &destination {
+            Destination::Session { jid, .. } => Some(jid.clone()),
+            _ => None,
+        };
         let opened = tokio::select! {
             opened = self.connector.open(destination) => opened,
             () = closing(&mut self.close) => return self.handle(Input::Close),
@@ -173,18 +196,19 @@ impl Driver {
                 let _ = self.route.set(route); // nobody else sets it
                 let is_stream = link.is_stream();
                 self.link = Some(link);
-                self.handle(match is_stream {
-                    true => Input::OpenedTcp(channel),
-                    false => Input::Opened(channel),
+                self.handle(match attached {
+                    Some(jid) => Input::Attached(jid),
+                    None if is_stream => Input::OpenedTcp(channel),
+                    None => Input::Opened(channel),
                 });
             }
             Err(error) => {
-                let reason = match error.condition() {
-                    "timeout" => epode_proto::Error::TimedOut(Wait::Transport),
-                    _ => epode_proto::Error::Unreachable(error.to_string()),
-                };
+                let reason = not_opened(&error);
                 self.error = Some(error);
-                self.handle(Input::NotOpened(reason));
+                self.handle(match attached {
+                    Some(_) => Input::NotAttached(reason),
+                    None => Input::NotOpened(reason),
+                });
             }
         }
     }
@@ -202,6 +226,7 @@ impl Driver {
             answer = answer(&mut self.question), if self.question.is_some() => Event::Answer(answer),
             command = command(&mut self.commands), if !sending => Event::Command(command),
             () = closing(&mut self.close) => Event::Close,
+            () = gone(&mut self.heir) => Event::HeirGone,
             () = sleep_until(wake), if self.wake.is_some() => Event::Tick,
             () = sleep_until(stalls), if self.stalls.is_some() => Event::Stalled,
         }
@@ -218,18 +243,24 @@ impl Driver {
                 self.handle(Input::Received(&frame));
             }
             Event::News(News::Received(Ok(None))) => {
-                self.lose("the server closed it without a word".to_owned());
+                self.lose(lost("the server closed it without a word"));
             }
+            Event::News(News::Moved) => self.keep_attachment(),
+            Event::News(News::Quiet) => self.leave_to_heir(),
             Event::News(News::Sent(Err(error)) | News::Received(Err(error))) => {
-                let words = error.to_string();
+                let reason = reason(&error);
                 // TLS 1.3 tells only now that it does not like a client certificate.
                 if self.milestone.is_some() && !error.is_temporary() {
                     self.error = Some(error.into());
                 }
-                self.lose(words);
+                self.lose(reason);
             }
             Event::Delivered => {}
             Event::Answer((id, answer)) => self.handle(Input::Answered(id, answer)),
+            // It would keep the session from being handed over.
+            Event::Command(Command::Send(_, done)) if self.is_leaving() => {
+                drop(done.send(Err(Error::Ended)));
+            }
             Event::Command(Command::Send(element, done)) => {
                 match self.try_handle(Input::Send(element)) {
                     Ok(()) => self.senders.push(done),
@@ -240,12 +271,16 @@ impl Driver {
                 Ok(()) => self.milestone = Some(milestone),
                 Err(error) => drop(milestone.send(Err(error))),
             },
+            Event::Command(Command::HandOver(heir)) => self.hand_over(heir),
+            Event::HeirGone => {
+                self.is_leaving(); // it is not any more
+            }
             Event::Close => self.handle(Input::Close),
             Event::Tick => {
                 self.wake = None;
                 self.handle(Input::Tick);
             }
-            Event::Stalled => self.lose("the server takes nothing any more".to_owned()),
+            Event::Stalled => self.lose(lost("the server takes nothing any more")),
         }
     }
 
@@ -284,8 +319,14 @@ impl Driver {
         self.note(Direction::Sent, frame.as_bytes());
         let Some(link) = &mut self.link else { return };
         self.stalls.get_or_insert_with(|| Instant::now() + STALL_LIMIT);
-        if let Err(error) = link.queue(frame.as_bytes()) {
-            self.lose(error.to_string());
+        match link.queue(frame.as_bytes()) {
+            Ok(()) => {}
+            // Nothing is lost but this one.
+            Err(error @ TransportError::FrameTooLarge { .. }) if !self.senders.is_empty() => {
+                let refused = self.senders.pop();
+                refused.map(|done| done.send(Err(error.into())));
+            }
+            Err(error) => self.lose(reason(&error)),
         }
     }
 
@@ -305,11 +346,59 @@ impl Driver {
         match secured {
             Ok(channel) => self.handle(Input::Secured(channel)),
             Err(error) => {
-                let words = error.to_string();
+                let reason = reason(&error);
                 self.error = Some(error.into());
-                self.lose(words);
+                self.lose(reason);
             }
         }
+    }
+
+    /// Begins to hand the session over; until nothing is under way, it goes on.
+    fn hand_over(&mut self, heir: oneshot::Sender<Result<Attachment, Error>>) {
+        if self.is_leaving() {
+            let _ = heir.send(Err(Error::Ended)); // it goes to the first
+        } else if self.link.as_mut().is_some_and(Link::hand_over) {
+            self.heir = Some(heir);
+        } else {
+            let _ = heir.send(Err(Error::NotBosh)); // whoever wanted it may have gone
+        }
+    }
+
+    /// Whether the session is being handed over; it is not once nobody wants it any more.
+    fn is_leaving(&mut self) -> bool {
+        if self.heir.take_if(|heir| heir.is_closed()).is_some() {
+            self.link.as_mut().map(Link::stay);
+        }
+        self.heir.is_some()
+    }
+
+    /// Lets go of the session, without ending it.
+    fn leave_to_heir(&mut self) {
+        if !self.is_leaving() {
+            return;
+        }
+        self.keep_attachment();
+        let attachment = self.attachment.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.link = None;
+        self.handle(Input::HandedOver);
+        if let (Some(heir), Some(attachment)) = (self.heir.take(), attachment) {
+            let _ = heir.send(Ok(attachment)); // whoever wanted it may have gone
+        }
+    }
+
+    /// Notes what it would take to go on with the session elsewhere.
+    fn keep_attachment(&mut self) {
+        let baton = self.link.as_ref().and_then(Link::baton);
+        let (Some(jid), Some(Baton { sid, rid, granted })) = (&self.jid, baton) else { return };
+        let Ok(attachment) = Attachment::new(jid.clone(), &sid, rid) else { return };
+        let attachment = attachment.with_granted(granted).with_saved(unix_time());
+        if let Some(store) = &self.sessions
+            && let Err(error) = store.save(&attachment)
+        {
+            tracing::warn!(%error, "the session could not be kept");
+            let _ = store.remove(); // what it has is of no use any more
+        }
+        *self.attachment.lock().unwrap_or_else(PoisonError::into_inner) = Some(attachment);
     }
 
     async fn disconnect(&mut self) {
@@ -339,13 +428,23 @@ impl Driver {
             }
             Status::Connected(connected) => {
                 let keys = self.keys.take();
+                self.begin_session(connected.jid.clone());
                 self.reach(Ok(Reached::Connected(connected, keys)));
+            }
+            Status::Attached(jid) => {
+                self.begin_session(jid.clone());
+                self.reach(Ok(Reached::Attached(jid)));
             }
             // Nobody waits for an answer any more.
             Status::AuthFail(_) | Status::Disconnecting => self.question = None,
             Status::Disconnected(reason) => self.conclude(reason),
             _ => {}
         }
+    }
+
+    fn begin_session(&mut self, jid: Jid) {
+        self.jid = Some(jid);
+        self.keep_attachment();
     }
 
     /// Keeps what this login has proved the server to offer.
@@ -362,6 +461,7 @@ impl Driver {
     /// It is over: everybody who waits is told why.
     fn conclude(&mut self, reason: Option<epode_proto::Error>) {
         let _ = self.end.set(reason.clone()); // nobody else sets it
+        self.forget_attachment(reason.as_ref());
         let error = match (reason, self.error.take()) {
             (Some(reason), None) => Error::Connection(reason),
             (Some(reason), Some(_)) if !is_of_transport(&reason) => Error::Connection(reason),
@@ -370,6 +470,20 @@ impl Driver {
         };
         self.senders.drain(..).for_each(|done| drop(done.send(Err(error.clone()))));
         self.reach(Err(error));
+    }
+
+    /// A session that the server knows no more need not be kept; one that only we have lost may
+    /// be taken up again.
+    fn forget_attachment(&self, reason: Option<&epode_proto::Error>) {
+        use epode_proto::Error::{Bosh, ConnectionLost};
+
+        let is_lost = matches!(reason, Some(Bosh(bosh::End::GaveUp { .. }) | ConnectionLost(_)));
+        let attachment = self.attachment.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(store), Some(_), false) = (&self.sessions, attachment, is_lost)
+            && let Err(error) = store.remove()
+        {
+            tracing::warn!(%error, "the session that is over could not be removed");
+        }
     }
 
     /// What has arrived belongs to the application, as far as there is room for it.
@@ -383,9 +497,9 @@ impl Driver {
         }
     }
 
-    fn lose(&mut self, why: String) {
+    fn lose(&mut self, reason: epode_proto::Error) {
         self.stalls = None;
-        self.handle(Input::Lost(why));
+        self.handle(Input::Lost(reason));
     }
 
     fn note(&mut self, direction: Direction, frame: &[u8]) {
@@ -413,6 +527,27 @@ impl Driver {
     }
 }
 
+/// Why there is no connection, in the machine's terms.
+fn not_opened(error: &Error) -> epode_proto::Error {
+    match error {
+        Error::Transport(TransportError::Bosh(end)) => epode_proto::Error::Bosh(end.clone()),
+        error if error.condition() == "timeout" => epode_proto::Error::TimedOut(Wait::Transport),
+        error => epode_proto::Error::Unreachable(error.to_string()),
+    }
+}
+
+/// Why there is no connection any more, in the machine's terms.
+fn reason(error: &TransportError) -> epode_proto::Error {
+    match error {
+        TransportError::Bosh(end) => epode_proto::Error::Bosh(end.clone()),
+        error => lost(&error.to_string()),
+    }
+}
+
+fn lost(words: &str) -> epode_proto::Error {
+    epode_proto::Error::ConnectionLost(words.to_owned())
+}
+
 /// Whether the machine knows no more than that the transport failed.
 fn is_of_transport(reason: &epode_proto::Error) -> bool {
     use epode_proto::Error::{ConnectionLost, TimedOut, Unreachable};
@@ -426,6 +561,8 @@ enum Event {
     Answer((QuestionId, Answer)),
     Command(Command),
     Close,
+    /// Nobody wants to hand the session over any more.
+    HeirGone,
     Tick,
     Stalled,
 }
@@ -483,11 +620,23 @@ async fn command(commands: &mut Option<mpsc::Receiver<Command>>) -> Command {
     }
 }
 
+async fn gone<T>(heir: &mut Option<oneshot::Sender<T>>) {
+    match heir {
+        Some(heir) => heir.closed().await,
+        None => pending().await,
+    }
+}
+
 /// Until the application wants the end, or has let go of the connection.
 async fn closing(close: &mut Option<mpsc::Receiver<()>>) {
     let Some(receiver) = close else { return pending().await };
     receiver.recv().await;
     *close = None;
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);

@@ -1,9 +1,9 @@
 //! Why a client is not, or no longer, connected.
 
-use epode_proto::{Advice, ApiMisuse, stream::Text};
+use epode_proto::{Advice, ApiMisuse, bosh::RestoreError, stream::Text};
 
 use crate::{
-    Attempt, PinStoreError, Route,
+    Attempt, PinStoreError, Route, SessionStoreError,
     discovery::{DomainError, Finding, Note},
     transport::TransportError,
 };
@@ -32,6 +32,15 @@ pub enum Error {
     /// The account's pin could not be read or kept ([`Builder::pins`](crate::Builder::pins)).
     #[error("the store of pins: {0}")]
     Pins(#[from] PinStoreError),
+    /// A stored session was not restored ([`Builder::restore`](crate::Builder::restore)).
+    #[error("the session was not restored: {0}")]
+    Restore(#[from] RestoreError),
+    /// The stored session could not be read ([`Builder::sessions`](crate::Builder::sessions)).
+    #[error("the store of the session: {0}")]
+    Sessions(#[from] SessionStoreError),
+    /// Only BOSH has sessions that can be taken over or handed over.
+    #[error("only a BOSH session can be taken over or handed over; connect to an https:// URL")]
+    NotBosh,
     /// What was to be sent cannot be, or not now.
     #[error("not sent: {0}")]
     NotSent(ApiMisuse),
@@ -54,6 +63,9 @@ impl Error {
             Self::Transport(_) => "connection-failed",
             Self::Connection(error) => error.condition(),
             Self::Pins(_) => "pin-store",
+            Self::Restore(_) => "not-restored",
+            Self::Sessions(_) => "session-store",
+            Self::NotBosh => "not-bosh",
             Self::NotSent(_) => "not-sent",
             Self::Ended => "ended",
         }
@@ -79,6 +91,9 @@ impl Error {
             | Self::NoRoute { .. }
             | Self::Transport(_)
             | Self::Pins(_)
+            | Self::Restore(_)
+            | Self::Sessions(_)
+            | Self::NotBosh
             | Self::NotSent(_)
             | Self::Ended => Advice::Stop,
         }

@@ -24,6 +24,7 @@ pages! {
     custom_mechanism = "docs/guide/custom-mechanism.md",
     key_caching = "docs/guide/key-caching.md",
     finding_the_server = "docs/guide/finding-the-server.md",
+    bosh = "docs/guide/bosh.md",
     channel_binding = "docs/guide/channel-binding.md",
     pins = "docs/guide/pins.md",
     coming_from_strophe = "docs/coming-from-strophe.md",

@@ -1,23 +1,17 @@
 //! One GET over HTTPS (HTTP/1.1, RFC 9112), with a limit on everything that comes back.
 //! What the document says is not looked at here.
 
-use std::{
-    fmt,
-    future::poll_fn,
-    pin::{Pin, pin},
-    str::FromStr,
-};
+use std::{fmt, str::FromStr};
 
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use hyper::{
-    body::{Body, Incoming},
-    client::conn::http1,
-};
-use hyper_util::rt::TokioIo;
+use hyper::body::{Body, Incoming};
 use tokio::time::timeout_at;
 use url::Url;
 
-use crate::transport::{self, Deadline, Endpoint, EndpointError, TransportError, TransportOptions};
+use crate::transport::{
+    self, ByteStream, Deadline, Endpoint, EndpointError, HttpConnection, Payload, TransportError,
+    TransportOptions,
+};
 
 /// An `https://` URL without user name, password and fragment.
 ///
@@ -78,18 +72,16 @@ impl FromStr for HttpsUrl {
     type Err = HttpsUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (scheme, rest) = text.split_once("://").ok_or(HttpsUrlError::NotHttps)?;
-        if !scheme.eq_ignore_ascii_case("https") {
-            return Err(HttpsUrlError::NotHttps);
+        match text.split_once("://") {
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => Ok(Self(text.parse()?)),
+            _ => Err(HttpsUrlError::NotHttps),
         }
-        // The same but for the scheme: TLS to a host, then an HTTP request for a path.
-        Ok(Self(format!("wss://{rest}").parse()?))
     }
 }
 
 impl fmt::Display for HttpsUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "https://{}{}", self.0.authority(), self.path_and_query())
+        self.0.fmt(f)
     }
 }
 
@@ -205,7 +197,8 @@ pub(crate) async fn get(
     let mut url = url;
     for _ in 0..=MAX_REDIRECTS {
         let stream = transport::connect_https(&url.0, options, deadline).await?;
-        let asked = timeout_at(deadline.instant(), ask(stream, &url, accept, limit)).await;
+        let asked = ask(Box::new(stream), &url, accept, limit);
+        let asked = timeout_at(deadline.instant(), asked).await;
         match asked.map_err(|_| FetchError::TimedOut { host: url.host().to_owned() })?? {
             Answer::Document(document) => return Ok(document),
             Answer::Redirect(next) => url = next,
@@ -220,47 +213,31 @@ enum Answer {
 }
 
 /// Sends one request over a connection of its own, and reads the answer.
-async fn ask<S>(
-    stream: S,
+async fn ask(
+    stream: Box<dyn ByteStream>,
     url: &HttpsUrl,
     accept: &'static str,
     limit: usize,
-) -> Result<Answer, FetchError>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
+) -> Result<Answer, FetchError> {
     let broken = |error| broken(url, &error);
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(MAX_BUFFER)
-        .max_headers(MAX_HEADERS)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
-    let mut exchange = pin!(async {
-        let response = sender.send_request(request(url, accept)).await.map_err(broken)?;
-        read(response, url, limit).await
-    });
-    // The connection does the work, and may be done before the last of it has been read.
-    let mut connection = pin!(connection);
-    tokio::select! {
-        biased;
-        answer = &mut exchange => answer,
-        _ = &mut connection => exchange.await,
-    }
+    let mut connection = HttpConnection::open(stream).await.map_err(broken)?;
+    let response = connection.ask(request(url, accept)).await.map_err(broken)?;
+    read(connection, response, url, limit).await
 }
 
-fn request(url: &HttpsUrl, accept: &'static str) -> Request<String> {
+fn request(url: &HttpsUrl, accept: &'static str) -> Request<Payload> {
     Request::get(url.path_and_query())
         .header(header::HOST, url.0.authority())
         .header(header::ACCEPT, accept)
         .header(header::ACCEPT_ENCODING, "identity")
         .header(header::CONNECTION, "close")
         .header(header::USER_AGENT, "epode")
-        .body(String::new())
+        .body(Payload::none())
         .expect("an endpoint's host and path can stand in a request")
 }
 
 async fn read(
+    connection: HttpConnection,
     response: Response<Incoming>,
     url: &HttpsUrl,
     limit: usize,
@@ -286,12 +263,16 @@ async fn read(
     let encoding = text(headers, &header::CONTENT_ENCODING);
     match encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         Some(encoding) => Err(FetchError::Encoded { url: shown_url(), encoding: shown(&encoding) }),
-        None => read_body(response.into_body(), url, limit).await.map(Answer::Document),
+        None => {
+            let body = response.into_body();
+            read_body(connection, body, url, limit).await.map(Answer::Document)
+        }
     }
 }
 
 async fn read_body(
-    mut body: Incoming,
+    mut connection: HttpConnection,
+    body: Incoming,
     url: &HttpsUrl,
     limit: usize,
 ) -> Result<Vec<u8>, FetchError> {
@@ -299,16 +280,8 @@ async fn read_body(
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    let mut document = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| broken(url, &error))?;
-        let Some(data) = frame.data_ref() else { continue };
-        if document.len() + data.len() > limit {
-            return Err(too_large());
-        }
-        document.extend_from_slice(data);
-    }
-    Ok(document)
+    let document = connection.read(body, limit).await.map_err(|error| broken(url, &error))?;
+    if document.len() > limit { Err(too_large()) } else { Ok(document) }
 }
 
 fn broken(url: &HttpsUrl, error: &hyper::Error) -> FetchError {
@@ -326,9 +299,6 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 const MAX_REDIRECTS: usize = 3;
-const MAX_HEADERS: usize = 64;
-/// For the head of an answer, and for what is read at once.
-const MAX_BUFFER: usize = 16 * 1024;
 const MAX_SHOWN: usize = 256;
 
 #[cfg(test)]
@@ -336,6 +306,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
+    use crate::transport::{MAX_BUFFER, MAX_HEADERS};
 
     const LIMIT: usize = 100;
 
@@ -361,7 +332,7 @@ mod tests {
             String::from_utf8(heard).unwrap()
         };
         let here = here();
-        tokio::join!(ask(ours, &here, "text/plain", LIMIT), server)
+        tokio::join!(ask(Box::new(ours), &here, "text/plain", LIMIT), server)
     }
 
     async fn error(bytes: &[u8]) -> FetchError {

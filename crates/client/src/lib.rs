@@ -50,9 +50,11 @@ mod guide;
 mod https;
 mod mechanism;
 mod pins;
+mod private_file;
 mod resolver;
 mod route;
 mod session;
+mod sessions;
 mod transport;
 
 /// The TLS library, in the version that [`TlsOptions`] takes configurations of.
@@ -60,7 +62,9 @@ pub use rustls;
 
 pub use epode_proto::{
     self as proto, Advice, Authenticating, Connected, Element, Explanation, Jid, JidError, Status,
-    StatusCode, sasl,
+    StatusCode,
+    bosh::{Attachment, AttachmentError, RestoreError},
+    sasl,
 };
 
 pub use crate::{
@@ -68,8 +72,10 @@ pub use crate::{
     error::Error,
     mechanism::{AsyncMechanism, GivenUp},
     pins::{MemoryPins, PinStore, PinStoreError},
+    private_file::{PrivateFile, PrivateFileError},
     route::{Attempt, Route},
     session::{Outbox, Session, StatusEvents, Unbound},
+    sessions::{FileSessions, MemorySessions, SessionStore, SessionStoreError},
     transport::{
         CertificateProblem, Endpoint, EndpointError, HeaderError, IoFailure, Peer, Phase, Proxy,
         ProxyError, ProxySettings, ProxyUrlError, TlsError, TlsOptions, TransportError,

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use epode_proto::sasl::Channel;
+use epode_proto::{Jid, bosh, sasl::Channel};
 use tokio::time::Instant;
 
 use crate::{
@@ -85,6 +85,8 @@ impl fmt::Display for Attempt {
 pub(crate) enum Destination {
     /// There already; the endpoint says what is spoken over it.
     Stream { stream: Box<dyn ByteStream>, channel: Channel, endpoint: Option<Endpoint> },
+    /// Given, with the BOSH session that is there already.
+    Session { jid: Jid, session: Box<bosh::Session>, endpoint: Endpoint },
     /// Given, so that nothing is looked up.
     Endpoint(Endpoint),
     /// To be found.
@@ -118,6 +120,10 @@ impl Connector {
             Destination::Stream { stream, channel, endpoint: None } => {
                 let (link, channel) =
                     Link::over_stream(stream, channel, &self.domain, &self.transport);
+                Ok(Opened { link, channel, route: Route::default() })
+            }
+            Destination::Session { session, endpoint, .. } => {
+                let (link, channel) = Link::attach(&endpoint, *session, &self.transport).await?;
                 Ok(Opened { link, channel, route: Route::default() })
             }
             Destination::Endpoint(endpoint) => self.open_endpoint(&endpoint).await,
@@ -164,8 +170,7 @@ impl Connector {
         route: &mut Route,
     ) -> Result<(Link, Channel), TransportError> {
         let begun = Instant::now();
-        let options = self.transport.clone().with_timeout(limit);
-        let connected = Link::connect(endpoint, &self.domain, &options).await;
+        let connected = Link::connect(endpoint, &self.domain, &self.transport, limit).await;
         route.attempts.push(Attempt {
             endpoint: endpoint.clone(),
             origin,
@@ -193,13 +198,13 @@ fn rounds(order: Order) -> &'static [Order] {
     }
 }
 
-/// The endpoint of a way in; none for BOSH, which is not spoken yet.
+/// The endpoint of a way in.
 fn endpoint_of(candidate: &Candidate) -> Option<(Endpoint, Origin)> {
     let endpoint = match &candidate.kind {
         CandidateKind::DirectTls => Endpoint::stream(&candidate.host, candidate.port, true)?,
         CandidateKind::StartTls => Endpoint::stream(&candidate.host, candidate.port, false)?,
         CandidateKind::WebSocket(endpoint) => endpoint.clone(),
-        CandidateKind::Bosh(_) => return None,
+        CandidateKind::Bosh(url) => url.endpoint().clone(),
     };
     Some((endpoint, candidate.origin))
 }

@@ -3,10 +3,11 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::PoisonError,
     task::{Context, Poll},
 };
 
-use epode_proto::{Connected, Element, Jid, Status, sasl::scram::ScramKeys};
+use epode_proto::{Connected, Element, Jid, Status, bosh::Attachment, sasl::scram::ScramKeys};
 use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,26 +23,33 @@ use crate::{
 /// more is taken from the server, so that its pings go unanswered and its end unnoticed. Only
 /// [`disconnect`](Self::disconnect) and sending still work.
 pub struct Session {
-    login: Connected,
+    jid: Jid,
+    login: Option<Connected>,
     keys: Option<ScramKeys>,
     running: Running,
 }
 
 impl Session {
     pub(crate) fn new(running: Running, login: Connected, keys: Option<ScramKeys>) -> Self {
-        Self { login, keys, running }
+        Self { jid: login.jid.clone(), login: Some(login), keys, running }
+    }
+
+    /// One that somebody else has logged in.
+    pub(crate) fn attached(running: Running, jid: Jid) -> Self {
+        Self { jid, login: None, keys: None, running }
     }
 
     /// Our address, with the resource that the server bound.
     #[must_use]
     pub fn jid(&self) -> &Jid {
-        &self.login.jid
+        &self.jid
     }
 
-    /// How the login went: mechanism, proof, flights.
+    /// How the login went: mechanism, proof, flights. None for a session that was taken over
+    /// ([`Builder::attach`](crate::Builder::attach)), whose login was somebody else's.
     #[must_use]
-    pub fn login(&self) -> &Connected {
-        &self.login
+    pub fn login(&self) -> Option<&Connected> {
+        self.login.as_ref()
     }
 
     /// How the server was found and reached.
@@ -77,6 +85,34 @@ impl Session {
         self.running.receive().await
     }
 
+    /// What it takes to go on with a BOSH session elsewhere, at this moment: `sid` and the next
+    /// `rid` among it, which each request changes. None over another transport.
+    #[must_use]
+    pub fn attachment(&self) -> Option<Attachment> {
+        let attachment = &self.running.handle.attachment;
+        attachment.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Hands a BOSH session over to whoever takes what is returned ([`Builder::attach`](crate::Builder::attach)
+    /// in another process, or the reference library in a browser): once no request is under way,
+    /// it is over here, and not closed. What arrived before can still be received.
+    ///
+    /// That is at once in the first seconds after the login; later it takes until the server
+    /// answers the request that it keeps waiting, as it does with the next stanza, or when the time
+    /// that it was allowed is over ([`Options::wait`](epode_proto::bosh::Options::wait)). Meanwhile
+    /// nothing can be sent; to drop the future is to go on after all. Receive what has arrived
+    /// first: an inbox that is full stops it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotBosh`] over another transport, and with a sequence of keys; the reason for the end, if it comes first.
+    pub async fn hand_over(&self) -> Result<Attachment, Error> {
+        let (heir, handed_over) = oneshot::channel();
+        let asked = self.running.handle.commands.send(Command::HandOver(heir)).await;
+        asked.map_err(|_| self.running.handle.ended())?;
+        handed_over.await.unwrap_or_else(|_| Err(self.running.handle.ended()))
+    }
+
     /// Closes the stream in good order and waits for its end, a few seconds at most.
     ///
     /// # Errors
@@ -95,7 +131,10 @@ impl Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("login", &self.login).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("jid", &self.jid)
+            .field("login", &self.login)
+            .finish_non_exhaustive()
     }
 }
 

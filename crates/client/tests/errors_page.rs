@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, num::NonZeroU32};
 
 use epode::{
-    Error, PinStoreError, TlsError, TransportError,
+    Error, PinStoreError, RestoreError, SessionStoreError, TlsError, TransportError,
     discovery::DomainError,
     proto::{
         self, ApiMisuse, Connection, Element, Input, PeerFault, Settings, Time, Wait,
-        framing::FrameError,
+        bosh::{End, Failure, Fault, Options, Response, Session},
+        framing::{FrameError, websocket},
         stream::{StanzaError, StreamError},
     },
     sasl::{self, Channel, Credentials, MechanismName, Policy, Registry, Rejection, Secret},
@@ -53,12 +54,20 @@ fn own_errors() -> Vec<Error> {
         proto::Error::PeerMisbehaved(PeerFault::BindNotOffered),
         weaker(),
         proto::Error::Unreachable("no route".to_owned()),
+        proto::Error::Bosh(End::GaveUp { attempts: 5, last: Failure::Broken }),
+        proto::Error::Bosh(End::RidUsed),
+        proto::Error::Bosh(End::RidsUsedUp),
+        proto::Error::Bosh(End::Refused { status: 418, condition: None }),
+        proto::Error::Bosh(End::Misbehaved(Fault::NoSid)),
     ];
     let rest = [
         Error::Domain(DomainError::TooLong { length: 300, limit: 253 }),
         no_route(),
         Error::Transport(TransportError::Tls(TlsError::NoRoots)),
         Error::Pins(PinStoreError::because("the file is damaged")),
+        Error::Restore(RestoreError::Nothing),
+        Error::Sessions(SessionStoreError::because("the file is damaged")),
+        Error::NotBosh,
         Error::NotSent(misuse()),
         Error::Ended,
     ];
@@ -129,8 +138,21 @@ fn server_error(condition: &str, place: &str) -> proto::Error {
             let error = Element::parse(&xml).expect("it is XML");
             proto::Error::Stream(StreamError::parse(&error).expect("it is an error"))
         }
+        "BOSH" => proto::Error::Bosh(bosh_end(condition)),
         other => panic!("{other:?} is no place"),
     }
+}
+
+/// How a BOSH session ends when the server says this word.
+fn bosh_end(condition: &str) -> End {
+    let mut session = Session::starting_at(Options::default(), 1).expect("no keys are wanted");
+    let open = websocket::open("example.org", None, "en").to_xml();
+    session.send(open.as_bytes()).expect("a stream can be opened");
+    let id = session.poll_request(Time::ZERO).expect("the session is to be created").id;
+    let namespace = "http://jabber.org/protocol/httpbind";
+    let body = format!("<body xmlns='{namespace}' type='terminate' condition='{condition}'/>");
+    session.handle_response(Time::ZERO, id, Response { status: 200, body: body.as_bytes() });
+    session.end().expect("it is over").clone()
 }
 
 #[test]

@@ -44,9 +44,9 @@ async fn the_strongest_mechanism_is_used_and_the_flow_is_told() {
     let mut events = client.watch();
     let session = connect(&server, client).await.unwrap();
     assert_eq!(session.jid().to_string(), "alice@localhost/home");
-    assert_eq!(session.login().mechanism, MechanismName::SCRAM_SHA_512);
-    assert_eq!(session.login().proof, ServerProof::Proven);
-    assert!(session.login().flights <= 5, "{} flights", session.login().flights);
+    assert_eq!(session.login().unwrap().mechanism, MechanismName::SCRAM_SHA_512);
+    assert_eq!(session.login().unwrap().proof, ServerProof::Proven);
+    assert!(session.login().unwrap().flights <= 5, "{} flights", session.login().unwrap().flights);
     session.disconnect().await.unwrap();
     let mut codes = Vec::new();
     while let Some(status) = events.next().await {
@@ -77,7 +77,7 @@ async fn every_mechanism_without_a_certificate_logs_in() {
         };
         let session = connect(&server, client.policy(only(name.clone()))).await;
         let session = session.unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(session.login().mechanism, name);
+        assert_eq!(session.login().unwrap().mechanism, name);
         session.disconnect().await.unwrap();
     }
 }
@@ -105,7 +105,7 @@ async fn saved_keys_log_in_and_stale_ones_say_so() {
     let keys = session.scram_keys().unwrap().clone();
     session.disconnect().await.unwrap();
     let session = connect(&server, client("alice@localhost").keys(keys.clone())).await.unwrap();
-    assert_eq!(session.login().mechanism, MechanismName::SCRAM_SHA_512);
+    assert_eq!(session.login().unwrap().mechanism, MechanismName::SCRAM_SHA_512);
     session.disconnect().await.unwrap();
 
     let changed = self::server().iterations(5000).build();
@@ -209,7 +209,7 @@ async fn a_mechanism_of_the_applications_own_may_take_its_time() {
 
     let good = client("alice@localhost").mechanism(slow(Ok("open sesame")));
     let session = connect(&server, good).await.unwrap();
-    assert_eq!(session.login().mechanism.as_str(), "X-SLOW");
+    assert_eq!(session.login().unwrap().mechanism.as_str(), "X-SLOW");
     assert_eq!(ended.load(Ordering::Relaxed), 0);
 
     let wrong = client("alice@localhost").mechanism(slow(Ok("open wheat")));

@@ -49,7 +49,7 @@ async fn every_way_with_tls_is_bound_to_its_channel() {
         let running = server().build().listen(options).await.unwrap();
         for way in ways(&running) {
             let session = client(&running, &way).policy(bound()).connect().await.unwrap();
-            let login = session.login();
+            let login = session.login().unwrap();
             assert_eq!(login.mechanism, MechanismName::SCRAM_SHA_512_PLUS, "{way}");
             assert_eq!(login.binding, Some(BindingType::TlsExporter), "{way} {versions:?}");
             assert_eq!(login.proof, ServerProof::Proven);
@@ -68,7 +68,11 @@ async fn the_end_point_is_used_where_the_server_lists_nothing_else() {
         let running = server().binding_list(list).build().listen(options).await.unwrap();
         for way in ways(&running) {
             let session = client(&running, &way).policy(bound()).connect().await.unwrap();
-            assert_eq!(session.login().binding, Some(BindingType::TlsServerEndPoint), "{way}");
+            assert_eq!(
+                session.login().unwrap().binding,
+                Some(BindingType::TlsServerEndPoint),
+                "{way}"
+            );
             session.disconnect().await.unwrap();
         }
         running.shutdown().await;
@@ -80,8 +84,8 @@ async fn a_server_that_lists_no_bindings_is_logged_in_to_unless_one_is_required(
     let running = listen(server().binding_list(BindingList::Absent)).await;
     for way in ways(&running) {
         let session = client(&running, &way).connect().await.unwrap();
-        assert_eq!(session.login().mechanism, MechanismName::SCRAM_SHA_512, "{way}");
-        assert_eq!(session.login().binding, None);
+        assert_eq!(session.login().unwrap().mechanism, MechanismName::SCRAM_SHA_512, "{way}");
+        assert_eq!(session.login().unwrap().binding, None);
         session.disconnect().await.unwrap();
 
         let error = client(&running, &way).policy(bound()).connect().await.unwrap_err();
@@ -124,7 +128,7 @@ async fn a_client_certificate_logs_in_over_every_way_with_tls() {
         let builder = builder.proxies(ProxySettings::none()).ca_pem(running.ca_pem()).unwrap();
         let session =
             builder.client_certificate(certificate, key).unwrap().connect().await.unwrap();
-        assert_eq!(session.login().mechanism, MechanismName::EXTERNAL, "{way}");
+        assert_eq!(session.login().unwrap().mechanism, MechanismName::EXTERNAL, "{way}");
         session.disconnect().await.unwrap();
 
         let without = Client::builder("alice@example.org").unwrap().endpoint(&way).unwrap();
@@ -186,8 +190,8 @@ async fn without_starttls_nothing_goes_on_unless_it_may() {
 
     let open = client(&running, way).danger_allow_unencrypted_stream();
     let session = open.connect().await.unwrap();
-    assert_eq!(session.login().mechanism, MechanismName::SCRAM_SHA_512);
-    assert_eq!(session.login().binding, None);
+    assert_eq!(session.login().unwrap().mechanism, MechanismName::SCRAM_SHA_512);
+    assert_eq!(session.login().unwrap().binding, None);
     session.disconnect().await.unwrap();
 
     let bound = client(&running, way).danger_allow_unencrypted_stream().policy(bound());
@@ -265,7 +269,7 @@ async fn a_stream_of_the_callers_carries_xmpp_as_it_is() {
         tokio::spawn(async move { server.serve_tcp(far, SessionChannel::encrypted()).await });
     let client = Client::builder("alice@example.org").unwrap().password(PASSWORD);
     let session = client.over(near, Channel::encrypted()).connect().await.unwrap();
-    assert_eq!(session.login().mechanism, MechanismName::SCRAM_SHA_512);
+    assert_eq!(session.login().unwrap().mechanism, MechanismName::SCRAM_SHA_512);
     assert_eq!(session.route(), epode::Route::default());
     session.disconnect().await.unwrap();
     serving.await.unwrap();

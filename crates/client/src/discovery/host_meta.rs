@@ -75,13 +75,12 @@ impl Link {
     fn candidate(&self) -> Result<Candidate, Unfit> {
         match self.relation {
             Relation::WebSocket => match self.href.parse::<Endpoint>() {
-                Ok(endpoint) if endpoint.is_secure() => Ok(Candidate::web_socket(endpoint)),
-                Ok(_)
-                | Err(
-                    EndpointError::MissingScheme
-                    | EndpointError::Scheme { .. }
-                    | EndpointError::Bosh { .. },
-                ) => Err(Unfit::NotWss),
+                Ok(endpoint) if endpoint.is_secure() && endpoint.is_web_socket() => {
+                    Ok(Candidate::web_socket(endpoint))
+                }
+                Ok(_) | Err(EndpointError::MissingScheme | EndpointError::Scheme { .. }) => {
+                    Err(Unfit::NotWss)
+                }
                 Err(error) => Err(Unfit::WebSocketUrl(error)),
             },
             Relation::Bosh => self.href.parse().map(Candidate::bosh).map_err(Unfit::BoshUrl),

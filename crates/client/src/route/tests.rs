@@ -63,7 +63,7 @@ async fn a_domain_is_enough_and_its_certificate_counts() {
     let direct = running.direct_tls();
     let names = names(&[(XMPPS, Reply::srv(&[srv(0, 0, direct.port(), HOST)]))]).await;
     let session = client(&names, &running).connect().await.unwrap();
-    assert_eq!(session.login().binding, Some(BindingType::TlsExporter));
+    assert_eq!(session.login().unwrap().binding, Some(BindingType::TlsExporter));
     let route = session.route();
     assert_eq!(route.endpoint().unwrap().to_string(), url("xmpps", direct));
     assert_eq!(route.attempts[0].origin, Some(Origin::SrvXmpps { priority: 0, weight: 0 }));
@@ -206,15 +206,44 @@ async fn names_that_nobody_answers_for_leave_time_for_the_domain_itself() {
     assert!(!is_looked_up, "{failure:?}");
 }
 
+/// What stands on the way lets requests through, and no WebSocket.
+#[tokio::test]
+async fn bosh_is_the_way_where_a_websocket_is_blocked() {
+    let running = server("example.org").await;
+    let blocked = "wss://example.org:{port}/blocked";
+    let links = [("xbosh", running.secure_bosh_url()), ("websocket", blocked)];
+    let refusal = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_owned();
+    let web = WebServer::start(&[page(&links), ("/blocked", refusal)]).await;
+    let names = names(&[]).await;
+    let client = client(&names, &running)
+        .ca_pem(web.authority().pem())
+        .unwrap()
+        .discovery(web.options().with_order(Order::WebOnly));
+    let session = client.connect().await.unwrap();
+    assert_eq!(session.login().unwrap().binding, Some(BindingType::TlsServerEndPoint));
+    let route = session.route();
+    assert_eq!(route.attempts.len(), 2, "{route}");
+    let failure = route.attempts[0].failure.as_ref().unwrap();
+    assert!(matches!(failure, TransportError::HttpStatus { status: 403, .. }), "{failure}");
+    assert_eq!(route.endpoint().unwrap().to_string(), running.secure_bosh_url());
+    assert!(route.to_string().contains("HTTP status 403"), "{route}");
+    session.disconnect().await.unwrap();
+}
+
 /// A web server of the domain that names this WebSocket.
 async fn host_meta(url: &str) -> WebServer {
-    let link = format!(
-        "<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\
-         <Link rel='urn:xmpp:alt-connections:websocket' href='{url}'/></XRD>"
-    );
+    WebServer::start(&[page(&[("websocket", url)])]).await
+}
+
+/// Where a web server names these ways in, and how.
+fn page(links: &[(&str, &str)]) -> (&'static str, String) {
+    let link = |(kind, url): &(&str, &str)| {
+        format!("<Link rel='urn:xmpp:alt-connections:{kind}' href='{url}'/>")
+    };
+    let links: String = links.iter().map(link).collect();
     let page = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/xrd+xml\r\nContent-Length: {}\r\n\r\n{link}",
-        link.len()
+        "HTTP/1.1 200 OK\r\nContent-Type: application/xrd+xml\r\n\r\n\
+         <XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>{links}</XRD>"
     );
-    WebServer::start(&[("/.well-known/host-meta", page)]).await
+    ("/.well-known/host-meta", page)
 }

@@ -14,6 +14,8 @@ use super::peer::Peer;
 /// |---|---|---|
 /// | `wss://host/path` | WebSocket (RFC 7395) inside TLS | 443 |
 /// | `ws://host/path` | WebSocket without TLS | 80 |
+/// | `https://host/path` | BOSH (XEP-0124, XEP-0206) inside TLS | 443 |
+/// | `http://host/path` | BOSH without TLS | 80 |
 /// | `xmpps://host` | TCP, inside TLS from the first byte (XEP-0368) | 5223 |
 /// | `xmpp://host` | TCP, changed to TLS by STARTTLS (RFC 6120, section 5) | 5222 |
 ///
@@ -55,16 +57,28 @@ impl Endpoint {
         format!("{}://{open}{host}{close}:{port}", scheme.name()).parse().ok()
     }
 
-    /// True for `wss://` and `xmpps://`: the connection is inside TLS from the first byte.
+    /// True for `wss://`, `https://` and `xmpps://`: the connection is inside TLS from the first byte.
     #[must_use]
     pub fn is_secure(&self) -> bool {
-        matches!(self.scheme, Scheme::Wss | Scheme::Xmpps)
+        matches!(self.scheme, Scheme::Wss | Scheme::Https | Scheme::Xmpps)
     }
 
     /// True for `xmpp://` and `xmpps://`: the connection is a stream of bytes, no WebSocket.
     #[must_use]
     pub fn is_stream(&self) -> bool {
         self.scheme.is_stream()
+    }
+
+    /// True for `ws://` and `wss://`.
+    #[must_use]
+    pub fn is_web_socket(&self) -> bool {
+        matches!(self.scheme, Scheme::Ws | Scheme::Wss)
+    }
+
+    /// True for `http://` and `https://`: there are requests, and no connection that lasts.
+    #[must_use]
+    pub fn is_bosh(&self) -> bool {
+        matches!(self.scheme, Scheme::Http | Scheme::Https)
     }
 
     /// The host name in ASCII, or an IP address without brackets.
@@ -79,7 +93,7 @@ impl Endpoint {
         self.port
     }
 
-    /// What a WebSocket is asked for: a path, `/` at least, and the query if there is one. Empty
+    /// What is asked for by HTTP: a path, `/` at least, and the query if there is one. Empty
     /// for a stream.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
@@ -179,6 +193,8 @@ impl fmt::Debug for Endpoint {
 pub(super) enum Scheme {
     Ws,
     Wss,
+    Http,
+    Https,
     /// TCP with STARTTLS.
     Xmpp,
     /// TCP inside TLS.
@@ -198,9 +214,8 @@ impl Scheme {
             "wss" => Self::Wss,
             "xmpp" => Self::Xmpp,
             "xmpps" => Self::Xmpps,
-            scheme @ ("http" | "https") => {
-                return Err(EndpointError::Bosh { scheme: scheme.to_owned() });
-            }
+            "http" => Self::Http,
+            "https" => Self::Https,
             other => {
                 return Err(EndpointError::Scheme { scheme: other.chars().take(32).collect() });
             }
@@ -213,6 +228,8 @@ impl Scheme {
         match self {
             Self::Ws => "ws",
             Self::Wss => "wss",
+            Self::Http => "http",
+            Self::Https => "https",
             Self::Xmpp => "xmpp",
             Self::Xmpps => "xmpps",
         }
@@ -220,8 +237,8 @@ impl Scheme {
 
     pub(super) const fn default_port(self) -> u16 {
         match self {
-            Self::Ws => 80,
-            Self::Wss => 443,
+            Self::Ws | Self::Http => 80,
+            Self::Wss | Self::Https => 443,
             Self::Xmpp => 5222,
             Self::Xmpps => 5223,
         }
@@ -240,14 +257,8 @@ pub enum EndpointError {
     /// There is no scheme, as in `example.org/ws`.
     #[error("the URL has no scheme; begin it with wss://, or with xmpps:// or xmpp:// for TCP")]
     MissingScheme,
-    /// The scheme is `http` or `https`, which means BOSH.
-    #[error("{scheme}:// URLs mean BOSH, which is not there yet; use the server's wss:// URL")]
-    Bosh {
-        /// `http` or `https`.
-        scheme: String,
-    },
     /// The scheme is some other.
-    #[error("the URL's scheme is {scheme:?}; wss, ws, xmpps and xmpp are understood")]
+    #[error("the URL's scheme is {scheme:?}; wss, ws, https, http, xmpps and xmpp are understood")]
     Scheme {
         /// The scheme, cut off after 32 characters.
         scheme: String,
@@ -328,6 +339,9 @@ mod tests {
             ("ws://127.0.0.1:80/", (false, "127.0.0.1", 80, "/")),
             ("wss://[::1]:5281/ws", (true, "::1", 5281, "/ws")),
             ("wss://bücher.example/", (true, "xn--bcher-kva.example", 443, "/")),
+            ("http://localhost:5280/http-bind", (false, "localhost", 5280, "/http-bind")),
+            ("HTTPS://example.org", (true, "example.org", 443, "/")),
+            ("https://example.org:80/http-bind?a", (true, "example.org", 80, "/http-bind?a")),
             ("wss://example.org?x", (true, "example.org", 443, "/?x")),
             ("wss://example.org/%C3%A4", (true, "example.org", 443, "/%C3%A4")),
         ];
@@ -335,6 +349,7 @@ mod tests {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.is_secure(), secure, "{text}");
             assert_eq!(endpoint.is_stream(), path.is_empty(), "{text}");
+            assert_eq!(endpoint.is_bosh(), text.to_lowercase().starts_with("http"), "{text}");
             assert_eq!(endpoint.host(), host, "{text}");
             assert_eq!(endpoint.port(), port, "{text}");
             assert_eq!(endpoint.path_and_query(), path, "{text}");
@@ -344,7 +359,6 @@ mod tests {
 
     #[test]
     fn each_offence_has_its_error() {
-        let bosh = |scheme: &str| EndpointError::Bosh { scheme: scheme.to_owned() };
         let other = |scheme: &str| EndpointError::Scheme { scheme: scheme.to_owned() };
         let table = [
             ("", EndpointError::MissingScheme),
@@ -355,8 +369,6 @@ mod tests {
             ("//example.org", EndpointError::MissingScheme),
             ("://example.org", EndpointError::MissingScheme),
             ("example.org/?u=ws://a", EndpointError::MissingScheme),
-            ("http://example.org/http-bind", bosh("http")),
-            ("HTTPS://example.org/http-bind", bosh("https")),
             ("xmpp:alice@example.org", EndpointError::MissingScheme),
             ("xmpp:example.org", EndpointError::MissingScheme),
             ("xmpp://alice@example.org", EndpointError::UserInfo),

@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use epode_proto::bosh;
+
 use super::{
     peer::{CertificateProblem, IoFailure, Peer, Phase},
     proxy::ProxyError,
@@ -194,6 +196,42 @@ pub enum TransportError {
         url: String,
     },
 
+    /// What answers there does not speak HTTP.
+    #[error("{url} is no BOSH service ({reason}); check host, port and path of the URL")]
+    NotHttp {
+        /// The URL asked for, without its query.
+        url: String,
+        /// What was wrong with the answer.
+        reason: String,
+    },
+    /// The BOSH session ended, or never was.
+    #[error(transparent)]
+    Bosh(#[from] bosh::End),
+    /// A later connection of a BOSH session shows another certificate than the first, to which the
+    /// login may be bound.
+    #[error("{peer} shows another certificate than before; connect again if it was renewed")]
+    CertificateChanged {
+        /// Who shows it.
+        peer: Peer,
+    },
+    /// The content type that was set for BOSH cannot stand in an HTTP header.
+    #[error("{found:?} is no content type; write one as text/xml; charset=utf-8")]
+    ContentType {
+        /// What was set.
+        found: String,
+    },
+    /// A stanza is too large for a request of BOSH.
+    #[error("it has {size} bytes, and a BOSH request may have {limit}; send less, or allow more")]
+    FrameTooLarge {
+        /// Its bytes.
+        size: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// BOSH was to be spoken over one stream of the caller's.
+    #[error("BOSH needs connections of its own; give the endpoint without a stream")]
+    OneStream,
+
     /// The connection broke.
     #[error("{peer}: connection lost {phase}: {failure}; connect again")]
     Lost {
@@ -284,6 +322,7 @@ impl TransportError {
             Self::ProxyStatus { status, .. } | Self::HttpStatus { status, .. } => {
                 (500..=599).contains(status)
             }
+            Self::Bosh(end) => matches!(end, bosh::End::GaveUp { .. }),
             _ => false,
         }
     }

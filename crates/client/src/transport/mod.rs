@@ -1,6 +1,7 @@
 //! From a URL to a connection that carries XMPP: lookup, proxy, TCP, TLS, WebSocket.
 //! What is said over it is not looked at here; that is `epode_proto`'s part.
 
+mod bosh;
 mod byte_stream;
 #[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
 pub(crate) mod certificates;
@@ -14,6 +15,7 @@ mod error;
 #[cfg(test)]
 mod fixtures;
 mod happy_eyeballs;
+mod http_connection;
 mod options;
 mod peer;
 mod proxy;
@@ -24,8 +26,16 @@ mod tls_options;
 mod tunnel;
 mod websocket;
 
-use std::{fmt, future::poll_fn, net::SocketAddr, pin::pin, task::Poll};
+use std::{
+    fmt,
+    future::{pending, poll_fn},
+    net::SocketAddr,
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
+use epode_proto::bosh::Session;
 use epode_sasl::Channel;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -33,8 +43,16 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-pub(crate) use self::{byte_stream::ByteStream, dial::Deadline};
+#[cfg(test)]
+pub(crate) use self::http_connection::{MAX_BUFFER, MAX_HEADERS};
+pub(crate) use self::{
+    bosh::Baton,
+    byte_stream::ByteStream,
+    dial::Deadline,
+    http_connection::{HttpConnection, Payload},
+};
 use self::{
+    bosh::Bosh,
     endpoint::Scheme,
     proxy::ProxyKind,
     tcp::Tcp,
@@ -57,15 +75,20 @@ pub(crate) enum News {
     /// A frame, or bytes of a stream, at most 8 KiB; nothing once the peer has closed it in good
     /// order.
     Received(Result<Option<Vec<u8>>, TransportError>),
+    /// A BOSH session has another [`Baton`] than before.
+    Moved,
+    /// Nothing is under way: a BOSH session can be handed over, as it was asked to.
+    Quiet,
 }
 
-/// One connection to a server: frames in a WebSocket (RFC 7395), or a byte stream over TCP
-/// (RFC 6120), which may change to TLS on its way.
+/// One connection to a server: frames in a WebSocket (RFC 7395), the same frames in requests of
+/// BOSH, or a byte stream over TCP (RFC 6120), which may change to TLS on its way.
 pub(crate) struct Link(Kind);
 
 enum Kind {
     WebSocket(Box<WebSocket>),
     Tcp(Tcp),
+    Bosh(Box<Bosh>),
 }
 
 impl Link {
@@ -81,24 +104,31 @@ impl Link {
         endpoint: &Endpoint,
         domain: &str,
         options: &TransportOptions,
+        limit: Duration,
     ) -> Result<(Self, Channel), TransportError> {
-        let deadline = Deadline::after(options.timeout());
-        let proxy = options.proxies().proxy_for(endpoint)?;
-        // Before anything goes out: what is wrong with the options needs no server to be seen.
-        let handshake = match endpoint.scheme() {
+        let deadline = Deadline::after(limit);
+        let inside = match endpoint.scheme() {
+            Scheme::Http | Scheme::Https => {
+                let (bosh, channel) = Bosh::connect(endpoint, options, deadline).await?;
+                return Ok((Self(Kind::Bosh(Box::new(bosh))), channel));
+            }
             Scheme::Ws | Scheme::Xmpp => None,
             Scheme::Wss => Some((endpoint.host(), Inside::Http)),
             Scheme::Xmpps => Some((domain, Inside::Xmpp)),
         };
-        let handshake = handshake.map(|(name, inside)| Handshake::new(options.tls(), name, inside));
-        let handshake = handshake.transpose()?;
-        let tcp = reach(endpoint, proxy, options, deadline).await?;
-        let Some(handshake) = handshake else {
-            let channel = if proxy.is_none() { channel_of(&tcp) } else { Channel::plaintext() };
-            return Self::open(Box::new(tcp), channel, endpoint, options, deadline).await;
-        };
-        let (stream, channel) = handshake.run(tcp, &endpoint.peer(), deadline).await?;
-        Self::open(Box::new(stream), channel, endpoint, options, deadline).await
+        let (stream, channel) = reach_inside(endpoint, inside, options, deadline).await?;
+        Self::open(stream, channel, endpoint, options, deadline).await
+    }
+
+    /// Takes over a BOSH session, once the server has answered for it.
+    pub(crate) async fn attach(
+        endpoint: &Endpoint,
+        session: Session,
+        options: &TransportOptions,
+    ) -> Result<(Self, Channel), TransportError> {
+        let deadline = Deadline::after(options.timeout());
+        let (bosh, channel) = Bosh::attach(endpoint, session, options, deadline).await?;
+        Ok((Self(Kind::Bosh(Box::new(bosh))), channel))
     }
 
     /// Takes a stream of the caller's, who vouches for what protects it, and opens a WebSocket over
@@ -139,6 +169,9 @@ impl Link {
         options: &TransportOptions,
         deadline: Deadline,
     ) -> Result<(Self, Channel), TransportError> {
+        if endpoint.is_bosh() {
+            return Err(TransportError::OneStream);
+        }
         let kind = if endpoint.is_stream() {
             Kind::Tcp(Tcp::new(stream, &channel, endpoint.peer(), options.timeout()))
         } else {
@@ -148,7 +181,7 @@ impl Link {
         Ok((Self(kind), channel))
     }
 
-    /// True for a byte stream, false for a WebSocket.
+    /// True for a byte stream, false where there are frames.
     pub(crate) fn is_stream(&self) -> bool {
         matches!(self.0, Kind::Tcp(_))
     }
@@ -162,7 +195,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// [`TransportError`]; [`TransportError::NotPlain`] for a WebSocket, and inside TLS.
+    /// [`TransportError`]; [`TransportError::NotPlain`] where there are frames, and inside TLS.
     pub(crate) async fn secure(
         &mut self,
         domain: &str,
@@ -173,6 +206,7 @@ impl Link {
             Kind::WebSocket(socket) => {
                 Err(TransportError::NotPlain { peer: socket.peer().clone() })
             }
+            Kind::Bosh(bosh) => Err(TransportError::NotPlain { peer: bosh.peer() }),
             Kind::Tcp(tcp) => {
                 let handshake = Handshake::new(options.tls(), domain, Inside::Starttls)?;
                 tcp.secure(handshake, deadline).await
@@ -180,7 +214,7 @@ impl Link {
         }
     }
 
-    /// Queues bytes; over a WebSocket one frame: UTF-8 text, one element.
+    /// Queues bytes; where there are frames, one of them: UTF-8 text, one element.
     /// [`exchange`](Self::exchange) sends them.
     ///
     /// # Errors
@@ -190,14 +224,16 @@ impl Link {
         match &mut self.0 {
             Kind::WebSocket(socket) => socket.queue(bytes),
             Kind::Tcp(tcp) => tcp.queue(bytes),
+            Kind::Bosh(bosh) => bosh.queue(bytes),
         }
     }
 
-    /// True while something that was queued is not out.
+    /// True while something that was queued is not out; over BOSH, while no more should be queued.
     pub(crate) fn is_sending(&self) -> bool {
         match &self.0 {
             Kind::WebSocket(socket) => socket.is_sending(),
             Kind::Tcp(tcp) => tcp.is_sending(),
+            Kind::Bosh(bosh) => bosh.is_sending(),
         }
     }
 
@@ -208,6 +244,9 @@ impl Link {
     /// called again: nothing is lost, and no frame goes out in part.
     pub(crate) async fn exchange(&mut self, listens: bool) -> News {
         poll_fn(|cx| {
+            if let Kind::Bosh(bosh) = &mut self.0 {
+                return bosh.poll_exchange(cx, listens);
+            }
             if self.is_sending()
                 && let Poll::Ready(sent) = pin!(self.send_queued()).poll(cx)
             {
@@ -225,6 +264,7 @@ impl Link {
         match &mut self.0 {
             Kind::WebSocket(socket) => socket.send_queued().await,
             Kind::Tcp(tcp) => tcp.send_queued().await,
+            Kind::Bosh(_) => pending().await, // it does both in one
         }
     }
 
@@ -232,6 +272,30 @@ impl Link {
         match &mut self.0 {
             Kind::WebSocket(socket) => socket.receive().await,
             Kind::Tcp(tcp) => tcp.receive().await,
+            Kind::Bosh(_) => pending().await,
+        }
+    }
+
+    /// What it takes to go on with the session elsewhere; none but of a BOSH session.
+    pub(crate) fn baton(&self) -> Option<Baton> {
+        match &self.0 {
+            Kind::Bosh(bosh) => bosh.baton(),
+            _ => None,
+        }
+    }
+
+    /// Comes to rest, which [`News::Quiet`] tells. False where there is nothing to hand over.
+    pub(crate) fn hand_over(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Bosh(bosh) => bosh.hand_over(),
+            _ => false,
+        }
+    }
+
+    /// Goes on, and is not handed over after all.
+    pub(crate) fn stay(&mut self) {
+        if let Kind::Bosh(bosh) = &mut self.0 {
+            bosh.stay();
         }
     }
 
@@ -240,15 +304,17 @@ impl Link {
         match &mut self.0 {
             Kind::WebSocket(socket) => socket.send(bytes).await,
             Kind::Tcp(tcp) => tcp.send(bytes).await,
+            Kind::Bosh(bosh) => bosh.queue(bytes),
         }
     }
 
-    /// Closes the WebSocket or TLS and the connection under it, in five seconds at most. What still
+    /// Closes the WebSocket, TLS or the BOSH session and what is under it, in five seconds at most. What still
     /// arrives is dropped.
     pub(crate) async fn close(&mut self) -> Result<(), TransportError> {
         match &mut self.0 {
             Kind::WebSocket(socket) => socket.close().await,
             Kind::Tcp(tcp) => tcp.close().await,
+            Kind::Bosh(bosh) => bosh.close().await,
         }
     }
 }
@@ -280,6 +346,26 @@ pub(crate) fn is_resolved_by_proxy(endpoint: &Endpoint, options: &TransportOptio
     matches!(proxy, Ok(Some(proxy)) if proxy.kind() == ProxyKind::Socks5h)
 }
 
+/// Connects, and makes TLS where something is to be inside it.
+async fn reach_inside(
+    endpoint: &Endpoint,
+    inside: Option<(&str, Inside)>,
+    options: &TransportOptions,
+    deadline: Deadline,
+) -> Result<(Box<dyn ByteStream>, Channel), TransportError> {
+    let proxy = options.proxies().proxy_for(endpoint)?;
+    // Before anything goes out: what is wrong with the options needs no server to be seen.
+    let handshake = inside.map(|(name, inside)| Handshake::new(options.tls(), name, inside));
+    let handshake = handshake.transpose()?;
+    let tcp = reach(endpoint, proxy, options, deadline).await?;
+    let Some(handshake) = handshake else {
+        let channel = if proxy.is_none() { channel_of(&tcp) } else { Channel::plaintext() };
+        return Ok((Box::new(tcp), channel));
+    };
+    let (stream, channel) = handshake.run(tcp, &endpoint.peer(), deadline).await?;
+    Ok((Box::new(stream), channel))
+}
+
 /// Connects by TCP: directly, or through a proxy.
 async fn reach(
     endpoint: &Endpoint,
@@ -301,8 +387,6 @@ fn channel_of(tcp: &TcpStream) -> Channel {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
     use epode_sasl::{Binding, BindingType};
     use futures_util::{SinkExt, StreamExt};
@@ -325,6 +409,13 @@ mod tests {
     };
 
     const DOMAIN: &str = "example.org";
+
+    async fn connect(
+        endpoint: &Endpoint,
+        options: &TransportOptions,
+    ) -> Result<(Link, Channel), TransportError> {
+        Link::connect(endpoint, DOMAIN, options, options.timeout()).await
+    }
 
     async fn listen() -> (TcpListener, u16) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -359,7 +450,7 @@ mod tests {
         let (listener, port) = listen().await;
         let client = async {
             let endpoint = endpoint(&format!("ws://127.0.0.1:{port}/ws"));
-            let (link, channel) = Link::connect(&endpoint, DOMAIN, &options()).await.unwrap();
+            let (link, channel) = connect(&endpoint, &options()).await.unwrap();
             assert_eq!(channel, Channel::loopback());
             talk(link).await;
         };
@@ -374,7 +465,7 @@ mod tests {
             let proxy = format!("http://127.0.0.1:{port}").parse().unwrap();
             let options = options().with_proxies(ProxySettings::through(proxy));
             let endpoint = endpoint("ws://chat.example.org/ws");
-            let (link, channel) = Link::connect(&endpoint, DOMAIN, &options).await.unwrap();
+            let (link, channel) = connect(&endpoint, &options).await.unwrap();
             assert_eq!(channel, Channel::plaintext());
             talk(link).await;
         };
@@ -407,7 +498,7 @@ mod tests {
                 .unwrap();
             let options = options().with_proxies(ProxySettings::through(proxy)).with_tls(tls);
             let endpoint = endpoint("wss://chat.example.org/ws");
-            let (link, channel) = Link::connect(&endpoint, DOMAIN, &options).await.unwrap();
+            let (link, channel) = connect(&endpoint, &options).await.unwrap();
             assert!(channel.is_encrypted() && channel.has_client_certificate());
             let kinds: Vec<_> = channel.bindings().iter().map(Binding::kind).collect();
             assert_eq!(kinds, BindingType::ALL);
@@ -437,7 +528,7 @@ mod tests {
             let issued = authority.issue(host, (2020, 2100));
             let client = async {
                 let endpoint = endpoint(&format!("xmpps://localhost:{port}"));
-                Link::connect(&endpoint, DOMAIN, &options).await
+                connect(&endpoint, &options).await
             };
             let server = async {
                 let stream = listener.accept().await.unwrap().0;
@@ -470,7 +561,7 @@ mod tests {
         let (listener, port) = listen().await;
         let endpoint = endpoint(&format!("xmpp://127.0.0.1:{port}"));
         let options = options();
-        let connecting = Link::connect(&endpoint, DOMAIN, &options);
+        let connecting = connect(&endpoint, &options);
         let (connected, accepted) = tokio::join!(connecting, listener.accept());
         let ((mut link, channel), (mut server, _)) = (connected.unwrap(), accepted.unwrap());
         assert!(link.is_stream());
@@ -542,14 +633,14 @@ mod tests {
         let tried = vec![listener.local_addr().unwrap()];
         drop(listener);
         let url = format!("ws://127.0.0.1:{port}/ws");
-        let error = Link::connect(&endpoint(&url), DOMAIN, &options()).await.unwrap_err();
+        let error = connect(&endpoint(&url), &options()).await.unwrap_err();
         let peer = Peer::server("127.0.0.1".to_owned(), port);
         assert_eq!(error, TransportError::Refused { peer, tried });
 
         let proxy = format!("http://u:hunter2@127.0.0.1:{port}").parse().unwrap();
         let options = options().with_proxies(ProxySettings::through(proxy));
         let url = "ws://chat.example.org/ws";
-        let error = Link::connect(&endpoint(url), DOMAIN, &options).await.unwrap_err();
+        let error = connect(&endpoint(url), &options).await.unwrap_err();
         assert!(matches!(&error, TransportError::Refused { peer, .. } if peer.is_proxy()));
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
@@ -561,7 +652,7 @@ mod tests {
         });
         let options = options().with_proxies(settings);
         let url = "wss://chat.example.org/ws";
-        let error = Link::connect(&endpoint(url), DOMAIN, &options).await.unwrap_err();
+        let error = connect(&endpoint(url), &options).await.unwrap_err();
         let problem = ProxyUrlError::Scheme { scheme: "gopher".to_owned() };
         let expected = ProxyError { variable: "https_proxy", problem };
         assert_eq!(error, TransportError::ProxySetting(expected));
@@ -583,7 +674,7 @@ mod tests {
     fn a_connection_can_be_made_on_any_thread() {
         fn is_send<T: Send>(_: &T) {}
         let (endpoint, options) = (endpoint("ws://localhost"), options());
-        is_send(&Link::connect(&endpoint, DOMAIN, &options));
+        is_send(&connect(&endpoint, &options));
         fn link_is_send(link: &mut Link, options: &TransportOptions) {
             is_send(&link.secure(DOMAIN, options));
             is_send(&link.exchange(true));

@@ -3,6 +3,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use epode_proto::bosh;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{happy_eyeballs, proxy::ProxySettings, tls_options::TlsOptions};
@@ -31,7 +32,11 @@ pub struct TransportOptions {
     proxies: ProxySettings,
     headers: HeaderMap,
     max_message: usize,
+    bosh: bosh::Options,
+    status_handlers: Vec<(u16, StatusHandler)>,
 }
+
+type StatusHandler = Arc<dyn Fn(u16) + Send + Sync>;
 
 impl TransportOptions {
     /// The time in which a connection must stand, unless another is set.
@@ -52,6 +57,8 @@ impl TransportOptions {
             proxies: ProxySettings::from_env(),
             headers: HeaderMap::new(),
             max_message: Self::DEFAULT_MAX_MESSAGE,
+            bosh: bosh::Options::default(),
+            status_handlers: Vec::new(),
         }
     }
 
@@ -93,14 +100,15 @@ impl TransportOptions {
         self
     }
 
-    /// Adds a header to the HTTP request that opens a WebSocket, such as `Origin` or `Cookie`.
+    /// Adds a header to the HTTP request that opens a WebSocket and to each request of BOSH, such
+    /// as `Origin` or `Cookie`.
     ///
     /// `Debug` shows its name only; the WebSocket library shows all headers in its logs at the
     /// level `trace`.
     ///
     /// # Errors
     ///
-    /// [`HeaderError`] when it is no HTTP header, or one that the handshake sets itself.
+    /// [`HeaderError`] when it is no HTTP header, or one that is set already.
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, HeaderError> {
         let name: HeaderName = name.parse().map_err(|_| HeaderError::Name)?;
         let is_handshake = name.as_str().starts_with("sec-websocket-");
@@ -120,6 +128,33 @@ impl TransportOptions {
     #[must_use]
     pub fn with_max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
+        self
+    }
+
+    /// Sets what a BOSH session asks for: how long the server keeps requests waiting, limits, and
+    /// more. The limits on XML are those of the connection.
+    #[must_use]
+    pub fn with_bosh(mut self, options: bosh::Options) -> Self {
+        self.bosh = options;
+        self
+    }
+
+    /// Calls `handler` each time that a BOSH request is answered with this HTTP status, as to tell
+    /// people that a proxy wants something of them. What becomes of the session is decided without
+    /// it.
+    ///
+    /// ```
+    /// let options = epode::TransportOptions::new()
+    ///     .on_http_status(502, |status| eprintln!("the web server has lost XMPP: {status}"));
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn on_http_status(
+        mut self,
+        status: u16,
+        handler: impl Fn(u16) + Send + Sync + 'static,
+    ) -> Self {
+        self.status_handlers.push((status, Arc::new(handler)));
         self
     }
 
@@ -152,6 +187,16 @@ impl TransportOptions {
     pub(super) fn max_message(&self) -> usize {
         self.max_message
     }
+
+    pub(crate) fn bosh(&self) -> &bosh::Options {
+        &self.bosh
+    }
+
+    /// A request was answered with this status.
+    pub(super) fn report_status(&self, status: u16) {
+        let handlers = self.status_handlers.iter().filter(|(code, _)| *code == status);
+        handlers.for_each(|(_, handler)| handler(status));
+    }
 }
 
 impl Default for TransportOptions {
@@ -170,7 +215,8 @@ impl fmt::Debug for TransportOptions {
             .field("proxies", &self.proxies)
             .field("headers", &self.headers)
             .field("max_message", &self.max_message)
-            .finish()
+            .field("bosh", &self.bosh)
+            .finish_non_exhaustive()
     }
 }
 
@@ -187,8 +233,8 @@ pub enum HeaderError {
         /// The header.
         name: String,
     },
-    /// The handshake sets it itself.
-    #[error("the header {name} belongs to the WebSocket handshake; leave it out")]
+    /// It is set already.
+    #[error("the header {name} belongs to the transport; leave it out")]
     Reserved {
         /// The header.
         name: String,
@@ -201,11 +247,12 @@ pub enum HeaderError {
     },
 }
 
-const RESERVED: [HeaderName; 5] = [
+const RESERVED: [HeaderName; 6] = [
     header::HOST,
     header::CONNECTION,
     header::UPGRADE,
     header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
     header::TRANSFER_ENCODING,
 ];
 

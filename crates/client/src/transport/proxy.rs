@@ -108,8 +108,8 @@ impl ProxySettings {
             return Ok(None);
         }
         let setting = match endpoint.scheme() {
-            Scheme::Wss => &self.secure,
-            Scheme::Ws => &self.plain,
+            Scheme::Wss | Scheme::Https => &self.secure,
+            Scheme::Ws | Scheme::Http => &self.plain,
             Scheme::Xmpp | Scheme::Xmpps => &self.stream,
         };
         match setting {

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, io, sync::Arc};
 
-use epode_sasl::{Channel, TlsVersion};
+use epode_sasl::{BindingType, Channel, TlsVersion};
 use rustls::{
     CertificateError, ClientConfig, Error, PeerIncompatible, ProtocolVersion, pki_types::ServerName,
 };
@@ -33,6 +33,8 @@ pub(super) struct Handshake {
 pub(super) enum Inside {
     /// HTTP/1.1, until it is a WebSocket.
     Http,
+    /// Requests of HTTP/1.1, of which others go over other connections.
+    Requests,
     /// XMPP, and TLS from the first byte.
     Xmpp,
     /// XMPP, which began outside.
@@ -73,7 +75,11 @@ impl Handshake {
             _ => channel,
         };
         for binding in bindings(session, &self.config) {
-            channel = channel.with_binding(binding);
+            // What comes of one handshake says nothing of the other connections.
+            let is_common = binding.kind() == BindingType::TlsServerEndPoint;
+            if self.inside != Inside::Requests || is_common {
+                channel = channel.with_binding(binding);
+            }
         }
         if self.config.client_auth_cert_resolver.has_certs() {
             channel = channel.with_client_certificate_of(self.addresses);
@@ -89,7 +95,7 @@ impl Handshake {
             return Vec::new();
         }
         match self.inside {
-            Inside::Http => vec![ALPN_HTTP.to_vec()],
+            Inside::Http | Inside::Requests => vec![ALPN_HTTP.to_vec()],
             Inside::Xmpp => vec![ALPN_XMPP.to_vec()],
             Inside::Starttls => Vec::new(),
         }
