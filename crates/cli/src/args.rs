@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     Probe(ProbeArgs),
     Send(SendArgs),
+    Prebind(PrebindArgs),
     #[command(subcommand)]
     Keys(KeysCommand),
     Completions(CompletionsArgs),
@@ -42,9 +43,29 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = DEMO_HELP)]
 pub(crate) struct DemoArgs {
+    /// Make all logins over this
+    #[arg(long)]
+    pub(crate) transport: Option<Transport>,
     /// Print JSON: each status, a summary of each login, and one of all
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What carries the XMPP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// WebSocket
+    #[value(aliases = ["ws", "wss"])]
+    Websocket,
+    /// HTTP requests (XEP-0206)
+    #[value(aliases = ["http", "https"])]
+    Bosh,
+    /// TCP with STARTTLS
+    #[value(aliases = ["xmpp", "starttls"])]
+    Tcp,
+    /// TCP inside TLS from the first byte
+    #[value(aliases = ["xmpps", "direct-tls"])]
+    Tls,
 }
 
 /// Run a small server to log in to, until Ctrl-C.
@@ -57,7 +78,7 @@ pub(crate) struct ServeArgs {
     /// The address to listen at
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) listen: IpAddr,
-    /// The port of ws, the first of four: wss, xmpp and xmpps follow; 0: free
+    /// The port of ws and http, the first of four: wss and https, xmpp, xmpps follow; 0: free
     #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(..=65532))]
     pub(crate) port: u16,
     /// An account; may be given again
@@ -80,12 +101,14 @@ pub(crate) struct LoginArgs {
     /// The account, as alice@example.org or alice@example.org/phone; for a guest, the domain
     pub(crate) jid: Jid,
     /// Show BINDREQUIRED, and only then bind a resource
-    #[arg(long)]
+    #[arg(long, conflicts_with = "attach")]
     pub(crate) explicit_bind: bool,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
+    #[command(flatten)]
+    pub(crate) session: AttachArgs,
     /// Save the keys that a SCRAM login leaves, readable by you alone
-    #[arg(long, value_name = "FILE", help_heading = SECRET)]
+    #[arg(long, value_name = "FILE", help_heading = SECRET, conflicts_with = "attach")]
     pub(crate) save_keys: Option<PathBuf>,
 }
 
@@ -137,6 +160,21 @@ pub(crate) struct SendArgs {
     /// The account that sends
     #[arg(long = "as", value_name = "ACCOUNT")]
     pub(crate) account: Jid,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    #[command(flatten)]
+    pub(crate) session: AttachArgs,
+}
+
+/// Log in over BOSH, and leave the session to another program.
+#[derive(Args, Debug)]
+#[command(after_help = PREBIND_HELP)]
+pub(crate) struct PrebindArgs {
+    /// The account, as alice@example.org or alice@example.org/web; for a guest, the domain
+    pub(crate) jid: Jid,
+    /// Save the session to this file, readable by you alone; printed otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
 }
@@ -203,11 +241,26 @@ pub(crate) struct ClientArgs {
     pub(crate) policy: PolicyArgs,
 }
 
+/// A session in place of a login.
+#[derive(Args, Debug)]
+pub(crate) struct AttachArgs {
+    /// Take over the BOSH session that prebind left in this file, in place of a login; `-` reads it
+    /// from the standard input
+    #[arg(
+        long, value_name = "FILE", help_heading = SECRET,
+        conflicts_with_all = [
+            "password_file", "password_env", "token_file", "keys", "authcid", "allowed", "denied",
+            "require_channel_binding", "pins", "accept_weaker"
+        ]
+    )]
+    pub(crate) attach: Option<PathBuf>,
+}
+
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
     /// Where the server is, in place of what is looked up: xmpp://host, xmpps://host, wss://… or
-    /// ws://…
+    /// ws://…; https://… or http://… for BOSH
     // Not parsed here: clap's message would repeat a password that stands in it.
     #[arg(long, value_name = "ENDPOINT")]
     pub(crate) via: Option<String>,
@@ -237,13 +290,13 @@ pub(crate) struct ServerArgs {
 /// The order of discovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LookupOrder {
-    /// TCP, and WebSocket where that leads nowhere
+    /// TCP; WebSocket, then BOSH, where that leads nowhere
     Tcp,
-    /// WebSocket, then TCP
+    /// WebSocket, then TCP, then BOSH
     Websocket,
     /// TCP; no web server is asked
     TcpOnly,
-    /// WebSocket; no SRV records are asked for
+    /// WebSocket, then BOSH; no SRV records are asked for
     WebOnly,
 }
 
@@ -397,7 +450,12 @@ const DEMO_HELP: &str = "\
 Each login is restricted to one of the nine mechanisms, over a WebSocket on this machine.
 EXTERNAL shows a client certificate over TLS, ANONYMOUS gives the domain alone. One more login is
 by TCP with STARTTLS, and bound to it: SCRAM-SHA-256-PLUS.
-The exit code is 0 only if all are CONNECTED.";
+With --transport, all ten are over that one; whatever shows its secret or needs TLS has it.
+The exit code is 0 only if all are CONNECTED.
+
+Examples:
+  epode demo
+  epode demo --transport bosh";
 
 const SERVE_HELP: &str = "\
 It prints its addresses and accounts, and commands that log in to it. Certificates, tokens and
@@ -416,8 +474,8 @@ Each status is a line: name, number, detail, as in CONNECTED 5 alice@example.org
 Lines that begin with # tell how the server was reached, and what the login is bound to.
 Without a flag that names a secret, the password is asked for at the terminal.
 
-The strongest login of an account is remembered (--pins); one that would be weaker is refused,
-unless --via is a ws:// URL, or --accept-weaker is given.
+The strongest login of an account is remembered (--pins), that with an https:// URL apart; one that
+would be weaker is refused, unless --via is a ws:// or http:// URL, or --accept-weaker is given.
 
 Mechanisms: SCRAM-SHA-512-PLUS, SCRAM-SHA-384-PLUS, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS,
 SCRAM-SHA-512, SCRAM-SHA-384, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, OAUTHBEARER, X-OAUTH2, ANONYMOUS,
@@ -428,6 +486,8 @@ Examples:
   epode login alice@example.org/desk --password-file alice.password
   epode login alice@example.org --via xmpps://192.0.2.7 --require-channel-binding
   epode login alice@example.org --via wss://example.org/xmpp-websocket
+  epode login alice@example.org --via https://example.org/http-bind
+  epode login alice@example.org --via https://example.org/http-bind --attach alice.session
   epode login alice@example.org --save-keys alice.keys
   epode login alice@example.org --keys alice.keys
   epode login alice@example.org --cert alice.pem
@@ -460,6 +520,17 @@ Without a flag that names a secret, the password is asked for at the terminal.
 Examples:
   epode send --as alice@example.org bob@example.org 'Hello!'
   uptime | epode send --as alice@example.org --password-file alice.password bob@example.org -";
+
+const PREBIND_HELP: &str = "\
+The session is one line of JSON: jid, sid and rid, and what the server granted. Whoever has it has
+the session, so it is as secret as a password. Whoever takes it over, 'epode login --attach' or a
+script in a browser, does so at the same --via, once, and within the `inactivity` that the JSON
+names in seconds.
+Without a flag that names a secret, the password is asked for at the terminal.
+
+Examples:
+  epode prebind alice@example.org --via https://example.org/http-bind --out alice.session
+  epode login alice@example.org --via https://example.org/http-bind --attach alice.session";
 
 const DERIVE_HELP: &str = "\
 Hash, salt and iteration count are the server's, for this account. The keys are as secret as the

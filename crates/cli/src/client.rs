@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use epode::{
-    Advice, Builder, CertificateProblem, Direction, Endpoint, Error, GivenUp, Jid, ProxySettings,
-    Route, Session, TlsOptions, TransportError,
+    Advice, Attachment, Builder, CertificateProblem, Direction, Endpoint, Error, GivenUp, Jid,
+    ProxySettings, Route, Session, TlsOptions, TransportError,
     discovery::DiscoveryOptions,
     proto::{self, PeerFault},
     sasl::{self, NoMechanism, PassedOver, Policy, Secret, Skip},
@@ -17,6 +17,7 @@ use crate::{
     pin_file::PinFile,
     secret_file::SecretFile,
     secrets::{Given, Source, warn_if_lax},
+    session_file::{self, NEW_SESSION},
     shell_word::shell_word,
     status_lines::Seen,
 };
@@ -24,29 +25,55 @@ use crate::{
 /// The client that the flags describe, without its secret: what is wrong with the flags is seen
 /// before anybody is asked for one.
 pub(crate) fn builder(jid: &Jid, args: &ClientArgs) -> Result<Builder, Failure> {
+    let endpoint = via(args)?;
+    let mut builder =
+        reaching(jid, args, endpoint.as_ref())?.policy(Arc::new(policy(&args.policy)));
+    if let Some(pins) = pins(args, endpoint.as_ref()) {
+        builder = builder.pins(Arc::new(pins));
+    }
+    if let Some(authcid) = &args.secret.authcid {
+        builder = builder.authcid(authcid);
+    }
+    Ok(builder)
+}
+
+/// The client that the flags describe, and the session in this file, for it to take over.
+pub(crate) fn heir(
+    jid: &Jid,
+    args: &ClientArgs,
+    path: &Path,
+) -> Result<(Builder, Attachment), Failure> {
+    require_bosh(args, "--attach")?;
+    let builder = reaching(jid, args, via(args)?.as_ref())?;
+    Ok((builder, session_file::read(path, jid)?))
+}
+
+/// Refuses any other transport; `purpose` says who needs BOSH.
+pub(crate) fn require_bosh(args: &ClientArgs, purpose: &str) -> Result<(), Failure> {
+    match via(args)? {
+        Some(endpoint) if endpoint.is_bosh() => Ok(()),
+        _ => Err(Failure::usage(format!("{purpose} needs BOSH, and --via names no URL of it"))
+            .hint("name the server's BOSH URL, as --via https://example.org/http-bind")),
+    }
+}
+
+/// A client that can find the server and connect to it.
+fn reaching(jid: &Jid, args: &ClientArgs, endpoint: Option<&Endpoint>) -> Result<Builder, Failure> {
     let discovery = DiscoveryOptions::new().with_order(args.server.order.into());
     let mut builder = Builder::new(jid.clone())
         .discovery(discovery)
-        .policy(Arc::new(policy(&args.policy)))
+        .tls(tls(args)?)
         .timeout(Duration::from_secs(args.server.timeout));
-    let endpoint = via(args)?;
-    if let Some(endpoint) = &endpoint {
+    if let Some(endpoint) = endpoint {
         builder = builder
             .endpoint(&endpoint.to_string())
             .map_err(|error| Failure::usage(format!("--via: {error}")))?;
-    }
-    builder = builder.tls(tls(args)?);
-    if let Some(pins) = pins(args, endpoint.as_ref()) {
-        builder = builder.pins(Arc::new(pins));
     }
     if args.server.danger_allow_unencrypted {
         builder = builder.danger_allow_unencrypted_stream();
     }
     if args.server.no_proxy {
         builder = builder.proxies(ProxySettings::none());
-    }
-    if let Some(authcid) = &args.secret.authcid {
-        builder = builder.authcid(authcid);
     }
     if args.transcript {
         builder = builder.transcript(show_frame);
@@ -67,12 +94,16 @@ pub(crate) fn entrust(builder: Builder, given: Given) -> Builder {
     }
 }
 
-/// Logs in.
-pub(crate) async fn connect(builder: Builder, explicit_bind: bool) -> Result<Session, Error> {
-    if explicit_bind {
-        builder.connect_unbound().await?.bind().await
-    } else {
-        builder.connect().await
+/// Takes the session over; where there is none, logs in.
+pub(crate) async fn connect(
+    builder: Builder,
+    session: Option<&Attachment>,
+    explicit_bind: bool,
+) -> Result<Session, Error> {
+    match session {
+        Some(session) => builder.attach(session).await,
+        None if explicit_bind => builder.connect_unbound().await?.bind().await,
+        None => builder.connect().await,
     }
 }
 
@@ -101,10 +132,11 @@ fn via(args: &ClientArgs) -> Result<Option<Endpoint>, Failure> {
     let Some(url) = &args.server.via else { return Ok(None) };
     let endpoint: Endpoint =
         url.parse().map_err(|error| Failure::usage(format!("--via: {error}")))?;
-    // A stream of TCP changes to TLS; a WebSocket never does.
+    // A stream of TCP changes to TLS; a WebSocket or BOSH never does.
     if args.secret.cert.is_some() && !endpoint.is_secure() && !endpoint.is_stream() {
-        return Err(Failure::usage("--cert needs TLS, and the --via URL begins with ws://")
-            .hint("name the server's wss:// URL"));
+        let (scheme, secure) = if endpoint.is_bosh() { ("http", "https") } else { ("ws", "wss") };
+        let message = format!("--cert needs TLS, and the --via URL begins with {scheme}://");
+        return Err(Failure::usage(message).hint(format!("name the server's {secure}:// URL")));
     }
     Ok(Some(endpoint))
 }
@@ -132,14 +164,15 @@ fn tls(args: &ClientArgs) -> Result<TlsOptions, Failure> {
     tls.danger_allow_legacy_master_secret().map_err(|error| Failure::internal(error.to_string()))
 }
 
-/// Where to remember logins. Not where the flags name a WebSocket without TLS: that it is weaker
-/// is then no surprise.
+/// Where to remember logins. Not where the flags name a WebSocket or BOSH without TLS: that it is
+/// weaker is then no surprise.
 fn pins(args: &ClientArgs, endpoint: Option<&Endpoint>) -> Option<PinFile> {
     let unprotected = |endpoint: &Endpoint| !endpoint.is_secure() && !endpoint.is_stream();
     if args.policy.no_pins || endpoint.is_some_and(unprotected) {
         return None;
     }
-    let path = args.policy.pins.clone().or_else(PinFile::default_path);
+    let for_bosh = endpoint.is_some_and(Endpoint::is_bosh);
+    let path = args.policy.pins.clone().or_else(|| PinFile::default_path(for_bosh));
     if path.is_none() {
         let warning = "nothing is remembered of this login: the system names no folder for it; \
                        --pins FILE does, --no-pins is silent about it";
@@ -183,7 +216,7 @@ fn show_frame(direction: Direction, frame: &str) {
 
 fn exit_of(error: &Error, seen: &Seen) -> Exit {
     match error {
-        Error::Domain(_) | Error::Pins(_) => Exit::Usage,
+        Error::Domain(_) | Error::Pins(_) | Error::NotBosh => Exit::Usage,
         Error::Connection(proto::Error::Weaker(_)) => Exit::Policy,
         Error::Transport(error) => exit_of_transport(error),
         Error::NoRoute { route, .. } => exit_of_route(route),
@@ -240,6 +273,9 @@ fn hint(error: &Error, source: &Source, args: &ClientArgs) -> Option<String> {
         }
         Error::NoRoute { route, .. } => {
             failures(route).find_map(|error| hint_for_transport(error, args))
+        }
+        Error::Connection(proto::Error::Bosh(_)) if matches!(source, Source::Session) => {
+            Some(format!("it may be over, or somebody else's by now: {NEW_SESSION}"))
         }
         Error::Connection(proto::Error::PeerMisbehaved(
             PeerFault::StartTlsNotOffered | PeerFault::StartTlsRefused,
@@ -299,7 +335,7 @@ fn hint_for_choice(none: &NoMechanism, policy: &PolicyArgs) -> String {
     };
     let is_named = |passed: &PassedOver| policy.allowed.contains(&passed.mechanism);
     if any(&|passed| passed.reason == Skip::NeedsEncryption) {
-        "use the server's wss:// URL; --danger-allow-plaintext is for test networks"
+        "use the server's wss:// or https:// URL; --danger-allow-plaintext is for test networks"
     } else if any(&|passed| is_named(passed) && needs_secret(passed)) {
         "give a secret of the right kind: see --password-file, --token-file and --keys"
     } else if any(&|passed| passed.reason == Skip::NeedsChannelBinding) {

@@ -9,10 +9,11 @@ mod interrupt;
 mod key_file;
 mod output;
 mod pin_file;
-mod private_file;
+mod private_folder;
 mod probe;
 mod secret_file;
 mod secrets;
+mod session_file;
 mod shell_word;
 mod status_lines;
 

@@ -85,7 +85,7 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// The same for JSON, where such characters stand in strings only.
-fn printable_json(json: &str) -> Cow<'_, str> {
+pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
     escaped(json, |c| format!("\\u{:04x}", u32::from(c))) // all of them have four digits
 }
 

@@ -9,14 +9,13 @@ use std::{
 };
 
 use epode::{
-    Jid, JidError, PinStore, PinStoreError,
+    Jid, JidError, PinStore, PinStoreError, PrivateFile, PrivateFileError,
     sasl::{Pin, PinError},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    private_file::{self, WriteError},
     secret_file::{FileError, LARGEST, SecretFile},
     shell_word::shell_word,
 };
@@ -52,7 +51,7 @@ pub(crate) enum PinFileError {
     #[error("{} has no room for one more account: take out those that are no longer used", .path.display())]
     Full { path: PathBuf },
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Write(#[from] PrivateFileError),
 }
 
 impl PinFile {
@@ -60,8 +59,9 @@ impl PinFile {
         Self { path, accept_weaker }
     }
 
-    /// Where the pins are unless a flag says otherwise; none where the system names no place.
-    pub(crate) fn default_path() -> Option<PathBuf> {
+    /// Where the pins are unless a flag says otherwise; none where the system names no place. Who
+    /// wants BOSH has pins apart: a login can be bound less firmly there, and that is no alarm.
+    pub(crate) fn default_path(for_bosh: bool) -> Option<PathBuf> {
         // A relative path would be another place in each folder, and is to be ignored
         // (XDG Base Directory Specification).
         let absolute =
@@ -72,7 +72,8 @@ impl PinFile {
             let home = || absolute("HOME").map(|home| home.join(".local/state"));
             absolute("XDG_STATE_HOME").or_else(home)
         };
-        folder.map(|folder| folder.join("epode").join("pins.json"))
+        let name = if for_bosh { "bosh-pins.json" } else { "pins.json" };
+        folder.map(|folder| folder.join("epode").join(name))
     }
 
     fn find(&self, account: &Jid) -> Result<Option<Pin>, PinFileError> {
@@ -91,7 +92,7 @@ impl PinFile {
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             make(folder)?;
         }
-        Ok(private_file::write(&self.path, contents.as_bytes())?)
+        Ok(PrivateFile::new(&self.path).write(contents.as_bytes())?)
     }
 
     /// All pins; none if there is no file yet. Whatever is wrong with any of them is an error: who

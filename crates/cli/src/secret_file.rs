@@ -35,11 +35,22 @@ impl SecretFile {
     /// Reads a file of at most 64 KiB. It may be a pipe, as from a shell's `<(command)`.
     pub(crate) fn read(path: &Path) -> Result<Self, FileError> {
         let unreadable = |problem| FileError::Unreadable { path: path.to_owned(), problem };
-        let mut file = File::open(path).map_err(unreadable)?;
+        let file = File::open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
             return Err(FileError::Folder { path: path.to_owned() });
         }
+        let mode = if metadata.is_file() { mode(&metadata) } else { None };
+        Ok(Self { mode, ..Self::take(file, path)? })
+    }
+
+    /// Reads as much from the standard input.
+    pub(crate) fn read_stdin() -> Result<Self, FileError> {
+        Self::take(io::stdin().lock(), Path::new("the standard input"))
+    }
+
+    fn take(mut file: impl Read, path: &Path) -> Result<Self, FileError> {
+        let unreadable = |problem| FileError::Unreadable { path: path.to_owned(), problem };
         // All of the room at once: a vector that grows leaves copies behind.
         let mut contents = Zeroizing::new(vec![0; LARGEST + 1]);
         let mut length = 0;
@@ -55,8 +66,12 @@ impl SecretFile {
             return Err(FileError::TooLong { path: path.to_owned() });
         }
         contents.truncate(length);
-        let mode = if metadata.is_file() { mode(&metadata) } else { None };
-        Ok(Self { contents, mode, path: path.to_owned() })
+        Ok(Self { contents, mode: None, path: path.to_owned() })
+    }
+
+    /// Where it is, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -39,6 +39,8 @@ pub(crate) enum Source {
     Prompt,
     TokenFile(PathBuf),
     Keys(PathBuf),
+    /// A session that is logged in already.
+    Session,
     /// A client certificate, or nothing at all.
     Nothing,
 }
@@ -58,6 +60,7 @@ impl fmt::Display for Source {
             Self::Prompt => f.write_str("the password that was typed"),
             Self::TokenFile(path) => write!(f, "the token in {}", path.display()),
             Self::Keys(path) => write!(f, "the keys in {}", path.display()),
+            Self::Session => f.write_str("the session"),
             Self::Nothing => f.write_str("no secret"),
         }
     }
@@ -163,6 +166,11 @@ pub(crate) fn can_ask() -> bool {
 }
 
 impl Given {
+    /// For a session that somebody else has logged in.
+    pub(crate) fn none_needed() -> Self {
+        Self::new(Secret::None, Source::Session)
+    }
+
     pub(crate) fn new(secret: Secret, source: Source) -> Self {
         Self { secret, source, password: None }
     }

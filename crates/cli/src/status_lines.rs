@@ -69,6 +69,7 @@ impl Seen {
         match status {
             Status::Authenticating(choice) => self.choice = Some(choice.clone()),
             Status::Connected(connected) => self.jid = Some(connected.jid.clone()),
+            Status::Attached(jid) => self.jid = Some(jid.clone()),
             Status::AuthFail(_) => self.auth_failed = true,
             _ => {}
         }
@@ -214,12 +215,13 @@ pub(crate) fn milliseconds(time: Duration) -> f64 {
 
 fn colour(code: StatusCode) -> Colour {
     match code {
-        StatusCode::Connected => Colour::Green,
+        StatusCode::Connected | StatusCode::Attached => Colour::Green,
         StatusCode::BindRequired => Colour::Yellow,
         StatusCode::Error
         | StatusCode::ConnFail
         | StatusCode::AuthFail
-        | StatusCode::ConnTimeout => Colour::Red,
+        | StatusCode::ConnTimeout
+        | StatusCode::AttachFail => Colour::Red,
         _ => Colour::Grey,
     }
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::{
-    args::{DemoArgs, MECHANISMS},
+    args::{DemoArgs, MECHANISMS, Transport},
     exit::{Exit, Failure},
     interrupt::unless_interrupted,
     output::{Colour, Output, complain},
@@ -23,10 +23,10 @@ use crate::{
 };
 
 pub(crate) async fn run(args: &DemoArgs) -> Result<Exit, Failure> {
-    unless_interrupted(show_all(Output::new(args.json))).await?
+    unless_interrupted(show_all(args.transport, Output::new(args.json))).await?
 }
 
-async fn show_all(output: Output) -> Result<Exit, Failure> {
+async fn show_all(transport: Option<Transport>, output: Output) -> Result<Exit, Failure> {
     let server = Server::builder(DOMAIN)
         .account(USER, PASSWORD)
         .token(USER, TOKEN)
@@ -36,13 +36,11 @@ async fn show_all(output: Output) -> Result<Exit, Failure> {
     let running = running.map_err(|error| {
         Failure::internal(format!("the demo's server cannot listen on this machine: {error}"))
     })?;
-    output.line(&format!("A server of the demo's own is at {}", running.ws_url()))?;
-    output.line(&format!("and, over TLS, at {}", running.wss_url()))?;
-    output.line(&format!("and, by TCP with STARTTLS, at xmpp://{}", running.starttls()))?;
+    output.line(&format!("A server of the demo's own is at {}", places(transport, &running)))?;
     let mut logins = Vec::with_capacity(MECHANISMS.len());
     let nine = MECHANISMS.iter().filter(|mechanism| !is_bound(mechanism));
     for mechanism in nine.chain([&MechanismName::SCRAM_SHA_256_PLUS]) {
-        let login = show_login(mechanism, &running, output).await?;
+        let login = show_login(mechanism, transport, &running, output).await?;
         output.object(&Summary::of(&login))?;
         logins.push(login);
     }
@@ -61,11 +59,20 @@ struct Login {
 
 async fn show_login(
     mechanism: &MechanismName,
+    transport: Option<Transport>,
     running: &Running,
     output: Output,
 ) -> Result<Login, Failure> {
-    let (mut builder, how) = client(mechanism, running)?;
-    output.line(&format!("\n{mechanism}, {how}"))?;
+    let url = url(transport, mechanism, running);
+    let (builder, secret) = client(mechanism, running)?;
+    let mut builder = builder.endpoint(&url).map_err(internal)?;
+    let protection = match url.split("://").next() {
+        Some("wss" | "https" | "xmpps") => ", over TLS",
+        Some("xmpp") => ", by STARTTLS",
+        _ => "",
+    };
+    let bound = if is_bound(mechanism) { ", bound to it" } else { "" };
+    output.line(&format!("\n{mechanism}, with {secret}{protection}{bound}"))?;
     let (route, reached) = oneshot::channel();
     let statuses = status_lines::show(builder.watch(), output, "  ", reached);
     let login = async {
@@ -74,7 +81,7 @@ async fn show_login(
         let time = begun.elapsed();
         let result = match connected {
             Ok(session) => {
-                let login = session.login().clone();
+                let login = session.login().expect("it has just logged in").clone();
                 let _ = route.send(session.route()); // nobody prints any more
                 session.disconnect().await.map(|()| login)
             }
@@ -86,7 +93,43 @@ async fn show_login(
     Ok(Login { mechanism: mechanism.clone(), choice: seen?.choice, time, result })
 }
 
-/// A client that may use this one mechanism, and a word on how it does.
+/// Where the logins go to; without a transport, to more than one.
+fn places(transport: Option<Transport>, running: &Running) -> String {
+    let (ws, wss) = (running.ws_url(), running.wss_url());
+    let (tcp, tls) = (running.starttls(), running.direct_tls());
+    match transport {
+        None => {
+            format!("{ws}\nand, over TLS, at {wss}\nand, by TCP with STARTTLS, at xmpp://{tcp}")
+        }
+        Some(Transport::Websocket) => format!("{ws}\nand, over TLS, at {wss}"),
+        Some(Transport::Bosh) => {
+            format!("{}\nand, over TLS, at {}", running.bosh_url(), running.secure_bosh_url())
+        }
+        Some(Transport::Tcp) => format!("xmpp://{tcp}"),
+        Some(Transport::Tls) => format!("xmpps://{tls}"),
+    }
+}
+
+/// Where to log in by this mechanism.
+fn url(transport: Option<Transport>, mechanism: &MechanismName, running: &Running) -> String {
+    let needs_tls = match mechanism.as_str() {
+        "EXTERNAL" => true,
+        // What shows its secret shows it to this machine alone where no transport is wanted.
+        "PLAIN" | "OAUTHBEARER" | "X-OAUTH2" => transport.is_some(),
+        _ => is_bound(mechanism),
+    };
+    match transport {
+        None if is_bound(mechanism) => format!("xmpp://{}", running.starttls()),
+        None | Some(Transport::Websocket) if needs_tls => running.wss_url().to_owned(),
+        None | Some(Transport::Websocket) => running.ws_url().to_owned(),
+        Some(Transport::Bosh) if needs_tls => running.secure_bosh_url().to_owned(),
+        Some(Transport::Bosh) => running.bosh_url().to_owned(),
+        Some(Transport::Tcp) => format!("xmpp://{}", running.starttls()),
+        Some(Transport::Tls) => format!("xmpps://{}", running.direct_tls()),
+    }
+}
+
+/// A client that may use this one mechanism, and a word on what it logs in with.
 fn client(
     mechanism: &MechanismName,
     running: &Running,
@@ -94,34 +137,26 @@ fn client(
     let policy = Policy::default().allow_only([mechanism.clone()]);
     let client = |local| {
         let jid = Jid::new(local, DOMAIN, None).map_err(internal)?;
-        Ok::<_, Failure>(Builder::new(jid).policy(Arc::new(policy)).timeout(TIMEOUT))
+        let builder = Builder::new(jid).policy(Arc::new(policy)).timeout(TIMEOUT);
+        builder.ca_pem(running.ca_pem()).map_err(internal)
     };
     let alice = Some(USER);
-    let (builder, how) = match mechanism.as_str() {
+    Ok(match mechanism.as_str() {
         "EXTERNAL" => {
             let (Some(certificate), Some(key)) =
                 (running.client_certificate_pem(), running.client_key_pem())
             else {
                 return Err(Failure::internal("the demo's server made no client certificate"));
             };
-            let trusting = client(alice)?.ca_pem(running.ca_pem()).map_err(internal)?;
-            let showing = trusting.client_certificate(certificate, key).map_err(internal)?;
-            let builder = showing.endpoint(running.wss_url()).map_err(internal)?;
-            return Ok((builder, "with a client certificate over TLS"));
+            let showing = client(alice)?.client_certificate(certificate, key).map_err(internal)?;
+            (showing, "a client certificate")
         }
-        _ if is_bound(mechanism) => {
-            let trusting = client(alice)?.ca_pem(running.ca_pem()).map_err(internal)?;
-            let url = format!("xmpp://{}", running.starttls());
-            let builder = trusting.password(PASSWORD).endpoint(&url).map_err(internal)?;
-            return Ok((builder, "with a password, bound to TLS, by STARTTLS"));
-        }
-        "ANONYMOUS" => (client(None)?, "with the domain alone"),
+        "ANONYMOUS" => (client(None)?, "the domain alone"),
         "OAUTHBEARER" | "X-OAUTH2" => {
-            (client(alice)?.secret(Secret::token(TOKEN)), "with an access token")
+            (client(alice)?.secret(Secret::token(TOKEN)), "an access token")
         }
-        _ => (client(alice)?.secret(Secret::password(PASSWORD)), "with a password"),
-    };
-    Ok((builder.endpoint(running.ws_url()).map_err(internal)?, how))
+        _ => (client(alice)?.password(PASSWORD), "a password"),
+    })
 }
 
 /// Whether it is one of SCRAM's forms with channel binding.

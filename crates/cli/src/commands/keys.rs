@@ -2,21 +2,20 @@
 
 use std::num::NonZeroU32;
 
-use epode::sasl::scram::Derivation;
+use epode::{PrivateFile, sasl::scram::Derivation};
 
 use crate::{
     args::DeriveArgs,
     exit::{Exit, Failure},
     key_file,
     output::Output,
-    private_file,
     secrets::{self, PASSWORD_FLAGS, Source},
 };
 
 /// `keys derive`.
 pub(crate) fn derive(args: &DeriveArgs) -> Result<Exit, Failure> {
     if let Some(path) = &args.out {
-        private_file::check(path).map_err(|error| Failure::usage(error.to_string()))?;
+        PrivateFile::new(path).check().map_err(|error| Failure::usage(error.to_string()))?;
     }
     let (password, source) = match secrets::password(&args.password)? {
         Some(given) => given,
@@ -34,7 +33,8 @@ pub(crate) fn derive(args: &DeriveArgs) -> Result<Exit, Failure> {
     let contents = key_file::contents(args.jid.as_ref(), &derivation.run());
     match &args.out {
         None => Output::new(false).text(&contents)?,
-        Some(path) => private_file::write(path, contents.as_bytes())
+        Some(path) => PrivateFile::new(path)
+            .write(contents.as_bytes())
             .map_err(|error| Failure::usage(error.to_string()))?,
     }
     Ok(Exit::Connected)

@@ -1,7 +1,8 @@
-//! `login`: log in, show each status, disconnect. Nothing is sent or received in between.
+//! `login`: log in, or take over a session, show each status, disconnect. Nothing is sent or
+//! received in between.
 
 use epode::{
-    Builder, Error, proto,
+    Attachment, Builder, Error, PrivateFile, proto,
     sasl::{self, Secret, scram::ScramKeys},
 };
 
@@ -14,30 +15,40 @@ use crate::{
     interrupt::unless_interrupted,
     key_file,
     output::{Output, complain},
-    private_file,
     secrets::{self, Given, LOGIN_FLAGS, Source},
     status_lines::{self, Seen},
 };
 
 pub(crate) async fn run(args: &LoginArgs) -> Result<Exit, Failure> {
     if let Some(path) = &args.save_keys {
-        private_file::check(path).map_err(|error| Failure::usage(error.to_string()))?;
+        PrivateFile::new(path).check().map_err(|error| Failure::usage(error.to_string()))?;
     }
+    let Attempt { result, seen, source } = match &args.session.attach {
+        Some(path) => {
+            let (builder, session) = client::heir(&args.jid, &args.client, path)?;
+            attempt(args, builder, Given::none_needed(), Some(&session)).await?
+        }
+        None => log_in(args).await?,
+    };
+    let keys = result.map_err(|error| client::failure(&error, &seen, &source, &args.client))?;
+    save(args, keys, &seen)?;
+    Ok(Exit::Connected)
+}
+
+/// Logs in, and once more where saved keys no longer fit.
+async fn log_in(args: &LoginArgs) -> Result<Attempt, Failure> {
     let builder = client::builder(&args.jid, &args.client)?;
     let given = secrets::resolve(&args.jid, &args.client)?;
     let has_keys_alone = given.password.is_none() && matches!(given.source, Source::Keys(_));
-    let mut attempt = log_in(args, builder, given).await?;
-    if attempt.is_stale() && has_keys_alone && secrets::can_ask() {
+    let first = attempt(args, builder, given, None).await?;
+    if first.is_stale() && has_keys_alone && secrets::can_ask() {
         let prompt = format!("The saved keys no longer fit. Password for {}: ", args.jid.bare());
         let password = secrets::ask_for_password(&prompt, LOGIN_FLAGS)?;
         let builder = client::builder(&args.jid, &args.client)?;
         let given = Given::new(Secret::Password(password), Source::Prompt);
-        attempt = log_in(args, builder, given).await?;
+        return attempt(args, builder, given, None).await;
     }
-    let Attempt { result, seen, source } = attempt;
-    let keys = result.map_err(|error| client::failure(&error, &seen, &source, &args.client))?;
-    save(args, keys, &seen)?;
-    Ok(Exit::Connected)
+    Ok(first)
 }
 
 /// One connection, from the first status to the last.
@@ -57,22 +68,27 @@ impl Attempt {
     }
 }
 
-async fn log_in(args: &LoginArgs, builder: Builder, given: Given) -> Result<Attempt, Failure> {
+async fn attempt(
+    args: &LoginArgs,
+    builder: Builder,
+    given: Given,
+    session: Option<&Attachment>,
+) -> Result<Attempt, Failure> {
     let source = given.source.clone();
     let mut builder = client::entrust(builder, given);
     let output = Output::new(args.client.json);
     let (route, reached) = oneshot::channel();
     let statuses = status_lines::show(builder.watch(), output, "", reached);
-    let login = async {
-        let session = client::connect(builder, args.explicit_bind).await?;
+    let work = async {
+        let session = client::connect(builder, session, args.explicit_bind).await?;
         let _ = route.send(session.route()); // nobody prints any more
         let keys = session.scram_keys().cloned();
         if let Err(error) = session.disconnect().await {
-            complain("warning", &format!("logged in, but the connection ended badly: {error}"));
+            complain("warning", &format!("connected, but the connection ended badly: {error}"));
         }
         Ok(keys)
     };
-    let (result, seen) = unless_interrupted(async { tokio::join!(login, statuses) }).await?;
+    let (result, seen) = unless_interrupted(async { tokio::join!(work, statuses) }).await?;
     Ok(Attempt { result, seen: seen?, source })
 }
 
@@ -85,6 +101,7 @@ fn save(args: &LoginArgs, keys: Option<ScramKeys>, seen: &Seen) -> Result<(), Fa
         return Ok(());
     };
     let contents = key_file::contents(Some(&args.jid), &keys);
-    private_file::write(path, contents.as_bytes())
+    PrivateFile::new(path)
+        .write(contents.as_bytes())
         .map_err(|error| Failure::usage(format!("logged in, but the keys are not saved: {error}")))
 }

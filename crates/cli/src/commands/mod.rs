@@ -6,6 +6,7 @@ mod explain;
 mod keys;
 mod login;
 mod man;
+mod prebind;
 mod probe;
 mod send;
 mod serve;
@@ -24,6 +25,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(&args).await,
         Command::Probe(args) => probe::run(&args).await,
         Command::Send(args) => send::run(&args).await,
+        Command::Prebind(args) => prebind::run(&args).await,
         Command::Keys(KeysCommand::Derive(args)) => keys::derive(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

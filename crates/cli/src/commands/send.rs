@@ -1,7 +1,8 @@
-//! `send`: log in, send one message, see that the server took it, disconnect.
+//! `send`: log in, or take over a session, send one message, see that the server took it, end.
 
 use std::{
     io::{self, Read},
+    path::Path,
     time::Duration,
 };
 
@@ -21,20 +22,34 @@ use crate::{
     exit::{Exit, Failure},
     interrupt::unless_interrupted,
     output::Output,
-    secrets, status_lines,
+    secrets::{self, Given},
+    session_file::STDIN,
+    status_lines,
 };
 
 pub(crate) async fn run(args: &SendArgs) -> Result<Exit, Failure> {
-    let builder = client::builder(&args.account, &args.client)?;
+    let (builder, session) = match &args.session.attach {
+        Some(path) if path == Path::new(STDIN) && args.text == STDIN => {
+            return Err(Failure::usage("text and session cannot both be the standard input"));
+        }
+        Some(path) => {
+            let (builder, session) = client::heir(&args.account, &args.client, path)?;
+            (builder, Some(session))
+        }
+        None => (client::builder(&args.account, &args.client)?, None),
+    };
     let id = random_id()?;
     let message = message(args, &id)?;
-    let given = secrets::resolve(&args.account, &args.client)?;
+    let given = match session {
+        Some(_) => Given::none_needed(),
+        None => secrets::resolve(&args.account, &args.client)?,
+    };
     let source = given.source.clone();
     let mut builder = client::entrust(builder, given);
     let statuses = status_lines::watch(builder.watch());
     let limit = Duration::from_secs(args.client.server.timeout);
     let sending = async {
-        let mut session = client::connect(builder, false).await?;
+        let mut session = client::connect(builder, session.as_ref(), false).await?;
         let from = session.jid().to_string();
         let delivery = timeout(limit, deliver(&mut session, message, &id)).await;
         let ended = session.disconnect().await;
@@ -104,7 +119,7 @@ async fn deliver(session: &mut Session, message: Element, id: &str) -> Delivery 
 }
 
 fn message(args: &SendArgs, id: &str) -> Result<Element, Failure> {
-    let text = if args.text == "-" { read_text()? } else { args.text.clone() };
+    let text = if args.text == STDIN { read_text()? } else { args.text.clone() };
     if text.is_empty() {
         return Err(Failure::usage("there is no text to send"));
     }

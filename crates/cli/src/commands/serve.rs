@@ -2,9 +2,12 @@
 
 use std::{io, num::NonZeroU32, path::Path};
 
-use epode::sasl::{
-    self,
-    scram::{Derivation, Hash},
+use epode::{
+    PrivateFileError,
+    sasl::{
+        self,
+        scram::{Derivation, Hash},
+    },
 };
 use epode_testpeer::{
     ListenOptions, Outcome, Running, RunningScript, Server, listen_script,
@@ -17,7 +20,7 @@ use crate::{
     exit::{Exit, Failure},
     interrupt::Stop,
     output::{Output, printable},
-    private_file::{PrivateFolder, WriteError},
+    private_folder::PrivateFolder,
     secret_file::SecretFile,
     secrets::{self, Source},
     shell_word::shell_word,
@@ -107,7 +110,11 @@ struct Notice<'a> {
 }
 
 impl Notice<'_> {
-    fn whole(&self, folder: &PrivateFolder, accounts: &[Account]) -> Result<String, WriteError> {
+    fn whole(
+        &self,
+        folder: &PrivateFolder,
+        accounts: &[Account],
+    ) -> Result<String, PrivateFileError> {
         let running = self.running;
         let ca = folder.put("ca.pem", running.ca_pem())?;
         let mut lines = vec![
@@ -116,6 +123,8 @@ impl Notice<'_> {
             format!("domain      {}", self.domain),
             format!("ws          {}", running.ws_url()),
             format!("wss         {}", running.wss_url()),
+            format!("BOSH        {}", running.bosh_url()),
+            format!("BOSH, TLS   {}", running.secure_bosh_url()),
             format!("STARTTLS    {}", self.starttls()),
             format!("direct TLS  {}", self.direct_tls()),
             format!("CA          {}", ca.display()),
@@ -151,7 +160,7 @@ impl Notice<'_> {
         account: &Account,
         lines: &mut Vec<String>,
         logins: &mut Vec<String>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), PrivateFileError> {
         let user = &account.user;
         let put = |kind: &str, contents: &str| folder.put(&format!("{user}.{kind}"), contents);
         let jid = format!("{user}@{}", self.domain);
@@ -172,6 +181,8 @@ impl Notice<'_> {
         let (ca, word, token) = (path_word(ca), shell_word(&jid).into_owned(), path_word(&token));
         logins.push(format!("epode login {word} --via {ws} {password_flag}"));
         logins.push(format!("epode login {word} --via {starttls} --ca {ca} {password_flag}"));
+        let bosh = self.running.secure_bosh_url();
+        logins.push(format!("epode login {word} --via {bosh} --ca {ca} {password_flag}"));
         logins.push(format!("epode login {word} --via {wss} --ca {ca} --token-file {token}"));
         let mut certificates = self.running.client_certificates().iter();
         if let Some(certificate) = certificates.find(|it| it.user() == user) {

@@ -59,10 +59,9 @@ pub(super) async fn look_at(
         let (attempt, extended_master_secret) = visit.speak(version).await;
         facts.before_tls = facts.before_tls.or(attempt.before_tls);
         facts.certificate = facts.certificate.or(attempt.certificate);
-        if let Some(trouble @ Trouble { stage: Stage::Connect | Stage::NoTls, .. }) =
-            &attempt.trouble
-        {
-            facts.trouble = Some(trouble.clone());
+        let is_over = |it: &Trouble| matches!(it.stage, Stage::Connect | Stage::NoTls);
+        if !visit.has_tls() || attempt.trouble.as_ref().is_some_and(is_over) {
+            facts.trouble = attempt.trouble;
             break;
         }
         facts.tls.push(TlsFacts {
@@ -141,7 +140,7 @@ impl Visit<'_> {
         };
         let frames = Frames::default();
         let mut left = self.deadline.saturating_duration_since(Instant::now());
-        if version == Version::Tls13 {
+        if version == Version::Tls13 && self.has_tls() {
             left /= 2; // the other version comes next
         }
         let builder = match self.builder(left) {
@@ -175,10 +174,11 @@ impl Visit<'_> {
     fn explained(&self, report: &Report, seen: &Seen, frames: &Frames) -> Attempt {
         let explanation = &report.explanation;
         if !self.has_tls() {
-            let message = "a WebSocket without TLS, for anybody on the way to read";
+            let what = if self.endpoint.is_bosh() { "BOSH" } else { "a WebSocket" };
+            let message = format!("{what} without TLS, for anybody on the way to read");
             return Attempt {
                 before_tls: Some(clear(&explanation.features)),
-                ..Attempt::failed(Stage::NoTls, message.to_owned())
+                ..Attempt::failed(Stage::NoTls, message)
             };
         }
         Attempt {
@@ -192,8 +192,9 @@ impl Visit<'_> {
 
     fn failed(&self, stage: Stage, message: &str, seen: &Seen, frames: &Frames) -> Attempt {
         let spoken = seen.is_signed();
-        // Once TLS stands, whatever fails is what is said over it.
-        let stage = if spoken { Stage::Stream } else { stage };
+        // Once TLS stands, or where there is none, whatever fails is what is said.
+        let is_said = spoken || (stage == Stage::Tls && !self.has_tls());
+        let stage = if is_said { Stage::Stream } else { stage };
         Attempt {
             spoken,
             before_tls: self.before_tls(frames),
@@ -261,7 +262,9 @@ fn stage_of(error: &Error) -> Stage {
             | TransportError::Redirected { .. }
             | TransportError::NotWebSocket { .. }
             | TransportError::NoSubprotocol { .. }
-            | TransportError::WrongSubprotocol { .. },
+            | TransportError::WrongSubprotocol { .. }
+            | TransportError::NotHttp { .. }
+            | TransportError::Bosh(_),
         ) => Stage::Stream,
         Error::Transport(_) => Stage::Tls,
         Error::Connection(proto::Error::PeerMisbehaved(

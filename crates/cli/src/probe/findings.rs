@@ -130,8 +130,6 @@ codes! {
         "publish _xmpps-client._tcp and _xmpp-client._tcp";
     NoDirectTls = Note, "no-direct-tls",
         "offer TLS from the first byte (XEP-0368), which saves round trips";
-    BoshNotProbed = Note, "bosh-not-probed",
-        "look at it with another tool";
 }
 
 /// All findings, worst first, in the order of the endpoints.
@@ -196,9 +194,6 @@ fn judge_records(records: &RecordFacts, found: &mut Findings) {
     }
     if records.has_srv == Some(true) && has("starttls") && !has("direct-tls") {
         found.add(Code::NoDirectTls, "STARTTLS is published, and direct TLS is not");
-    }
-    for way in records.ways.iter().filter(|way| way.kind == "bosh") {
-        found.add(Code::BoshNotProbed, format!("{} was not looked at", way.place));
     }
 }
 
@@ -557,7 +552,7 @@ mod tests {
             },
             &["no-direct-tls"],
         ),
-        (|it| records(it).ways[0].kind = "bosh", &["bosh-not-probed", "no-direct-tls"]),
+        (|it| records(it).ways[0].kind = "bosh", &["no-direct-tls"]),
         (|it| records(it).failures = strings(&["host-meta: failed"]), &["lookup-failed"]),
         (|it| records(it).unusable = strings(&["the port is 0"]), &["record-unusable"]),
         (|it| records(it).disagreement = Some("x".to_owned()), &["records-disagree"]),

@@ -50,37 +50,35 @@ fn describe(found: &Discovery) -> Records {
         }
         facts.looked_up.push(line);
     }
-    facts.ways = found.candidates.iter().map(way).collect();
-    let targets = found.candidates.iter().filter_map(|candidate| {
-        let origin = Some(candidate.origin.to_string());
-        Some(Target { endpoint: endpoint(candidate)?, origin })
-    });
-    Records { targets: targets.collect(), facts }
+    let mut targets = Vec::new();
+    for candidate in &found.candidates {
+        let Candidate { kind, host, port, .. } = candidate;
+        let Some(endpoint) = endpoint(kind, host, *port) else { continue };
+        facts.ways.push(way(candidate, &endpoint));
+        targets.push(Target { endpoint, origin: Some(candidate.origin.to_string()) });
+    }
+    Records { targets, facts }
 }
 
-fn way(candidate: &Candidate) -> WayFacts {
-    let place = match &candidate.kind {
-        CandidateKind::Bosh(url) => url.to_string(),
-        _ => endpoint(candidate).map_or_else(String::new, |endpoint| endpoint.to_string()),
-    };
+fn way(candidate: &Candidate, endpoint: &Endpoint) -> WayFacts {
     let kind = match &candidate.kind {
         CandidateKind::DirectTls => "direct-tls",
         CandidateKind::StartTls => "starttls",
         CandidateKind::WebSocket(_) => "websocket",
         _ => "bosh",
     };
-    WayFacts { kind, place, origin: candidate.origin.to_string() }
+    WayFacts { kind, place: endpoint.to_string(), origin: candidate.origin.to_string() }
 }
 
-/// Where to connect; none for BOSH, which is not spoken yet.
-fn endpoint(candidate: &Candidate) -> Option<Endpoint> {
-    let scheme = match &candidate.kind {
+/// Where to connect; none for a way that is not known here.
+fn endpoint(kind: &CandidateKind, host: &str, port: u16) -> Option<Endpoint> {
+    let scheme = match kind {
         CandidateKind::DirectTls => "xmpps",
         CandidateKind::StartTls => "xmpp",
         CandidateKind::WebSocket(endpoint) => return Some(endpoint.clone()),
+        CandidateKind::Bosh(url) => return url.to_string().parse().ok(),
         _ => return None,
     };
-    let (host, port) = (&candidate.host, candidate.port);
     let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
     format!("{scheme}://{open}{host}{close}:{port}").parse().ok()
 }
@@ -149,6 +147,21 @@ mod tests {
         assert_eq!(endpoints(&found), [""; 0]);
         assert_eq!(found.facts.has_srv, Some(false));
         assert_eq!(found.facts.unusable, [""; 0]);
+    }
+
+    #[test]
+    fn every_way_has_an_endpoint() {
+        let place = |kind| endpoint(&kind, "2001:db8::1", 5280).map(|it| it.to_string());
+        let web_socket = "wss://example.org/ws";
+        let bosh = "https://example.org:5281/http-bind?a";
+        for (kind, expected) in [
+            (CandidateKind::DirectTls, "xmpps://[2001:db8::1]:5280"),
+            (CandidateKind::StartTls, "xmpp://[2001:db8::1]:5280"),
+            (CandidateKind::WebSocket(web_socket.parse().unwrap()), web_socket),
+            (CandidateKind::Bosh(bosh.parse().unwrap()), bosh),
+        ] {
+            assert_eq!(place(kind).as_deref(), Some(expected));
+        }
     }
 
     #[tokio::test]

@@ -306,7 +306,7 @@ async fn plain_over_what_others_can_hear_needs_the_word_danger() {
     };
     let run = epode(args(""), &peer.folder, &env, "").await;
     assert!(run.expect(6).stdout.contains("PLAIN (it needs an encrypted connection)"), "{run:?}");
-    assert!(run.stderr.contains("hint: use the server's wss:// URL"), "{run:?}");
+    assert!(run.stderr.contains("hint: use the server's wss:// or https:// URL; "), "{run:?}");
     let run = epode(args("--danger-allow-plaintext"), &peer.folder, &env, "").await;
     assert!(run.expect(0).stdout.contains("AUTHENTICATING 3 PLAIN"), "{run:?}");
     let run = epode(args("--no-proxy"), &peer.folder, &env, "").await;

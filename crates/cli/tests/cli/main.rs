@@ -1,5 +1,6 @@
 //! The command as people and programs meet it: a process with arguments, files and a terminal.
 
+mod bosh;
 mod cases;
 mod logins;
 mod pins;

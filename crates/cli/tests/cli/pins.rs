@@ -23,7 +23,12 @@ impl Peer {
     }
 
     fn pins(&self) -> Value {
-        serde_json::from_str(&std::fs::read_to_string(self.pin_file()).unwrap()).unwrap()
+        self.pins_in("pins.json")
+    }
+
+    fn pins_in(&self, name: &str) -> Value {
+        let path = self.pin_file().with_file_name(name);
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
     fn pin_file(&self) -> std::path::PathBuf {
@@ -82,6 +87,23 @@ async fn a_weaker_offer_is_refused_until_it_is_accepted() {
         assert_ne!(strong.pins(), before);
         weak.after(&strong, LOGIN).await.expect(0);
     }
+}
+
+/// Where no login can be bound to more than the server's certificate, that is no alarm.
+#[tokio::test]
+async fn who_wants_bosh_has_pins_apart() {
+    let bosh = LOGIN.replace("{xmpp}", "{https}");
+    let strong = peer(STRONG, TlsVersions::Both).await;
+    for login in [LOGIN, &bosh, LOGIN, &bosh] {
+        strong.epode(login).await.expect(0);
+    }
+    let binding = |pins: Value| pins["pins"]["alice@localhost"]["binding"].clone();
+    assert_eq!(binding(strong.pins()), "tls-exporter");
+    assert_eq!(binding(strong.pins_in("bosh-pins.json")), "tls-server-end-point");
+
+    let weak = peer(&["SCRAM-SHA-256", "PLAIN"], TlsVersions::Both).await;
+    let run = weak.after(&strong, &bosh).await;
+    assert!(run.expect(6).stderr.contains("it was SCRAM-SHA-256-PLUS, and now"), "{run:?}");
 }
 
 #[tokio::test]

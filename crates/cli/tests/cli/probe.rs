@@ -212,11 +212,24 @@ async fn bad_input_is_2() {
 async fn where_nobody_answers_it_ends_in_time() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let via = silent.local_addr().unwrap();
-    let args = format!("probe localhost --timeout 1 --via xmpps://{via} --via xmpp://{via} --json");
+    let web = format!("--via https://{via}/bosh --via http://{via}/bosh --via ws://{via}");
+    let tcp = format!("--via xmpps://{via} --via xmpp://{via}");
+    let args = format!("probe localhost --timeout 1 {tcp} {web} --json");
     let run = epode(args.split(' ').map(str::to_owned), &Folder::new(), &[], "").await;
     let report = &run.expect(8).objects()[0];
-    let codes: Vec<_> =
-        report["findings"].as_array().unwrap().iter().map(|it| it["code"].clone()).collect();
-    assert!(codes.contains(&"tls-failed".into()), "{report:#}");
-    assert!(codes.contains(&"stream-failed".into()), "{report:#}");
+    let findings = report["findings"].as_array().unwrap().iter();
+    let codes: BTreeSet<_> = findings
+        .map(|it| {
+            let scheme = it["endpoint"].as_str().unwrap().split(':').next().unwrap();
+            (scheme, it["code"].as_str().unwrap())
+        })
+        .collect();
+    let expected = [
+        ("http", "stream-failed"),
+        ("https", "tls-failed"),
+        ("ws", "stream-failed"),
+        ("xmpp", "stream-failed"),
+        ("xmpps", "tls-failed"),
+    ];
+    assert_eq!(codes, expected.into(), "{report:#}");
 }

@@ -45,6 +45,42 @@ async fn the_demo_connects_by_all_nine_and_once_more() {
 }
 
 #[tokio::test]
+async fn the_demo_does_so_over_one_transport() {
+    let in_the_clear =
+        &["SCRAM-SHA-512", "SCRAM-SHA-384", "SCRAM-SHA-256", "SCRAM-SHA-1", "ANONYMOUS"];
+    for (transport, names, urls, clear, binding) in [
+        ("websocket", "ws wss", "ws:// wss://", &in_the_clear[..], "tls-exporter"),
+        ("bosh", "https", "http:// https://", in_the_clear, "tls-server-end-point"),
+        ("tcp", "xmpp", "xmpp:// xmpp://", &[], "tls-exporter"),
+        ("tls", "xmpps direct-tls", "xmpps:// xmpps://", &[], "tls-exporter"),
+    ] {
+        for name in names.split(' ') {
+            let shown = run(&format!("demo --transport {name}"), &Folder::new()).await;
+            let url = urls.split(' ').next().unwrap();
+            let head = format!("A server of the demo's own is at {url}127.0.0.1:");
+            assert!(shown.expect(0).stdout.starts_with(&head), "{shown:?}");
+            assert!(shown.stdout.ends_with("\n9 of 9 mechanisms CONNECTED\n"), "{shown:?}");
+        }
+        let run = run(&format!("demo --json --transport {transport}"), &Folder::new()).await;
+        let objects = run.expect(0).objects();
+        let connected = objects.iter().filter(|it| it["status"] == "CONNECTED");
+        let (url, secure_url) = urls.split_once(' ').unwrap();
+        let mut count = 0;
+        for login in connected {
+            let is_clear = clear.contains(&login["mechanism"].as_str().unwrap());
+            let encryption = if is_clear { "none" } else { "TLS 1.3" };
+            assert_eq!(login["encryption"], encryption, "{login}");
+            let endpoint = login["route"]["attempts"][0]["endpoint"].as_str().unwrap();
+            assert!(endpoint.starts_with(if is_clear { url } else { secure_url }), "{login}");
+            let is_bound = login["mechanism"] == PLUS;
+            assert_eq!(login["binding"].as_str(), is_bound.then_some(binding), "{login}");
+            count += 1;
+        }
+        assert_eq!(count, 10, "{transport}");
+    }
+}
+
+#[tokio::test]
 async fn the_demo_does_so_for_programs() {
     let run = run("demo --json", &Folder::new()).await;
     let objects = run.expect(0).objects();
@@ -131,6 +167,8 @@ async fn the_commands_that_it_prints_work_and_nothing_is_left() {
         Serving::start(&folder, "--domain example.org --account Alice --account bob").await;
     assert!(serving.find("account ").ends_with("alice@example.org"));
     assert_eq!(serving.find("password ").len(), 32);
+    let port = |name| serving.find(name).split([':', '/']).nth(4).unwrap().to_owned();
+    assert_eq!((port("BOSH  "), port("BOSH, TLS ")), (port("ws "), port("wss ")));
     let made = folder.names();
     assert_eq!(made.len(), 1, "{made:?}");
     assert_eq!(folder.mode(&made[0]), 0o700);
@@ -146,7 +184,13 @@ async fn the_commands_that_it_prints_work_and_nothing_is_left() {
         let status = run.stdout.lines().find_map(|line| line.strip_prefix("AUTHENTICATING 3 "));
         used.extend(status.map(str::to_owned));
     }
-    let each = ["SCRAM-SHA-512", "SCRAM-SHA-512-PLUS by tls-exporter", "OAUTHBEARER", "EXTERNAL"];
+    let each = [
+        "SCRAM-SHA-512",
+        "SCRAM-SHA-512-PLUS by tls-exporter",
+        "SCRAM-SHA-512-PLUS by tls-server-end-point",
+        "OAUTHBEARER",
+        "EXTERNAL",
+    ];
     assert_eq!(used, [&each[..], &each[..], &["ANONYMOUS"]].concat());
 
     serving.stop(rustix::process::Signal::INT).await;

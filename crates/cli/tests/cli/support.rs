@@ -59,17 +59,20 @@ impl Peer {
         epode(words, &self.folder, &[], "").await
     }
 
-    /// Puts the server's URLs in place of `{ws}`, `{wss}`, `{xmpp}` and `{xmpps}`, and host and port alone in place of
-    /// `{ws-authority}` and `{wss-authority}`.
+    /// Puts the server's URLs in place of `{ws}`, `{wss}`, `{http}`, `{https}`, `{xmpp}` and `{xmpps}`,
+    /// and host and port alone in place of `{ws-authority}` and `{wss-authority}`.
     pub(crate) fn fill(&self, word: &str) -> String {
         let authority = |url: &str| url.split('/').nth(2).unwrap().to_owned();
         let (ws, wss) = (self.running.ws_url(), self.running.wss_url());
         word.replace("{ws}", ws)
             .replace("{wss}", wss)
+            .replace("{http}", self.running.bosh_url())
+            .replace("{https}", self.running.secure_bosh_url())
             .replace("{xmpp}", &format!("xmpp://{}", self.running.starttls()))
             .replace("{xmpps}", &format!("xmpps://{}", self.running.direct_tls()))
             .replace("{not-tls}", &format!("xmpps://{}", self.running.starttls()))
             .replace("{nobody}", "xmpp://127.0.0.1:1")
+            .replace("{no-bosh}", &format!("{}/elsewhere", self.running.secure_bosh_url()))
             .replace("{elsewhere}", &format!("{}/elsewhere", wss.trim_end_matches('/')))
             .replace("{ws-authority}", &authority(ws))
             .replace("{wss-authority}", &authority(wss))
