@@ -18,7 +18,7 @@ http_ports = { @http_port@ }
 https_ports = { @https_port@ }
 http_default_host = "localhost" -- clients send the address as their HTTP host
 
-modules_enabled = { "saslauth", "tls", "websocket", "disco", "ping", "roster" }
+modules_enabled = { "saslauth", "tls", "websocket", "bosh", "disco", "ping", "roster" }
 modules_disabled = { "s2s" }
 
 c2s_require_encryption = false -- SCRAM is tried over ws:// as well

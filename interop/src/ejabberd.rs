@@ -96,6 +96,10 @@ impl Control for Ejabberd {
     fn websocket_path(&self) -> &'static str {
         "/ws"
     }
+
+    fn bosh_path(&self) -> &'static str {
+        "/bosh"
+    }
 }
 
 /// The folders of compiled code that Erlang does not find by itself, of the right version.

@@ -21,6 +21,7 @@
 //! ```
 
 mod certificates;
+mod cutting_proxy;
 mod ejabberd;
 mod error;
 mod http;
@@ -36,6 +37,7 @@ mod template;
 mod token_validator;
 
 pub use certificates::{Authority, Certificates, ClientCertificate};
+pub use cutting_proxy::{Cuts, CuttingProxy, Place};
 pub use error::Error;
 pub use release::{Release, Software};
 pub use report::Table;

@@ -25,12 +25,13 @@ pub(crate) async fn login(rig: &Rig, servers: &Servers, row: &Row) -> Outcome {
     })?;
     let refused = |error| refusal(row, &error);
     let session = builder.connect().await.map_err(refused)?;
-    let login = session.login();
+    let login = session.login().expect("it has just logged in");
     let result = Session {
         jid: session.jid().to_string(),
         mechanism: login.mechanism.clone(),
         binding: login.binding,
         server_proven: login.proof == ServerProof::Proven,
+        flights: login.flights,
     };
     session.disconnect().await.map_err(refused)?;
     Ok(result)

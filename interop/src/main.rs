@@ -3,18 +3,21 @@
 //! `cargo xtask interop` installs the servers and runs this. Words on the command line choose rows:
 //! those that have all of them, as in `cargo xtask interop -- prosody-13 SCRAM-SHA-1`.
 
+mod exchange;
+mod handover;
 mod login;
 mod matrix;
 mod only_binding;
 mod probe;
 mod rows;
+mod scenes;
 mod servers;
 
 use std::{
     env,
     error::Error,
     process::ExitCode,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use epode_interop::{Error as RigError, Release, Rig, Stop, Table};
@@ -25,14 +28,20 @@ use tokio::{
 };
 
 use crate::{
+    handover::AS_ANOTHER_PROCESS,
     matrix::{Outcome, Refusal, Row, binding_name},
     rows::rows,
-    servers::Servers,
+    scenes::{Played, Scene, scenes},
+    servers::{ALICE, Servers},
 };
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
-    match run(&words) {
+    let outcome = match words.split_first() {
+        Some((first, arguments)) if first == AS_ANOTHER_PROCESS => play_part(arguments).map(|()| 0),
+        _ => run(&words),
+    };
+    match outcome {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
@@ -42,65 +51,147 @@ fn main() -> ExitCode {
     }
 }
 
+/// The part of another process: see `handover.rs`.
+fn play_part(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let played = runtime.block_on(handover::play_part(arguments));
+    runtime.shutdown_background(); // it may be waiting for more input
+    played
+}
+
 /// Runs the rows and returns how many failed.
 fn run(words: &[String]) -> Result<usize, Box<dyn Error>> {
+    let chosen = |row: String| words.iter().all(|word| row.contains(word));
     let mut rows = rows();
-    rows.retain(|row| has_all(&columns(row).join(" "), words));
+    rows.retain(|row| chosen(columns(row).join(" ")));
+    let mut scenes = scenes();
+    scenes.retain(|scene| chosen(scene_columns(scene).join(" ")));
     let mut probed = Release::ALL.to_vec();
-    probed.retain(|release| has_all(&format!("{release} probe"), words));
-    if rows.is_empty() && probed.is_empty() {
+    probed.retain(|release| chosen(format!("{release} probe")));
+    if rows.is_empty() && scenes.is_empty() && probed.is_empty() {
         return Err(format!("no row has all of these words: {}", words.join(" ")).into());
     }
-    // The one worker watches for signals; everything else happens on this thread.
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let rig = match env::var_os(BACKPORTS) {
-        Some(folder) => Rig::new()?.with_backports(folder),
-        None => Rig::new()?,
-    };
-    watch_for_signals(&runtime, rig.stop())?;
-
-    let start = Instant::now();
-    let servers = Servers::start(&rig)?;
-    println!("servers ready after {:.1} s, in {}\n", seconds(start), rig.folder().display());
-
-    let start = Instant::now();
-    let mut table = Table::new(HEADLINE);
-    let mut failed = 0;
+    let mut run = Run::start()?;
     for row in &rows {
-        let start = Instant::now();
-        let outcome = runtime.block_on(attempt(&rig, &servers, row))?;
-        let verdict = row.judge(&outcome);
-        failed += usize::from(verdict.is_err());
-        table.row(cells(row, &outcome, &verdict, start.elapsed()));
+        run.log_in(row)?;
     }
+    run.play(&scenes)?;
     for release in &probed {
+        run.probe(release)?;
+    }
+    print!("{}", run.table);
+    for note in &run.notes {
+        println!("\n{note}");
+    }
+    let total = rows.len() + scenes.len() + probed.len();
+    let (failed, seconds) = (run.failed, seconds(run.start));
+    println!("\n{} passed, {failed} failed, in {seconds:.1} s", total - failed);
+    Ok(failed)
+}
+
+/// Running servers, and what came of the rows by now.
+struct Run {
+    runtime: Runtime,
+    // Before the rig: they need its folder.
+    servers: Servers,
+    rig: Rig,
+    /// What is cut in the rows that cut connections.
+    seed: u64,
+    start: Instant,
+    table: Table<{ HEADLINE.len() }>,
+    notes: Vec<String>,
+    failed: usize,
+}
+
+impl Run {
+    fn start() -> Result<Self, Box<dyn Error>> {
+        // The one worker watches for signals and moves connections; everything else happens on
+        // this thread.
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let rig = match env::var_os(BACKPORTS) {
+            Some(folder) => Rig::new()?.with_backports(folder),
+            None => Rig::new()?,
+        };
+        watch_for_signals(&runtime, rig.stop())?;
+        let seed = match env::var(SEED) {
+            Ok(seed) => seed.parse()?,
+            Err(_) => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs(),
+        };
         let start = Instant::now();
-        let (found, expected) =
-            (probe::findings(&rig, &servers, release)?, probe::expected(release)?);
+        let servers = Servers::start(&rig)?;
+        println!("servers ready after {:.1} s, in {}", seconds(start), rig.folder().display());
+        println!("connections are cut by {SEED}={seed}\n");
+        let (table, notes) = (Table::new(HEADLINE), Vec::new());
+        Ok(Self { runtime, servers, rig, seed, start: Instant::now(), table, notes, failed: 0 })
+    }
+
+    fn log_in(&mut self, row: &Row) -> Result<(), RigError> {
+        let start = Instant::now();
+        let login = login::login(&self.rig, &self.servers, row);
+        let outcome = self.unless_stopped(async { timeout(LOGIN_WITHIN, login).await })?;
+        let outcome = outcome.unwrap_or_else(|_| {
+            let message = format!("nothing came of it within {} s", LOGIN_WITHIN.as_secs());
+            Err(Refusal { offence: "hung".to_owned(), message })
+        });
+        let verdict = row.judge(&outcome);
+        self.add(cells(row, &outcome, &verdict, start.elapsed()), &verdict);
+        Ok(())
+    }
+
+    /// Plays them, those of each server one after the other, and all servers at once: most of the
+    /// time somebody waits.
+    fn play(&mut self, scenes: &[Scene]) -> Result<(), RigError> {
+        let play_all = async |release: &Release| {
+            let mut played = Vec::new();
+            for scene in scenes.iter().filter(|scene| scene.server == release) {
+                let start = Instant::now();
+                let play = timeout(SCENE_WITHIN, scene.play(&self.rig, &self.servers, self.seed));
+                let hung = |_| Played::new("hung", "nothing came of it in time");
+                let outcome = play.await.unwrap_or_else(hung);
+                played.push((scene, outcome, start.elapsed()));
+            }
+            played
+        };
+        let [first, second, third, fourth] = Release::ALL;
+        let all = async {
+            tokio::join!(play_all(first), play_all(second), play_all(third), play_all(fourth))
+        };
+        let (first, second, third, fourth) = self.unless_stopped(all)?;
+        for (scene, played, time) in [first, second, third, fourth].into_iter().flatten() {
+            let verdict = scene.judge(&played);
+            self.add(scene_cells(scene, &played, &verdict, time), &verdict);
+            let scene = format!("{} {} {}", scene.server, scene.transport, scene.act);
+            self.notes.push(format!("{scene}: {}", played.note));
+        }
+        Ok(())
+    }
+
+    fn probe(&mut self, release: &Release) -> Result<(), Box<dyn Error>> {
+        let start = Instant::now();
+        let found = probe::findings(&self.rig, &self.servers, release)?;
+        let expected = probe::expected(release)?;
         let verdict = if found == expected {
             Ok(())
         } else {
             Err(format!("found {found:?}, expected {expected:?}"))
         };
-        failed += usize::from(verdict.is_err());
-        table.row(probe_cells(release, &found, &verdict, start.elapsed()));
+        self.add(probe_cells(release, &found, &verdict, start.elapsed()), &verdict);
+        Ok(())
     }
-    print!("{table}");
-    let total = rows.len() + probed.len();
-    println!("\n{} passed, {failed} failed, in {:.1} s", total - failed, seconds(start));
-    Ok(failed)
-}
 
-/// One login within its time, or an error when the run is to end.
-async fn attempt(rig: &Rig, servers: &Servers, row: &Row) -> Result<Outcome, RigError> {
-    tokio::select! {
-        () = rig.stop().raised() => Err(RigError::Stopped),
-        outcome = timeout(LOGIN_WITHIN, login::login(rig, servers, row)) => {
-            Ok(outcome.unwrap_or_else(|_| {
-                let message = format!("nothing came of it within {} s", LOGIN_WITHIN.as_secs());
-                Err(Refusal { offence: "hung".to_owned(), message })
-            }))
-        }
+    fn add(&mut self, cells: [String; HEADLINE.len()], verdict: &Result<(), String>) {
+        self.failed += usize::from(verdict.is_err());
+        self.table.row(cells);
+    }
+
+    /// What comes of this, or an error when the run is to end.
+    fn unless_stopped<T>(&self, it: impl Future<Output = T>) -> Result<T, RigError> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = self.rig.stop().raised() => Err(RigError::Stopped),
+                outcome = it => Ok(outcome),
+            }
+        })
     }
 }
 
@@ -120,10 +211,6 @@ fn watch_for_signals(runtime: &Runtime, stop: &Stop) -> Result<(), std::io::Erro
     Ok(())
 }
 
-fn has_all(text: &str, words: &[String]) -> bool {
-    words.iter().all(|word| text.contains(word))
-}
-
 /// What of a row is known before the login.
 fn columns(row: &Row) -> [String; 6] {
     [
@@ -136,6 +223,26 @@ fn columns(row: &Row) -> [String; 6] {
     ]
 }
 
+/// The same of a scene.
+fn scene_columns(scene: &Scene) -> [String; 6] {
+    let [tls, mechanism] = [(); 2].map(|()| "-".to_owned());
+    let account = ALICE.to_owned();
+    let (server, via) = (scene.server.to_string(), scene.transport.to_string());
+    [server, via, tls, mechanism, account, scene.act.to_string()]
+}
+
+fn scene_cells(
+    scene: &Scene,
+    played: &Played,
+    verdict: &Result<(), String>,
+    time: Duration,
+) -> [String; HEADLINE.len()] {
+    let [server, via, tls, mechanism, account, with] = scene_columns(scene);
+    let [binding, flights] = [(); 2].map(|()| "-".to_owned());
+    let (result, time, verdict) = (played.result.clone(), milliseconds(time), words(verdict));
+    [server, via, tls, mechanism, account, with, result, binding, flights, time, verdict]
+}
+
 fn probe_cells(
     release: &Release,
     found: &[String],
@@ -146,8 +253,20 @@ fn probe_cells(
     let [dash, account] = ["-", release.domains[0]].map(str::to_owned);
     let (all, with) = ("starttls, tls, wss".to_owned(), "epode probe".to_owned());
     let (time, verdict) = (milliseconds(time), words(verdict));
-    let (tls, mechanism) = (dash.clone(), dash.clone());
-    [release.to_string(), all, tls, mechanism, account, with, result, dash, time, verdict]
+    let [tls, mechanism, binding, flights] = [(); 4].map(|()| dash.clone());
+    [
+        release.to_string(),
+        all,
+        tls,
+        mechanism,
+        account,
+        with,
+        result,
+        binding,
+        flights,
+        time,
+        verdict,
+    ]
 }
 
 fn milliseconds(time: Duration) -> String {
@@ -168,19 +287,22 @@ fn cells(
     time: Duration,
 ) -> [String; HEADLINE.len()] {
     let [server, via, tls, mechanism, account, with] = columns(row);
-    let (result, binding) = match outcome {
-        Ok(session) => ("online".to_owned(), binding_name(session.binding)),
-        Err(refusal) => (refusal.offence.clone(), "-"),
+    let (result, binding, flights) = match outcome {
+        Ok(session) => {
+            ("online".to_owned(), binding_name(session.binding), session.flights.to_string())
+        }
+        Err(refusal) => (refusal.offence.clone(), "-", "-".to_owned()),
     };
+    let binding = binding.to_owned();
     let (time, verdict) = (milliseconds(time), words(verdict));
-    [server, via, tls, mechanism, account, with, result, binding.to_owned(), time, verdict]
+    [server, via, tls, mechanism, account, with, result, binding, flights, time, verdict]
 }
 
 fn seconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64()
 }
 
-const HEADLINE: [&str; 10] = [
+const HEADLINE: [&str; 11] = [
     "server",
     "via",
     "TLS",
@@ -189,12 +311,19 @@ const HEADLINE: [&str; 10] = [
     "with",
     "result",
     "binding",
+    "flights",
     "time",
     "verdict",
 ];
 
 /// Names the folder in which `cargo xtask interop` unpacks the newer servers.
 const BACKPORTS: &str = "EPODE_INTEROP_BACKPORTS";
+
+/// The seed of an earlier run, to have the same cuts again.
+const SEED: &str = "EPODE_INTEROP_SEED";
+
+/// Some seconds are the rule.
+const SCENE_WITHIN: Duration = Duration::from_secs(120);
 
 /// A login takes a fraction of a second; the client's own deadlines are shorter than this.
 const LOGIN_WITHIN: Duration = Duration::from_secs(60);

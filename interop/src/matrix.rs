@@ -88,6 +88,8 @@ pub(crate) struct Session {
     pub(crate) binding: Option<BindingType>,
     /// Whether the server proved that it knows the account.
     pub(crate) server_proven: bool,
+    /// How often the client spoke until it was online.
+    pub(crate) flights: u32,
 }
 
 /// A login that failed.
@@ -122,6 +124,9 @@ impl Row {
         }
         if session.server_proven != self.mechanism.as_str().starts_with("SCRAM-") {
             return Err(format!("proof of the server: {}", session.server_proven));
+        }
+        if self.way.transport.is_bosh() && session.flights > MOST_FLIGHTS {
+            return Err(format!("online after {} flights", session.flights));
         }
         let Some((bare, resource)) = session.jid.split_once('/') else {
             return Err(format!("{} has no resource", session.jid));
@@ -188,6 +193,9 @@ impl fmt::Display for Demand {
         }
     }
 }
+
+/// To CONNECTED over BOSH, by SCRAM and all that take fewer.
+const MOST_FLIGHTS: u32 = 6;
 
 #[cfg(test)]
 mod tests {
@@ -263,7 +271,7 @@ mod tests {
     fn session(mechanism: &str, jid: &str) -> Outcome {
         let mechanism: MechanismName = mechanism.parse().unwrap();
         let server_proven = mechanism.as_str().starts_with("SCRAM-");
-        Ok(Session { jid: jid.to_owned(), mechanism, binding: None, server_proven })
+        Ok(Session { jid: jid.to_owned(), mechanism, binding: None, server_proven, flights: 6 })
     }
 
     fn refusal(offence: &str) -> Outcome {

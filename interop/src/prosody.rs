@@ -99,6 +99,10 @@ impl Control for Prosody {
     fn websocket_path(&self) -> &'static str {
         "/xmpp-websocket"
     }
+
+    fn bosh_path(&self) -> &'static str {
+        "/http-bind"
+    }
 }
 
 /// Who knows bearer tokens, and where; the own plugin is asked by nobody.

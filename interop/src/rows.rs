@@ -7,10 +7,13 @@
 use epode::sasl::{BindingType, MechanismName};
 use epode_interop::{Release, Software, Transport};
 
-use crate::matrix::{
-    Credentials, Demand,
-    Expected::{Online, Refused},
-    Row, Tls, Way,
+use crate::{
+    matrix::{
+        Credentials, Demand,
+        Expected::{Online, Refused},
+        Row, Tls, Way,
+    },
+    servers::ALICE,
 };
 
 /// All rows, server by server.
@@ -203,6 +206,8 @@ fn common_bindings(server: &Release, way: Way) -> &'static [BindingType] {
     use BindingType::{TlsExporter, TlsServerEndPoint};
 
     match (server, way.transport, way.tls) {
+        // None offers -PLUS: to Prosody 13 a BOSH session is secure, but not encrypted.
+        (_, Transport::SecureBosh, _) => &[],
         (&Release::PROSODY_13, _, Some(Tls::V1_2)) => &[TlsServerEndPoint],
         (&Release::PROSODY_13, _, Some(Tls::V1_3)) => &[TlsExporter, TlsServerEndPoint],
         (&Release::EJABBERD_24, Transport::Starttls | Transport::Tls, Some(_)) => {
@@ -230,8 +235,8 @@ fn refusals(server: &'static Release) -> Vec<Row> {
     for &way in ENCRYPTED {
         let demand = Demand::OtherAuthority;
         rows.push(certificate(way, ALICE, demand, "certificate of an unknown issuer"));
-        // Over wss the name is that of the URL's host, which is the same for all domains.
-        if way.transport != Transport::Wss {
+        // Over HTTP the name is that of the URL's host, which is the same for all domains.
+        if !way.transport.is_http() {
             let (nothing, name) = (Demand::Nothing, "certificate for other names");
             rows.push(certificate(way, "alice@unlisted.localhost", nothing, name));
             rows.push(certificate(way, "alice@expired.localhost", nothing, "certificate expired"));
@@ -243,16 +248,18 @@ fn refusals(server: &'static Release) -> Vec<Row> {
     let refused = Refused("encryption-required");
     rows.push(row(TCP, clear, Demand::Nothing, Credentials::Password, refused));
     if server.software == Software::Prosody {
-        rows.push(plain_over_ws(server));
+        rows.extend(
+            [Transport::Ws, Transport::Bosh].map(|transport| plain_over(transport, server)),
+        );
     }
     rows
 }
 
 /// Prosody does not offer it without TLS, and the client must not insist.
-fn plain_over_ws(server: &'static Release) -> Row {
+fn plain_over(transport: Transport, server: &'static Release) -> Row {
     Row {
         server,
-        way: Way { transport: Transport::Ws, tls: None },
+        way: Way { transport, tls: None },
         mechanism: MechanismName::PLAIN,
         jid: ALICE,
         credentials: Credentials::Password,
@@ -275,12 +282,14 @@ const ALL_WAYS: &[Way] = &[
     way(Transport::Tls, Tls::V1_3),
     way(Transport::Wss, Tls::V1_2),
     way(Transport::Wss, Tls::V1_3),
+    way(Transport::SecureBosh, Tls::V1_2),
+    way(Transport::SecureBosh, Tls::V1_3),
     Way { transport: Transport::Ws, tls: None },
+    Way { transport: Transport::Bosh, tls: None },
 ];
-const ENCRYPTED: &[Way] = ALL_WAYS.split_at(6).0;
+const ENCRYPTED: &[Way] = ALL_WAYS.split_at(8).0;
 const STREAMS: &[Way] = ALL_WAYS.split_at(4).0;
 
-const ALICE: &str = "alice@localhost";
 const SHA_256: &str = "alice@sha256.localhost";
 const SHA_384: &str = "alice@sha384.localhost";
 const SHA_512: &str = "alice@sha512.localhost";

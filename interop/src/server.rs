@@ -27,9 +27,9 @@ pub struct Ports {
     pub plain: u16,
     /// XMPP inside TLS from the first byte.
     pub tls: u16,
-    /// WebSocket.
+    /// WebSocket and BOSH.
     pub http: u16,
-    /// WebSocket inside TLS.
+    /// The same inside TLS.
     pub https: u16,
 }
 
@@ -46,6 +46,10 @@ pub enum Transport {
     Ws,
     /// WebSocket inside TLS.
     Wss,
+    /// BOSH.
+    Bosh,
+    /// BOSH inside TLS.
+    SecureBosh,
 }
 
 impl Server {
@@ -94,14 +98,20 @@ impl Server {
 
     /// The endpoint for a transport.
     pub fn url(&self, transport: Transport) -> String {
-        let path = self.control.websocket_path();
-        match transport {
-            Transport::Tcp => format!("xmpp://127.0.0.1:{}", self.ports.plain),
-            Transport::Starttls => format!("xmpp://127.0.0.1:{}", self.ports.starttls),
-            Transport::Tls => format!("xmpps://127.0.0.1:{}", self.ports.tls),
-            Transport::Ws => format!("ws://127.0.0.1:{}{path}", self.ports.http),
-            Transport::Wss => format!("wss://127.0.0.1:{}{path}", self.ports.https),
-        }
+        self.url_through(self.ports.of(transport), transport)
+    }
+
+    /// The endpoint for a transport, where somebody passes on what comes to this port.
+    pub fn url_through(&self, port: u16, transport: Transport) -> String {
+        let (scheme, path) = match transport {
+            Transport::Tcp | Transport::Starttls => ("xmpp", ""),
+            Transport::Tls => ("xmpps", ""),
+            Transport::Ws => ("ws", self.control.websocket_path()),
+            Transport::Wss => ("wss", self.control.websocket_path()),
+            Transport::Bosh => ("http", self.control.bosh_path()),
+            Transport::SecureBosh => ("https", self.control.bosh_path()),
+        };
+        format!("{scheme}://127.0.0.1:{port}{path}")
     }
 
     /// Makes an account.
@@ -126,6 +136,7 @@ pub(crate) trait Control: fmt::Debug {
     fn register(&self, user: &str, domain: &str, password: &str) -> Result<(), Error>;
     fn issue_token(&self, user: &str, domain: &str) -> Result<String, Error>;
     fn websocket_path(&self) -> &'static str;
+    fn bosh_path(&self) -> &'static str;
 }
 
 impl Ports {
@@ -133,12 +144,33 @@ impl Ports {
         let [starttls, plain, tls, http, https] = ports::free()?;
         Ok(Self { starttls, plain, tls, http, https })
     }
+
+    /// The port for a transport.
+    pub fn of(&self, transport: Transport) -> u16 {
+        match transport {
+            Transport::Tcp => self.plain,
+            Transport::Starttls => self.starttls,
+            Transport::Tls => self.tls,
+            Transport::Ws | Transport::Bosh => self.http,
+            Transport::Wss | Transport::SecureBosh => self.https,
+        }
+    }
 }
 
 impl Transport {
     /// Whether anything is encrypted.
     pub fn has_tls(self) -> bool {
-        !matches!(self, Self::Tcp | Self::Ws)
+        !matches!(self, Self::Tcp | Self::Ws | Self::Bosh)
+    }
+
+    /// Whether it is HTTP to begin with: its TLS is that of the URL's host.
+    pub fn is_http(self) -> bool {
+        !matches!(self, Self::Tcp | Self::Starttls | Self::Tls)
+    }
+
+    /// Whether it is HTTP from first to last.
+    pub fn is_bosh(self) -> bool {
+        matches!(self, Self::Bosh | Self::SecureBosh)
     }
 }
 
@@ -150,6 +182,8 @@ impl fmt::Display for Transport {
             Self::Tls => "tls",
             Self::Ws => "ws",
             Self::Wss => "wss",
+            Self::Bosh => "bosh",
+            Self::SecureBosh => "bosh-tls",
         })
     }
 }

@@ -39,6 +39,7 @@ impl Running {
         for domain in accounts(server.release()) {
             server.register("alice", domain, PASSWORD)?;
         }
+        server.register("bob", "localhost", PASSWORD)?;
         let token_of = match server.release().software {
             Software::Prosody => "oauth.localhost",
             Software::Ejabberd => "localhost",
@@ -72,5 +73,9 @@ fn accounts(release: &Release) -> &'static [&'static str] {
     }
 }
 
+/// An account that every server has.
+pub(crate) const ALICE: &str = "alice@localhost";
+/// Another one.
+pub(crate) const BOB: &str = "bob@localhost";
 /// Of all accounts. A space, a comma and an equals sign travel through every mechanism.
 pub(crate) const PASSWORD: &str = "correct horse, battery=staple";

@@ -1,0 +1,187 @@
+//! What is more than a login: a thousand messages through connections that are cut, and sessions
+//! that go from one process to another.
+//!
+//! Which scenes there are, and what each must come to, stands here; how they are played in
+//! `exchange.rs` and `handover.rs`.
+
+use std::{error::Error, fmt, fs, path::Path};
+
+use epode::{Builder, Client};
+use epode_interop::{Place, Release, Rig, Software, Transport};
+
+use crate::{
+    exchange, handover,
+    servers::{PASSWORD, Servers},
+};
+
+/// A scene, and what must come of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scene {
+    pub(crate) server: &'static Release,
+    pub(crate) transport: Transport,
+    pub(crate) act: Act,
+    expected: &'static str,
+}
+
+/// What happens in a scene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Two accounts send each other a thousand messages.
+    Exchange,
+    /// The same through connections that are cut at these places.
+    ExchangeWithCuts(&'static [Place]),
+    /// One process logs in, another takes over and goes on.
+    Prebind,
+    /// A process that is online is killed, another goes on with its session.
+    Restore,
+    /// Somebody takes over a session that is not there.
+    WrongSid,
+    /// Somebody takes over a session with request ids that are far away from its own.
+    WrongRid,
+}
+
+/// What came of a scene.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Played {
+    /// In a few words, as in [`Scene`].
+    pub(crate) result: String,
+    /// Figures, or what went wrong, for people.
+    pub(crate) note: String,
+}
+
+/// All scenes, server by server.
+pub(crate) fn scenes() -> Vec<Scene> {
+    Release::ALL.into_iter().flat_map(of).collect()
+}
+
+fn of(server: &'static Release) -> Vec<Scene> {
+    let scene = |transport, act, expected| Scene { server, transport, act, expected };
+    let mut scenes = Vec::new();
+    // They take their time, and TLS is no matter of the version: one of each does.
+    let is_new = [&Release::PROSODY_13, &Release::EJABBERD_24].contains(&server);
+    let transports = [Transport::Bosh, Transport::SecureBosh];
+    for &transport in &transports[..if is_new { 2 } else { 1 }] {
+        scenes.push(scene(transport, Act::Exchange, IN_ORDER));
+        scenes.push(scene(transport, Act::ExchangeWithCuts(places(server)), IN_ORDER));
+    }
+    let transport = Transport::Bosh;
+    scenes.push(scene(transport, Act::Prebind, "attached and online"));
+    scenes.push(scene(transport, Act::Restore, "attached and online"));
+    scenes.push(scene(transport, Act::WrongSid, "ATTACHFAIL item-not-found"));
+    scenes.push(scene(transport, Act::WrongRid, "ATTACHFAIL item-not-found"));
+    scenes
+}
+
+/// Where connections to a server are cut: anywhere, but for where requests that overtake each other
+/// could part client and server. Two connections do not prevent that, and servers differ there.
+fn places(server: &Release) -> &'static [Place] {
+    use Place::{BeforeAnswer, BeforeRequest, WhileWaiting, WithinAnswer, WithinRequest};
+
+    match server.software {
+        // The connection of a request that came too early must last until it is that one's turn.
+        Software::Prosody => &[BeforeRequest, WithinRequest, BeforeAnswer, WithinAnswer],
+        // A request must not be lost on its way while a later one is there.
+        Software::Ejabberd => &[BeforeAnswer, WithinAnswer, WhileWaiting],
+    }
+}
+
+impl Scene {
+    /// Plays it. Connections are cut as the seed says.
+    pub(crate) async fn play(&self, rig: &Rig, servers: &Servers, seed: u64) -> Played {
+        let server = &servers.of(self.server).server;
+        let url = server.url(self.transport);
+        let played = match self.act {
+            Act::Exchange => exchange::exchange(rig, server, self.transport, (&[], seed)).await,
+            Act::ExchangeWithCuts(places) => {
+                exchange::exchange(rig, server, self.transport, (places, seed)).await
+            }
+            Act::Prebind => handover::prebind(rig, &url).await,
+            Act::Restore => handover::restore(rig, self.server, &url).await,
+            Act::WrongSid => handover::wrong_sid(rig, &url).await,
+            Act::WrongRid => handover::wrong_rid(rig, &url).await,
+        };
+        played.unwrap_or_else(|error| Played::new("failed", error.to_string()))
+    }
+
+    /// Whether it came to what it should; if not, why not.
+    pub(crate) fn judge(&self, played: &Played) -> Result<(), String> {
+        if played.result == self.expected {
+            return Ok(());
+        }
+        Err(format!("expected {}: {}", self.expected, played.note))
+    }
+}
+
+impl Played {
+    pub(crate) fn new(result: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { result: result.into(), note: note.into() }
+    }
+}
+
+/// A client of an account, with its password, that trusts the authority in a file.
+pub(crate) fn client(authority: &Path, jid: &str, url: &str) -> Result<Builder, Box<dyn Error>> {
+    let builder = Client::builder(jid)?.endpoint(url)?.ca_pem(fs::read(authority)?)?;
+    Ok(builder.password(PASSWORD))
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exchange => "1000 messages each way",
+            Self::ExchangeWithCuts(places) => {
+                f.write_str("1000 messages each way, cut")?;
+                let spared = Place::ALL.iter().filter(|place| !places.contains(place));
+                return spared.enumerate().try_for_each(|(index, place)| {
+                    write!(f, "{} {place}", if index == 0 { ", but not" } else { " or" })
+                });
+            }
+            Self::Prebind => "prebind and attach, 2 processes",
+            Self::Restore => "killed and restored, 2 processes",
+            Self::WrongSid => "attach with a wrong sid",
+            Self::WrongRid => "attach with a wrong rid",
+        })
+    }
+}
+
+/// What [`Act::Exchange`] comes to where nothing is lost.
+pub(crate) const IN_ORDER: &str = "all in order, each once";
+
+#[cfg(test)]
+mod tests {
+    use epode_interop::{Place, Release, Transport};
+
+    use super::{Act, Played, scenes};
+
+    #[test]
+    fn every_server_is_cut_and_every_session_taken_over() {
+        let scenes = scenes();
+        for server in Release::ALL {
+            let acts: Vec<Act> = scenes
+                .iter()
+                .filter(|scene| scene.server == server && scene.transport == Transport::Bosh)
+                .map(|scene| scene.act)
+                .collect();
+            assert!(acts.iter().any(|act| matches!(act, Act::ExchangeWithCuts(_))), "{server}");
+            for act in [Act::Exchange, Act::Prebind, Act::Restore, Act::WrongSid, Act::WrongRid] {
+                assert!(acts.contains(&act), "{server} {act}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_spared_is_told() {
+        let anywhere = Act::ExchangeWithCuts(&Place::ALL).to_string();
+        assert_eq!(anywhere, "1000 messages each way, cut");
+        let answers = Act::ExchangeWithCuts(&Place::ALL[2..4]).to_string();
+        let words = ", but not before a request or within one or while waiting";
+        assert_eq!(answers, format!("{anywhere}{words}"));
+    }
+
+    #[test]
+    fn only_what_is_expected_passes() {
+        let scene = scenes()[0];
+        assert_eq!(scene.judge(&Played::new(scene.expected, "")), Ok(()));
+        let other = scene.judge(&Played::new("failed", "it broke"));
+        assert_eq!(other, Err(format!("expected {}: it broke", scene.expected)));
+    }
+}
