@@ -13,6 +13,9 @@ use crate::{Element, Error, Explanation, Jid, Status, Time};
 pub enum Input<'a> {
     /// A WebSocket is open, and vouches for this.
     Opened(Channel),
+    /// A BOSH session can be begun, and its connections vouch for this. It carries the frames of a
+    /// WebSocket.
+    OpenedBosh(Channel),
     /// A byte stream is open, and vouches for this. One that is not encrypted will be, by
     /// STARTTLS, before anything else is said.
     OpenedTcp(Channel),
@@ -35,8 +38,14 @@ pub enum Input<'a> {
     Tick,
     /// The application's answer to a question.
     Answered(QuestionId, Answer),
-    /// The application wants this sent.
+    /// The application wants this sent; see [`Connection::send`](crate::Connection::send).
     Send(Element),
+    /// The application has handled so many more of the stanzas that were
+    /// [delivered](Action::Deliver), in their order; for
+    /// [`StreamManagement::when_handled`](crate::StreamManagement::when_handled).
+    Handled(u32),
+    /// Somebody is there to see what arrives, or nobody is (XEP-0352).
+    SetActive(bool),
     /// The application wants its resource bound, after [`Status::BindRequired`].
     Bind,
     /// The application wants the connection closed in good order.
@@ -63,6 +72,16 @@ pub enum Action {
     Keep(ScramKeys),
     /// Give this to the application.
     Deliver(Element),
+    /// The stanza of this number ([`Connection::send`](crate::Connection::send)) was handed to the
+    /// transport.
+    Sent(u64),
+    /// The server has taken the stanzas up to this number.
+    Acknowledged(u64),
+    /// The stanza of this number was lost with its session, and is not sent again.
+    Dropped(u64),
+    /// The server has not been heard for so long that it was asked for a sign of life; or, with
+    /// `false`, it gave one.
+    Quiet(bool),
     /// Call with [`Input::Tick`] at this moment. A later one replaces it.
     WakeAt(Time),
     /// Close the transport. No action follows.

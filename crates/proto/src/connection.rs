@@ -6,16 +6,16 @@ use std::fmt;
 use epode_sasl as sasl;
 
 use crate::{
-    ApiMisuse, Element, Error, Phase, Settings, Status, Time,
+    ApiMisuse, Element, Error, Phase, SessionState, Settings, Status, Time,
     action::{Action, Input},
     core::Core,
-    error::PeerFault,
+    error::{PeerFault, Wait},
     framing::{self, FrameError},
     negotiate::{
         ExpectClose, State, Unopened,
         transitions::{self, Stimulus},
     },
-    session::Online,
+    session::{self, Online},
     stream::StreamError,
     xml::namespaces::SASL,
 };
@@ -66,8 +66,12 @@ impl Connection {
     /// it is news, and comes as a [`Status`].
     pub fn handle(&mut self, now: Time, input: Input<'_>) -> Result<(), ApiMisuse> {
         self.check(&input)?;
+        self.core.set_now(now);
         if let Input::Received(bytes) = input {
             self.core.hear();
+            if let State::Online(session) = &mut self.state {
+                session.hear(&mut self.core);
+            }
             let mut heard = self.core.feed(bytes);
             while let Some(frame) = heard {
                 self.step(now, |connection, state| connection.frame(state, frame));
@@ -77,6 +81,38 @@ impl Connection {
             self.step(now, |connection, state| connection.next_state(now, state, input));
         }
         Ok(())
+    }
+
+    /// Takes a stanza to send, and gives its number: [`Action::Sent`] and [`Action::Acknowledged`]
+    /// tell by it what becomes of the stanza. In a session that goes on over several connections
+    /// ([`Settings::session`]) it may be given before the login is done, and is sent then.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse`] if it has a character that XML cannot carry, if there is no session, or no
+    /// room in it ([`has_room`](Self::has_room)).
+    pub fn send(&mut self, now: Time, stanza: Element) -> Result<u64, ApiMisuse> {
+        self.handle(now, Input::Send(stanza))?;
+        Ok(self.core.session.sent())
+    }
+
+    /// Whether the session takes another stanza, or has as many that wait for the server as it may
+    /// have ([`StreamManagement::queue`](crate::StreamManagement::queue)).
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.core.has_room()
+    }
+
+    /// What both sides have sent each other.
+    #[must_use]
+    pub fn session(&self) -> &SessionState {
+        &self.core.session
+    }
+
+    /// What is left once it is over, for the next connection.
+    #[must_use]
+    pub fn into_session(self) -> SessionState {
+        self.core.session
     }
 
     /// No frame is taken once the connection is over, nor while the stream is being encrypted.
@@ -107,6 +143,9 @@ impl Connection {
         if before != after || waits_anew {
             self.core.set_deadline(now, after);
         }
+        if let State::Online(session) = &self.state {
+            self.core.wake(session.wake());
+        }
     }
 
     /// The next thing that it wants, if any.
@@ -132,6 +171,7 @@ impl Connection {
         let misuse = match (input, &self.state) {
             (
                 Input::Opened(_)
+                | Input::OpenedBosh(_)
                 | Input::OpenedTcp(_)
                 | Input::NotOpened(_)
                 | Input::Attached(_)
@@ -146,8 +186,12 @@ impl Connection {
             (Input::Answered(..), _) => Some("nobody waits for this answer"),
             (Input::Bind, State::BindCall(_)) => None,
             (Input::Bind, _) => Some("binding is not due"),
-            (Input::Send(element), State::BindCall(_) | State::Online(_)) => {
-                element.check().err().map(|_| "the stanza has a character that XML cannot carry")
+            (Input::Send(element), state) if self.takes_stanzas(state) => {
+                match (element.check().is_ok(), self.core.has_room()) {
+                    (false, _) => Some("the stanza has a character that XML cannot carry"),
+                    (true, false) => Some("too many stanzas wait for the server"),
+                    (true, true) => None,
+                }
             }
             (Input::HandedOver, State::Online(_)) => None,
             (Input::Send(_) | Input::HandedOver, _) => Some("not connected"),
@@ -166,6 +210,9 @@ impl Connection {
             (Input::Opened(channel), State::Unopened(state)) => {
                 (Stimulus::Opened, Ok(state.opened(&mut self.core, channel)))
             }
+            (Input::OpenedBosh(channel), State::Unopened(state)) => {
+                (Stimulus::Opened, Ok(state.opened_bosh(&mut self.core, channel)))
+            }
             (Input::OpenedTcp(channel), State::Unopened(state)) => {
                 (Stimulus::Opened, Ok(state.opened_tcp(&mut self.core, channel)))
             }
@@ -174,7 +221,7 @@ impl Connection {
             }
             (Input::Attached(jid), State::Unopened(_)) => {
                 self.core.push(Action::Report(Status::Attached(jid)));
-                (Stimulus::Attached, Ok(State::Online(Online)))
+                (Stimulus::Attached, Ok(State::Online(Online::attached(&self.core))))
             }
             (Input::NotAttached(error), _) => {
                 self.core.push(Action::Report(Status::AttachFail(error.clone())));
@@ -188,15 +235,30 @@ impl Connection {
             (Input::HandedOver, State::Online(_)) => {
                 (Stimulus::CloseCalled, Ok(self.finish(State::Close(ExpectClose::asked_for()))))
             }
-            (Input::Tick, state) => (Stimulus::Deadline, self.tick(now, state)),
+            (Input::Tick, state) => {
+                self.core.disarm();
+                (Stimulus::Deadline, self.tick(now, state))
+            }
             (Input::Answered(_, answer), State::Answer(state)) => {
                 (Stimulus::Answered, state.answered(&mut self.core, answer))
             }
             (Input::Bind, State::BindCall(state)) => {
                 (Stimulus::BindCalled, Ok(state.bind(&mut self.core)))
             }
-            (Input::Send(element), state) => {
-                self.core.send(&element);
+            (Input::Send(element), state) => (Stimulus::Sent, Ok(self.take_stanza(state, element))),
+            (Input::Handled(count), State::Online(mut session)) => {
+                session.handled(&mut self.core, count);
+                (Stimulus::Sent, Ok(State::Online(session)))
+            }
+            (Input::Handled(count), state) => {
+                session::handled(&mut self.core, count);
+                (Stimulus::Sent, Ok(state))
+            }
+            (Input::SetActive(active), mut state) => {
+                let changed = self.core.set_inactive(!active);
+                if let (State::Online(session), true) = (&mut state, changed) {
+                    session.send_activity(&mut self.core);
+                }
                 (Stimulus::Sent, Ok(state))
             }
             (Input::Close, state) => (Stimulus::CloseCalled, Ok(self.close(state))),
@@ -248,6 +310,7 @@ impl Connection {
             State::Proceed(state) => state.handle(&mut self.core, &element),
             State::SaslReply(state) => state.handle(&mut self.core, element),
             State::Answer(state) => state.handle(&mut self.core, &element),
+            State::Resumed(state) => state.handle(&mut self.core, &element),
             State::BindCall(state) => state.handle(&mut self.core, element),
             State::Bound(state) => state.handle(&mut self.core, element),
             State::Session(state) => state.handle(&mut self.core, element),
@@ -276,7 +339,30 @@ impl Connection {
         })
     }
 
+    /// A session takes stanzas from its first connection to the end of its last.
+    fn takes_stanzas(&self, state: &State) -> bool {
+        let goes_on = self.core.session.jid().is_some();
+        let is_over = matches!(state, State::Close(_) | State::Closed);
+        matches!(state, State::BindCall(_) | State::Online(_)) || (goes_on && !is_over)
+    }
+
+    fn take_stanza(&mut self, mut state: State, stanza: Element) -> State {
+        match &mut state {
+            State::BindCall(_) => self.core.send(&stanza), // there is no session to count it
+            State::Online(session) => {
+                self.core.queue(stanza);
+                session.flush(&mut self.core);
+            }
+            _ => drop(self.core.queue(stanza)),
+        }
+        state
+    }
+
     fn tick(&mut self, now: Time, state: State) -> Result<State, Error> {
+        if let State::Online(mut session) = state {
+            session.tick(&mut self.core)?;
+            return Ok(State::Online(session));
+        }
         let Some(wait) = self.core.take_due(now) else { return Ok(state) };
         match state {
             State::Close(_) => Ok(self.finish(state)),
@@ -293,13 +379,16 @@ impl Connection {
                 self.core.push(Action::Report(Status::Disconnecting));
                 self.finish(State::Close(ExpectClose::asked_for()))
             }
+            State::Online(session) => {
+                self.core.push(Action::Report(Status::Disconnecting));
+                session.close(&mut self.core);
+                self.core.close_stream();
+                State::Close(ExpectClose::of_session())
+            }
             _ => {
                 self.core.push(Action::Report(Status::Disconnecting));
                 self.core.close_stream();
-                let is_session = matches!(state, State::Online(_));
-                let end =
-                    if is_session { ExpectClose::of_session() } else { ExpectClose::asked_for() };
-                State::Close(end)
+                State::Close(ExpectClose::asked_for())
             }
         }
     }
@@ -317,8 +406,14 @@ impl Connection {
         if is_under_way && matches!(&error, Error::Login(login) if !is_servers_word(login)) {
             self.core.send(&Element::new("abort", SASL));
         }
-        let is_gone =
-            matches!(error, Error::ConnectionLost(_) | Error::Bosh(_) | Error::Unreachable(_));
+        // A stream that is closed cannot be resumed.
+        let is_gone = matches!(
+            error,
+            Error::ConnectionLost(_)
+                | Error::Bosh(_)
+                | Error::Unreachable(_)
+                | Error::TimedOut(Wait::SignOfLife)
+        );
         let never_was = matches!(phase, Phase::Unopened | Phase::Secured);
         if !is_gone && !never_was {
             self.core.close_stream();

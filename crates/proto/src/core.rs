@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 use epode_sasl::Question;
 
 use crate::{
-    Element, Jid, Phase, Settings, Time,
+    Element, Jid, Phase, SessionState, Settings, Time,
     action::{Action, Frame, QuestionId},
     error::{Error, Wait},
     framing::{self, FrameError, tcp, websocket},
+    session::{is_offered, resume},
     stream::is_language,
     xml::namespaces::{SASL, STREAM},
 };
@@ -28,11 +29,20 @@ pub(crate) struct Core {
     features: Option<Element>,
     /// The server has spoken since we last did.
     heard: bool,
+    now: Time,
+    /// What both sides have sent each other, over this connection and those before it.
+    pub(crate) session: SessionState,
+    /// Nobody is there to see what arrives.
+    inactive: bool,
+    /// When the driver will say that it is time.
+    armed: Option<Time>,
 }
 
 /// How frames lie on the wire.
 enum Wire {
     WebSocket,
+    /// Frames of a WebSocket in requests of HTTP, whose session outlives its connections by itself.
+    Bosh,
     Tcp(Box<tcp::Decoder>),
 }
 
@@ -42,7 +52,8 @@ struct Deadline {
 }
 
 impl Core {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(mut settings: Settings) -> Self {
+        let session = settings.session.take().unwrap_or_default();
         Self {
             settings,
             wire: Wire::WebSocket,
@@ -53,7 +64,95 @@ impl Core {
             language: None,
             features: None,
             heard: true,
+            now: Time::ZERO,
+            session,
+            inactive: false,
+            armed: None,
         }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
+    pub(crate) fn set_now(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    /// Seconds since 1970, or 0 where the driver has no calendar.
+    fn unix(&self) -> u64 {
+        let zero = self.settings.unix_zero;
+        if zero == 0 { 0 } else { zero + self.now.since_zero().as_secs() }
+    }
+
+    /// The session is alive at this moment.
+    pub(crate) fn touch(&mut self) {
+        self.session.alive = Some(self.unix()).filter(|unix| *unix > 0);
+    }
+
+    pub(crate) fn is_inactive(&self) -> bool {
+        self.inactive
+    }
+
+    pub(crate) fn set_inactive(&mut self, inactive: bool) -> bool {
+        std::mem::replace(&mut self.inactive, inactive) != inactive
+    }
+
+    /// Whether the stream is one that stream management can manage, and the server offers to.
+    pub(crate) fn can_manage(&self) -> bool {
+        !matches!(self.wire, Wire::Bosh) && self.features.as_ref().is_some_and(is_offered)
+    }
+
+    /// Takes a stanza of the session, and gives its number. It goes out in its turn.
+    pub(crate) fn queue(&mut self, stanza: Element) -> u64 {
+        let at = self.unix();
+        self.session.outbound.push(stanza, at)
+    }
+
+    /// Whether the session takes another stanza.
+    pub(crate) fn has_room(&self) -> bool {
+        let limits = self.settings.stream_management.unwrap_or_default();
+        let (stanzas, bytes) = self.session.outbound.size();
+        stanzas < limits.queue && bytes < limits.queue_bytes
+    }
+
+    /// Sends the next stanza of the session, if one waits.
+    pub(crate) fn send_next(&mut self) -> Option<u64> {
+        let next = self.session.outbound.next()?;
+        let (number, frame) = (next.number, self.wire.encode(&next.stanza));
+        self.transmit(frame);
+        Some(number)
+    }
+
+    /// Asks to go on with a session that was lost, if the server can.
+    pub(crate) fn resume(&mut self) -> bool {
+        let stream = self.session.stream.as_ref().filter(|_| self.can_manage());
+        let resume = stream.map(|stream| resume(stream, self.session.inbound.handled));
+        resume.is_some_and(|resume| {
+            self.send(&resume);
+            true
+        })
+    }
+
+    /// A space between stanzas, where there is something between them.
+    pub(crate) fn send_whitespace(&mut self) {
+        if matches!(self.wire, Wire::Tcp(_)) {
+            self.push(Action::Transmit(Frame::new(" ")));
+        }
+    }
+
+    /// Asks the driver to call at this moment, unless it will call before.
+    pub(crate) fn wake(&mut self, at: Option<Time>) {
+        let Some(at) = at else { return };
+        if self.armed.is_none_or(|armed| at < armed) {
+            self.armed = Some(at);
+            self.push(Action::WakeAt(at));
+        }
+    }
+
+    /// The driver has called.
+    pub(crate) fn disarm(&mut self) {
+        self.armed = None;
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -118,15 +217,12 @@ impl Core {
     }
 
     pub(crate) fn send(&mut self, element: &Element) {
-        self.transmit(Frame::new(match self.wire {
-            Wire::WebSocket => element.to_xml(),
-            Wire::Tcp(_) => tcp::encode(element),
-        }));
+        self.transmit(self.wire.encode(element));
     }
 
     pub(crate) fn close_stream(&mut self) {
         self.transmit(Frame::new(match self.wire {
-            Wire::WebSocket => websocket::close().to_xml(),
+            Wire::WebSocket | Wire::Bosh => websocket::close().to_xml(),
             Wire::Tcp(_) => tcp::CLOSE.to_owned(),
         }));
     }
@@ -134,7 +230,7 @@ impl Core {
     pub(crate) fn open_stream(&mut self) {
         let (domain, language) = (self.domain(), &self.settings.language);
         self.transmit(Frame::new(match self.wire {
-            Wire::WebSocket => websocket::open(domain, None, language).to_xml(),
+            Wire::WebSocket | Wire::Bosh => websocket::open(domain, None, language).to_xml(),
             Wire::Tcp(_) => tcp::open(domain, None, language),
         }));
     }
@@ -142,6 +238,11 @@ impl Core {
     /// From now on bytes are a stream (RFC 6120), not messages of a WebSocket (RFC 7395).
     pub(crate) fn use_tcp(&mut self) {
         self.wire = Wire::Tcp(Box::new(tcp::Decoder::new(self.settings.limits)));
+    }
+
+    /// From now on frames travel by BOSH (XEP-0206).
+    pub(crate) fn use_bosh(&mut self) {
+        self.wire = Wire::Bosh;
     }
 
     /// Refuses what arrived together with the element that leads to another step: whoever could
@@ -166,7 +267,7 @@ impl Core {
     /// Takes apart what the server sent: one frame of a WebSocket, any number of a stream.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<Result<framing::Frame, FrameError>> {
         match &mut self.wire {
-            Wire::WebSocket => Some(websocket::decode(bytes, &self.settings.limits)),
+            Wire::WebSocket | Wire::Bosh => Some(websocket::decode(bytes, &self.settings.limits)),
             Wire::Tcp(decoder) => {
                 decoder.feed(bytes);
                 self.next_frame()
@@ -177,7 +278,7 @@ impl Core {
     /// What is left of what was fed.
     pub(crate) fn next_frame(&mut self) -> Option<Result<framing::Frame, FrameError>> {
         match &mut self.wire {
-            Wire::WebSocket => None,
+            Wire::WebSocket | Wire::Bosh => None,
             Wire::Tcp(decoder) => decoder.next_frame().transpose(),
         }
     }
@@ -222,8 +323,18 @@ impl Core {
             Deadline { at: latest.map_or(at, |latest| at.min(latest)), wait }
         });
         if let Some(Deadline { at, .. }) = self.deadline {
+            self.armed = Some(at);
             self.push(Action::WakeAt(at));
         }
+    }
+}
+
+impl Wire {
+    fn encode(&self, element: &Element) -> Frame {
+        Frame::new(match self {
+            Self::WebSocket | Self::Bosh => element.to_xml(),
+            Self::Tcp(_) => tcp::encode(element),
+        })
     }
 }
 

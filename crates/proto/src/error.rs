@@ -267,6 +267,18 @@ pub enum PeerFault {
     /// The answer to the bind request names a JID without a resource.
     #[error("it bound a JID without a resource")]
     BoundWithoutResource,
+    /// The server acknowledges stanzas that it was not sent, or takes an acknowledgement back
+    /// (XEP-0198, section 6).
+    #[error("it acknowledges {handled} stanzas, and was sent {sent}")]
+    AcknowledgedUnsent {
+        /// What it acknowledges, modulo 2^32.
+        handled: u32,
+        /// What it was sent, modulo 2^32.
+        sent: u32,
+    },
+    /// The server resumes another session than the one that it was asked for.
+    #[error("it resumed another session than the one that it was asked for")]
+    ResumedAnother,
     /// The answer to the bind request names somebody else.
     #[error("it bound {bound}, which is not an address of {account}")]
     BoundToAnother {
@@ -301,8 +313,12 @@ pub enum Wait {
     Bound,
     /// The server's answer to the session request.
     Session,
+    /// The server's answer to the request to resume a session.
+    Resumed,
     /// Stanzas.
     Stanza,
+    /// A sign of life.
+    SignOfLife,
     /// The server's closing of the stream.
     Close,
 }
@@ -320,7 +336,9 @@ impl fmt::Display for Wait {
             Self::BindCall => "the application's call to bind",
             Self::Bound => "the server's answer to the bind request",
             Self::Session => "the server's answer to the session request",
+            Self::Resumed => "the server's answer to the request to resume the session",
             Self::Stanza => "a stanza",
+            Self::SignOfLife => "a sign of life from the server",
             Self::Close => "the end of the stream",
         })
     }

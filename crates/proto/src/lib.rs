@@ -36,6 +36,10 @@ pub use crate::{
     error::{Advice, ApiMisuse, Error, PeerFault, Wait},
     jid::{Jid, JidError},
     phase::Phase,
+    session::{
+        Liveness, SessionMark, SessionState, SessionStateError, StreamManagement,
+        requests::{NotARequest, Requests},
+    },
     settings::{Settings, Timeouts},
     status::{Authenticating, Connected, Explanation, Status, StatusCode},
     time::Time,

@@ -25,6 +25,8 @@ pub enum Phase {
     BindHeader,
     /// The features that offer binding are due.
     BindFeatures,
+    /// The answer to the request to resume a session is due.
+    Resumed,
     /// The application's call to bind is due.
     BindCall,
     /// The answer to the bind request is due.
@@ -51,6 +53,7 @@ impl Phase {
             Self::Secured => Wait::Secured,
             Self::SaslReply => Wait::SaslReply,
             Self::Answer => Wait::Answer,
+            Self::Resumed => Wait::Resumed,
             Self::BindCall => Wait::BindCall,
             Self::Bound => Wait::Bound,
             Self::Session => Wait::Session,

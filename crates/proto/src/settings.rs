@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use epode_sasl::{Credentials, Pin, Policy, Registry, Secret, Selection, Weaker};
 
-use crate::{Jid, xml};
+use crate::{Jid, Liveness, SessionState, StreamManagement, xml};
 
 /// What one connection is told before it begins: who logs in, by what, and within which bounds.
 ///
@@ -30,6 +30,10 @@ pub struct Settings {
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: xml::Limits,
     pub(crate) language: String,
+    pub(crate) stream_management: Option<StreamManagement>,
+    pub(crate) liveness: Liveness,
+    pub(crate) session: Option<SessionState>,
+    pub(crate) unix_zero: u64,
 }
 
 impl Settings {
@@ -51,6 +55,10 @@ impl Settings {
             timeouts: Timeouts::default(),
             limits: xml::Limits::default(),
             language: "en".to_owned(),
+            stream_management: Some(StreamManagement::default()),
+            liveness: Liveness::default(),
+            session: None,
+            unix_zero: 0,
         }
     }
 
@@ -147,6 +155,44 @@ impl Settings {
     #[must_use]
     pub fn language(mut self, language: impl Into<String>) -> Self {
         self.language = language.into();
+        self
+    }
+
+    /// What is wanted of stream management (XEP-0198), where the server offers it; the defaults of
+    /// [`StreamManagement`] otherwise, and nothing of it with `None`.
+    #[must_use]
+    pub fn stream_management(mut self, wanted: Option<StreamManagement>) -> Self {
+        self.stream_management = wanted;
+        self
+    }
+
+    /// How long a session may be quiet; the defaults of [`Liveness`] otherwise.
+    #[must_use]
+    pub fn liveness(mut self, liveness: Liveness) -> Self {
+        self.liveness = liveness;
+        self
+    }
+
+    /// Goes on with the session of an earlier connection: by resuming it if the server knows it
+    /// still, and else by sending in a new one what was not acknowledged. Its address is asked for
+    /// again.
+    #[must_use]
+    pub fn session(mut self, session: SessionState) -> Self {
+        if self.jid.resource().is_none()
+            && let Some(jid) = session.jid()
+            && jid.bare() == self.jid.bare()
+        {
+            self.jid = jid.clone();
+        }
+        self.session = Some(session);
+        self
+    }
+
+    /// The driver's zero of time in seconds since 1970. With it, messages that are sent late say
+    /// when they were written (XEP-0203), and it is known when a session expires.
+    #[must_use]
+    pub fn unix_zero(mut self, seconds: u64) -> Self {
+        self.unix_zero = seconds;
         self
     }
 

@@ -87,7 +87,10 @@ impl fmt::Display for Status {
         write!(f, "{code} {}", code.number())?;
         match self {
             Self::Authenticating(choice) => choice.fmt_short(f),
-            Self::Connected(connected) => write!(f, " {}", connected.jid),
+            Self::Connected(connected) => {
+                write!(f, " {}", connected.jid)?;
+                if connected.resumed { f.write_str(" resumed") } else { Ok(()) }
+            }
             Self::Attached(jid) => write!(f, " {jid}"),
             _ => match self.error() {
                 Some(error) => write!(f, " {}: {error}", error.condition()),
@@ -251,4 +254,7 @@ pub struct Connected {
     pub pin: Pin,
     /// How many times we spoke before it was done: each is a wait of one round trip.
     pub flights: u32,
+    /// Whether this is the session of an earlier connection, as if nothing had happened
+    /// (XEP-0198), and not a new one.
+    pub resumed: bool,
 }

@@ -51,7 +51,7 @@ impl ExpectBound {
             core.send(&request(&id).with_child(session));
             return Ok(State::Session(ExpectSession { login: self.login, jid, id }));
         }
-        Ok(connected(core, self.login, jid))
+        Ok(begin_session(core, &self.login, jid))
     }
 }
 
@@ -69,7 +69,7 @@ impl ExpectSession {
             return Ok(State::Session(self));
         };
         reply.map_err(Error::Session)?;
-        Ok(connected(core, self.login, self.jid))
+        Ok(begin_session(core, &self.login, self.jid))
     }
 }
 
@@ -84,10 +84,18 @@ pub(crate) fn bind(core: &mut Core, login: Authenticated, session: bool) -> Stat
     State::Bound(ExpectBound { login, session, id })
 }
 
-fn connected(core: &mut Core, login: Authenticated, jid: Jid) -> State {
+fn begin_session(core: &mut Core, login: &Authenticated, jid: Jid) -> State {
+    core.session.jid = Some(jid.clone());
+    let connected = connected(core, login, jid);
+    core.push(Action::Report(Status::Connected(connected)));
+    State::Online(Online::begin(core))
+}
+
+/// What the application hears of the login.
+pub(crate) fn connected(core: &Core, login: &Authenticated, jid: Jid) -> Connected {
     let known = core.settings().pin.as_ref().unwrap_or_else(|| login.pin());
     let pin = known.strengthened_by(login.pin());
-    core.push(Action::Report(Status::Connected(Connected {
+    Connected {
         jid,
         mechanism: login.mechanism().clone(),
         proof: login.proof(),
@@ -96,8 +104,8 @@ fn connected(core: &mut Core, login: Authenticated, jid: Jid) -> State {
         refused_bindings: login.refused().to_vec(),
         pin,
         flights: core.flights(),
-    })));
-    State::Online(Online)
+        resumed: false,
+    }
 }
 
 fn request(id: &str) -> Element {

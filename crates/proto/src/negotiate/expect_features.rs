@@ -3,8 +3,9 @@
 use epode_sasl::{self as sasl, Authenticated, Binding, Encryption, Exchange, Offer};
 
 use super::{
-    Candidate, ExpectBindCall, ExpectClose, Round, State, expect_bound, expect_sasl_reply,
-    expect_secured,
+    Candidate, ExpectClose, ExpectResumed, Round, State,
+    expect_resumed::{self, BindOffer},
+    expect_sasl_reply, expect_secured,
 };
 use crate::{
     Element, Error, Explanation, Status, action::Action, core::Core, error::PeerFault,
@@ -20,6 +21,11 @@ impl ExpectFeatures {
         let features = Features::parse(element)
             .map_err(|error| Error::PeerMisbehaved(PeerFault::Features(error)))?;
         let next = match self.round {
+            Round::Bind(login) => {
+                let offered = BindOffer::of(&features);
+                core.set_features(features.element);
+                return begin_session(core, login, offered);
+            }
             Round::Login(candidate) if candidate.must_secure => {
                 let goes_on = !features.starttls && core.settings().unencrypted_allowed;
                 if goes_on {
@@ -29,7 +35,6 @@ impl ExpectFeatures {
                 }
             }
             Round::Login(candidate) => begin_login(core, *candidate, &features),
-            Round::Bind(login) => begin_binding(core, login, &features),
         };
         core.set_features(features.element);
         next
@@ -68,19 +73,15 @@ fn begin_login(core: &mut Core, candidate: Candidate, features: &Features) -> Re
     Ok(expect_sasl_reply::take_turn(core, turn, expect_sasl_reply::Move::Auth))
 }
 
-fn begin_binding(
+/// Logged in: goes on with an earlier session, if there is one and the server offers to, or binds a
+/// resource.
+fn begin_session(
     core: &mut Core,
     login: Authenticated,
-    features: &Features,
+    offered: BindOffer,
 ) -> Result<State, Error> {
-    if !features.bind {
-        return Err(Error::PeerMisbehaved(PeerFault::BindNotOffered));
+    if core.resume() {
+        return Ok(State::Resumed(ExpectResumed { login, offered }));
     }
-    // RFC 3921's session; where it is optional, nobody needs it.
-    let session = features.session.is_some_and(|session| !session.optional);
-    if core.settings().explicit_binding {
-        core.push(Action::Report(Status::BindRequired));
-        return Ok(State::BindCall(ExpectBindCall { login, session }));
-    }
-    Ok(expect_bound::bind(core, login, session))
+    expect_resumed::bind(core, login, offered)
 }

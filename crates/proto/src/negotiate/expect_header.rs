@@ -15,6 +15,11 @@ impl Unopened {
         self.begin(core, channel.over_http(), false)
     }
 
+    pub(crate) fn opened_bosh(self, core: &mut Core, channel: Channel) -> State {
+        core.use_bosh();
+        self.opened(core, channel)
+    }
+
     pub(crate) fn opened_tcp(self, core: &mut Core, channel: Channel) -> State {
         core.use_tcp();
         let must_secure = !channel.is_encrypted();

@@ -10,6 +10,7 @@ mod expect_bound;
 mod expect_close;
 mod expect_features;
 mod expect_header;
+mod expect_resumed;
 mod expect_sasl_reply;
 mod expect_secured;
 pub(crate) mod transitions;
@@ -22,6 +23,7 @@ pub(crate) use self::{
     expect_close::ExpectClose,
     expect_features::ExpectFeatures,
     expect_header::{ExpectHeader, Unopened},
+    expect_resumed::ExpectResumed,
     expect_sasl_reply::ExpectSaslReply,
     expect_secured::{ExpectProceed, ExpectSecured},
 };
@@ -36,6 +38,7 @@ pub(crate) enum State {
     Secured(ExpectSecured),
     SaslReply(ExpectSaslReply),
     Answer(ExpectAnswer),
+    Resumed(ExpectResumed),
     BindCall(ExpectBindCall),
     Bound(ExpectBound),
     Session(ExpectSession),
@@ -73,6 +76,7 @@ impl State {
             Self::Secured(_) => Phase::Secured,
             Self::SaslReply(_) => Phase::SaslReply,
             Self::Answer(_) => Phase::Answer,
+            Self::Resumed(_) => Phase::Resumed,
             Self::BindCall(_) => Phase::BindCall,
             Self::Bound(_) => Phase::Bound,
             Self::Session(_) => Phase::Session,

@@ -3,7 +3,7 @@
 
 use crate::{
     Element, Phase,
-    xml::namespaces::{CLIENT, SASL, STREAM, TLS},
+    xml::namespaces::{CLIENT, SASL, SM, STREAM, TLS},
 };
 
 /// What moved it.
@@ -22,6 +22,8 @@ pub(crate) enum Stimulus {
     Iq,
     Element,
     BindCalled,
+    Resumed,
+    NotResumed,
     Sent,
     CloseCalled,
     PeerClosed,
@@ -37,6 +39,8 @@ impl Stimulus {
             ("challenge", SASL) => Self::Challenge,
             ("success", SASL) => Self::Success,
             ("failure", SASL) => Self::Failure,
+            ("resumed", SM) => Self::Resumed,
+            ("failed", SM) => Self::NotResumed,
             ("iq", CLIENT) => Self::Iq,
             _ => Self::Element,
         }
@@ -75,6 +79,10 @@ const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
         (BindHeader, On::Header, &[BindFeatures], "check id, version and sender"),
         (BindFeatures, On::Features, &[Bound], "ask for a resource"),
         (BindFeatures, On::Features, &[BindCall], "explicit binding: tell the application"),
+        (BindFeatures, On::Features, &[Resumed], "an earlier session: ask to go on with it"),
+        (Resumed, On::Resumed, &[Online], "check whose it is, send again what is missing"),
+        (Resumed, On::NotResumed, &[Bound], "ask for a resource"),
+        (Resumed, On::NotResumed, &[BindCall], "explicit binding: tell the application"),
         (BindCall, On::BindCalled, &[Bound], "ask for a resource"),
         (Bound, On::Iq, &[Online], "check the bound address"),
         (Bound, On::Iq, &[Session], "the server demands a session: ask for it"),

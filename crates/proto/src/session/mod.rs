@@ -1,13 +1,331 @@
-//! Logged in and bound: stanzas pass both ways.
+//! Logged in and bound: stanzas pass both ways, are counted, and the server is watched.
+//!
+//! What stanzas mean is the application's business, but for pings (XEP-0199).
 
-use crate::{Element, Error, core::Core, error::Wait};
+mod inbound;
+mod liveness;
+mod outbound;
+pub(crate) mod requests;
+mod state;
+mod stream_management;
+
+pub use self::{
+    liveness::Liveness,
+    state::{SessionMark, SessionState, SessionStateError},
+    stream_management::StreamManagement,
+};
+pub(crate) use self::{
+    outbound::Impossible,
+    stream_management::{Said, is_offered, resume},
+};
+
+use self::{
+    liveness::{Due, Pulse},
+    outbound::Kept,
+    stream_management as management,
+};
+use crate::{
+    Element, Error, Time,
+    action::Action,
+    core::Core,
+    error::{PeerFault, Wait},
+    time::timestamp,
+    xml::namespaces::{CLIENT, CSI, DELAY, PING, SM},
+};
 
 /// Logged in and bound.
-pub(crate) struct Online;
+pub(crate) struct Online {
+    management: Management,
+    pulse: Pulse,
+    /// The id of the ping that waits for its answer.
+    ping: Option<String>,
+    /// How many stanzas went out since an acknowledgement was asked for.
+    unasked: u32,
+    /// When to ask for one.
+    ask_at: Option<Time>,
+    /// An acknowledgement was given before all was handled.
+    owes: bool,
+}
+
+/// Whether both sides count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Management {
+    Off,
+    /// We have asked for it, and count what we send.
+    Requested,
+    On,
+}
 
 impl Online {
-    /// Everything goes to the application, except what only a negotiation has.
-    pub(crate) fn handle(&mut self, core: &mut Core, element: Element) -> Result<(), Error> {
-        core.deliver(element, Wait::Stanza)
+    /// A session that has just begun.
+    pub(crate) fn begin(core: &mut Core) -> Self {
+        let mut online = Self::new(core);
+        let wanted = core.settings().stream_management.filter(|_| core.can_manage());
+        core.session.inbound.begin_count();
+        core.session.stream = None;
+        if let Some(wanted) = wanted {
+            core.send(&management::enable(&wanted));
+            online.management = Management::Requested;
+        }
+        online.go_on(core);
+        online
     }
+
+    /// A session that the server knows still.
+    pub(crate) fn resumed(core: &mut Core) -> Self {
+        let mut online = Self::new(core);
+        online.management = Management::On;
+        core.session.inbound.resume();
+        core.session.outbound.resend();
+        online.go_on(core);
+        online
+    }
+
+    /// A session that somebody else logged in.
+    pub(crate) fn attached(core: &Core) -> Self {
+        Self::new(core)
+    }
+
+    fn new(core: &Core) -> Self {
+        Self {
+            management: Management::Off,
+            pulse: Pulse::new(core.settings().liveness, core.now()),
+            ping: None,
+            unasked: 0,
+            ask_at: None,
+            owes: false,
+        }
+    }
+
+    /// What a new connection of a session begins with.
+    fn go_on(&mut self, core: &mut Core) {
+        if core.is_inactive() {
+            self.send_activity(core);
+        }
+        self.flush(core);
+    }
+
+    /// Sends what waits.
+    pub(crate) fn flush(&mut self, core: &mut Core) {
+        while let Some(number) = core.send_next() {
+            self.pulse.speak(core.now());
+            core.push(Action::Sent(number));
+            if self.management == Management::Off {
+                core.session.outbound.let_go();
+                continue;
+            }
+            self.unasked += 1;
+            let wanted = core.settings().stream_management.unwrap_or_default();
+            if self.unasked >= wanted.every {
+                self.ask(core);
+            } else {
+                self.ask_at = self.ask_at.or(Some(core.now() + wanted.after));
+            }
+        }
+    }
+
+    /// Tells the server whether somebody is there (XEP-0352), if it wants to know.
+    pub(crate) fn send_activity(&mut self, core: &mut Core) {
+        if core.features().is_some_and(|features| features.child("csi", CSI).is_some()) {
+            let name = if core.is_inactive() { "inactive" } else { "active" };
+            core.send(&Element::new(name, CSI));
+        }
+    }
+
+    /// Everything goes to the application, except what is about the session itself, and what only
+    /// a negotiation has.
+    pub(crate) fn handle(&mut self, core: &mut Core, element: Element) -> Result<(), Error> {
+        if element.namespace() == SM {
+            return self.manage(core, &element);
+        }
+        let counts = element.namespace() == CLIENT && self.management == Management::On;
+        if counts && core.session.inbound.is_repeated() {
+            return Ok(());
+        }
+        let is_own = self.is_pong(core, &element) || self.answer_ping(core, &element);
+        let when_handled = core.settings().stream_management.is_some_and(|it| it.when_handled);
+        let inbound = &mut core.session.inbound;
+        match (counts, when_handled && !is_own) {
+            (true, true) => inbound.deliver(),
+            (true, false) => inbound.handle(),
+            (false, true) => inbound.deliver_uncounted(),
+            (false, false) => inbound.handle_uncounted(),
+        }
+        if is_own { Ok(()) } else { core.deliver(element, Wait::Stanza) }
+    }
+
+    /// The application has handled so many more.
+    pub(crate) fn handled(&mut self, core: &mut Core, count: u32) {
+        handled(core, count);
+        if self.owes && core.session.inbound.pending() == 0 {
+            self.acknowledge(core);
+        }
+    }
+
+    /// The server has said something.
+    pub(crate) fn hear(&mut self, core: &mut Core) {
+        core.touch();
+        if self.pulse.hear(core.now()) {
+            core.push(Action::Quiet(false));
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, core: &mut Core) -> Result<(), Error> {
+        if self.ask_at.is_some_and(|at| at <= core.now()) {
+            self.ask(core);
+        }
+        match self.pulse.due(core.now()) {
+            Some(Due::Probe) => self.probe(core),
+            Some(Due::Death) => return Err(Error::TimedOut(Wait::SignOfLife)),
+            Some(Due::Whitespace) => core.send_whitespace(),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// When something is due next.
+    pub(crate) fn wake(&self) -> Option<Time> {
+        [self.ask_at, self.pulse.next()].into_iter().flatten().min()
+    }
+
+    /// The application wants the end: the server learns what arrived (XEP-0198, section 4).
+    pub(crate) fn close(mut self, core: &mut Core) {
+        if self.management == Management::On {
+            self.acknowledge(core);
+        }
+        core.session.stream = None;
+    }
+
+    fn manage(&mut self, core: &mut Core, element: &Element) -> Result<(), Error> {
+        match (Said::parse(element), self.management) {
+            (Some(Said::Enabled(stream)), Management::Requested) => {
+                self.management = Management::On;
+                core.session.inbound.begin_count();
+                core.session.stream = stream;
+                core.touch();
+                Ok(())
+            }
+            (Some(Said::Failed(_)), Management::Requested) => {
+                self.management = Management::Off;
+                self.ask_at = None;
+                core.session.outbound.let_go();
+                Ok(())
+            }
+            (Some(Said::Request), Management::On) => {
+                self.acknowledge(core);
+                Ok(())
+            }
+            (Some(Said::Answer(handled)), Management::On) => acknowledged(core, handled),
+            _ => Err(Error::unexpected(element, Wait::Stanza)),
+        }
+    }
+
+    fn acknowledge(&mut self, core: &mut Core) {
+        core.send(&management::answer(core.session.inbound.handled));
+        self.owes = core.session.inbound.pending() > 0;
+    }
+
+    fn ask(&mut self, core: &mut Core) {
+        (self.unasked, self.ask_at) = (0, None);
+        if self.management == Management::Requested {
+            self.ask_at =
+                Some(core.now() + core.settings().stream_management.unwrap_or_default().after);
+        } else {
+            core.send(&management::request());
+        }
+    }
+
+    fn probe(&mut self, core: &mut Core) {
+        core.push(Action::Quiet(true));
+        if self.management == Management::On {
+            return self.ask(core);
+        }
+        let id = core.unguessable_id();
+        let ping = Element::new("iq", CLIENT)
+            .with_attr("type", "get")
+            .with_attr("to", core.domain())
+            .with_attr("id", id.as_str())
+            .with_child(Element::new("ping", PING));
+        core.send(&ping);
+        self.ping = Some(id);
+    }
+
+    /// Whether it is the answer to our ping. An error is a sign of life too.
+    fn is_pong(&mut self, core: &Core, element: &Element) -> bool {
+        let answers = element.is("iq", CLIENT)
+            && matches!(element.attr("type"), Some("result" | "error"))
+            && self.ping.is_some()
+            && element.attr("id") == self.ping.as_deref()
+            && element.attr("from").is_none_or(|from| from.parse() == Ok(core.domain_jid()));
+        if answers {
+            self.ping = None;
+        }
+        answers
+    }
+
+    /// Answers a ping (XEP-0199, section 4); says whether it was one.
+    fn answer_ping(&mut self, core: &mut Core, element: &Element) -> bool {
+        let is_ping = element.is("iq", CLIENT)
+            && element.attr("type") == Some("get")
+            && element.child("ping", PING).is_some();
+        let Some(id) = element.attr("id").filter(|_| is_ping) else { return false };
+        let mut pong = Element::new("iq", CLIENT).with_attr("type", "result").with_attr("id", id);
+        if let Some(from) = element.attr("from") {
+            pong.set_attr("to", from);
+        }
+        core.queue(pong);
+        self.flush(core);
+        true
+    }
+}
+
+/// The application has handled so many more, whether the server can be told or not.
+pub(crate) fn handled(core: &mut Core, count: u32) {
+    for _ in 0..count {
+        core.session.inbound.handled_by_application();
+    }
+}
+
+/// The server says how many it has handled, on this stream or on the one before.
+pub(crate) fn acknowledged(core: &mut Core, handled: u32) -> Result<(), Error> {
+    match core.session.outbound.acknowledge(handled) {
+        Ok(Some(last)) => {
+            core.push(Action::Acknowledged(last));
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(Impossible { handled, sent }) => {
+            core.send(&management::too_high(handled, sent));
+            Err(Error::PeerMisbehaved(PeerFault::AcknowledgedUnsent { handled, sent }))
+        }
+    }
+}
+
+/// The server does not know the session any more: what it did not handle is sent in the next one,
+/// as far as that makes sense (XEP-0198, section 4).
+pub(crate) fn begin_anew(core: &mut Core) {
+    for number in core.session.outbound.begin_anew(salvage) {
+        core.push(Action::Dropped(number));
+    }
+}
+
+/// Messages and subscriptions go to somebody else, and are worth it; requests of a session that is
+/// over have nobody to hear the answer, and its presence is not that of the next one.
+fn salvage(mut kept: Kept, was_sent: bool) -> Option<Kept> {
+    let stanza = &mut kept.stanza;
+    let is_worth_it = match stanza.name() {
+        "message" => true,
+        "presence" => stanza.attr("to").is_some(),
+        _ => false,
+    };
+    if !is_worth_it && was_sent {
+        return None;
+    }
+    stanza.remove_attr("from");
+    let is_stamped = stanza.child("delay", DELAY).is_some();
+    if stanza.name() == "message" && !is_stamped && kept.at > 0 {
+        stanza.push(Element::new("delay", DELAY).with_attr("stamp", timestamp(kept.at)));
+    }
+    Some(kept)
 }

@@ -27,6 +27,12 @@ pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 pub const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
 /// XMPP ping (XEP-0199).
 pub const PING: &str = "urn:xmpp:ping";
+/// Stream management (XEP-0198).
+pub const SM: &str = "urn:xmpp:sm:3";
+/// Client state indication (XEP-0352).
+pub const CSI: &str = "urn:xmpp:csi:0";
+/// When a stanza was sent that comes late (XEP-0203).
+pub const DELAY: &str = "urn:xmpp:delay";
 /// The namespace of the prefix `xml`, as in `xml:lang`; it is never declared.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// The namespace of the prefix `xmlns`; no element and no attribute can be in it.
@@ -77,8 +83,8 @@ impl fmt::Debug for Namespace {
     }
 }
 
-const KNOWN: [&str; 13] =
-    ["", CLIENT, STREAM, SASL, FRAMING, BIND, STREAMS, STANZAS, SESSION, TLS, PING, XML, XMLNS];
+const KNOWN: [&str; 14] =
+    ["", CLIENT, STREAM, SASL, FRAMING, SM, BIND, STREAMS, STANZAS, SESSION, TLS, PING, XML, XMLNS];
 
 #[cfg(test)]
 mod tests {
