@@ -119,7 +119,7 @@ impl Online {
             if self.unasked >= wanted.every {
                 self.ask(core);
             } else {
-                self.ask_at = self.ask_at.or(Some(core.now() + wanted.after));
+                self.ask_at = self.ask_at.or_else(|| Some(core.now() + wanted.after));
             }
         }
     }
