@@ -77,6 +77,9 @@ pub enum Action {
     Sent(u64),
     /// The server has taken the stanzas up to this number.
     Acknowledged(u64),
+    /// The server does not acknowledge stanzas: nothing more becomes known of those up to this
+    /// number.
+    Unmanaged(u64),
     /// The stanza of this number was lost with its session, and is not sent again.
     Dropped(u64),
     /// The server has not been heard for so long that it was asked for a sign of life; or, with

@@ -103,6 +103,23 @@ impl Connection {
         self.core.has_room()
     }
 
+    /// Begins anew after the end, with the same settings ([`Settings::renewable`]), and goes on with
+    /// the same session; the driver's zero of time is now. Its first action reports
+    /// [`Status::Connecting`].
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse`] before the end.
+    pub fn renew(&mut self, unix_zero: u64) -> Result<(), ApiMisuse> {
+        if !matches!(self.state, State::Closed) {
+            return Err(ApiMisuse("the connection is not over"));
+        }
+        let credentials = self.core.renew(unix_zero);
+        self.core.push(Action::Report(Status::Connecting));
+        self.state = State::Unopened(Unopened { credentials });
+        Ok(())
+    }
+
     /// What both sides have sent each other.
     #[must_use]
     pub fn session(&self) -> &SessionState {
@@ -342,8 +359,12 @@ impl Connection {
     /// A session takes stanzas from its first connection to the end of its last.
     fn takes_stanzas(&self, state: &State) -> bool {
         let goes_on = self.core.session.jid().is_some();
-        let is_over = matches!(state, State::Close(_) | State::Closed);
-        matches!(state, State::BindCall(_) | State::Online(_)) || (goes_on && !is_over)
+        match state {
+            State::BindCall(_) | State::Online(_) => true,
+            State::Closed => goes_on && self.core.settings().renewable,
+            State::Close(_) => false,
+            _ => goes_on,
+        }
     }
 
     fn take_stanza(&mut self, mut state: State, stanza: Element) -> State {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use epode_sasl::Question;
+use epode_sasl::{Credentials, Question, scram::ScramKeys};
 
 use crate::{
     Element, Jid, Phase, SessionState, Settings, Time,
@@ -69,6 +69,26 @@ impl Core {
             inactive: false,
             armed: None,
         }
+    }
+
+    /// Begins anew, with the same settings and the same session.
+    pub(crate) fn renew(&mut self, unix_zero: u64) -> Credentials {
+        self.wire = Wire::WebSocket;
+        self.actions.clear();
+        (self.deadline, self.armed) = (None, None);
+        (self.flights, self.heard, self.now) = (0, true, Time::ZERO);
+        (self.language, self.features) = (None, None);
+        self.settings.unix_zero = unix_zero;
+        if let Some(jid) = self.session.jid() {
+            self.settings.ask_for(jid);
+        }
+        self.settings.take_credentials()
+    }
+
+    /// The login gave keys, for the application and for ourselves.
+    pub(crate) fn keep_keys(&mut self, keys: &ScramKeys) {
+        self.settings.keep_keys(keys);
+        self.push(Action::Keep(keys.clone()));
     }
 
     pub(crate) fn now(&self) -> Time {

@@ -41,7 +41,7 @@ pub use crate::{
         requests::{NotARequest, Requests},
     },
     settings::{Settings, Timeouts},
-    status::{Authenticating, Connected, Explanation, Status, StatusCode},
+    status::{Authenticating, Connected, Explanation, Reconnecting, Status, StatusCode},
     time::Time,
     transcript::{StreamTranscript, redacted},
     xml::Element,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use epode_sasl::{Credentials, Pin, Policy, Registry, Secret, Selection, Weaker};
+use epode_sasl::{Credentials, Pin, Policy, Registry, Secret, Selection, Weaker, scram::ScramKeys};
 
 use crate::{Jid, Liveness, SessionState, StreamManagement, xml};
 
@@ -34,6 +34,7 @@ pub struct Settings {
     pub(crate) liveness: Liveness,
     pub(crate) session: Option<SessionState>,
     pub(crate) unix_zero: u64,
+    pub(crate) renewable: bool,
 }
 
 impl Settings {
@@ -59,6 +60,7 @@ impl Settings {
             liveness: Liveness::default(),
             session: None,
             unix_zero: 0,
+            renewable: false,
         }
     }
 
@@ -178,13 +180,18 @@ impl Settings {
     /// again.
     #[must_use]
     pub fn session(mut self, session: SessionState) -> Self {
-        if self.jid.resource().is_none()
-            && let Some(jid) = session.jid()
-            && jid.bare() == self.jid.bare()
-        {
-            self.jid = jid.clone();
+        if let Some(jid) = session.jid() {
+            self.ask_for(jid);
         }
         self.session = Some(session);
+        self
+    }
+
+    /// Keeps what it takes to log in again ([`Connection::renew`](crate::Connection::renew)): the
+    /// keys of a login with SCRAM, and where there are none, the secret.
+    #[must_use]
+    pub fn renewable(mut self) -> Self {
+        self.renewable = true;
         self
     }
 
@@ -208,10 +215,28 @@ impl Settings {
         &self.jid
     }
 
-    /// What the SASL layer makes of account, authcid and secret. Takes the secret out.
+    /// What the SASL layer makes of account, authcid and secret. Takes the secret out, unless it
+    /// will be needed again.
     pub(crate) fn take_credentials(&mut self) -> Credentials {
-        let secret = std::mem::take(&mut self.secret);
+        let secret =
+            if self.renewable { self.secret.duplicate() } else { std::mem::take(&mut self.secret) };
         self.describe(secret)
+    }
+
+    /// What the next login needs in place of the secret.
+    pub(crate) fn keep_keys(&mut self, keys: &ScramKeys) {
+        if self.renewable {
+            self.secret = Secret::Keys(keys.clone());
+        }
+    }
+
+    /// The resource that was bound is asked for again.
+    pub(crate) fn ask_for(&mut self, bound: &Jid) {
+        if let Some(resource) = bound.resource()
+            && let Ok(jid) = self.jid.with_resource(resource)
+        {
+            self.jid = jid;
+        }
     }
 
     /// The credentials without their secret: for showing what would be tried.

@@ -1,6 +1,6 @@
 //! What the application hears of a connection, with the names and numbers of the page.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use epode_sasl::{
     BindingType, Encryption, MechanismName, NoMechanism, PassedOver, Pin, Selection, ServerProof,
@@ -37,12 +37,16 @@ pub enum Status {
     /// 8: took over a session that is logged in, with this address: stanzas can be sent and
     /// received.
     Attached(Jid),
+    /// 9: the server sends clients to this place, which is followed.
+    Redirect(String),
     /// 10: the server did not do in time what was due.
     ConnTimeout(Error),
     /// 11: logged in; the application is to call for the binding.
     BindRequired,
     /// 12: could not take over the session.
     AttachFail(Error),
+    /// 13: the connection is lost, and will be made anew.
+    Reconnecting(Reconnecting),
 }
 
 impl Status {
@@ -62,6 +66,8 @@ impl Status {
             Self::ConnTimeout(_) => StatusCode::ConnTimeout,
             Self::BindRequired => StatusCode::BindRequired,
             Self::AttachFail(_) => StatusCode::AttachFail,
+            Self::Redirect(_) => StatusCode::Redirect,
+            Self::Reconnecting(_) => StatusCode::Reconnecting,
         }
     }
 
@@ -75,6 +81,7 @@ impl Status {
             | Self::ConnTimeout(error)
             | Self::AttachFail(error) => Some(error),
             Self::Disconnected(error) => error.as_ref(),
+            Self::Reconnecting(again) => Some(&again.reason),
             _ => None,
         }
     }
@@ -92,11 +99,36 @@ impl fmt::Display for Status {
                 if connected.resumed { f.write_str(" resumed") } else { Ok(()) }
             }
             Self::Attached(jid) => write!(f, " {jid}"),
+            Self::Redirect(place) => write!(f, " {place:?}"),
+            Self::Reconnecting(Reconnecting { attempt, wait, reason }) => {
+                let condition = reason.condition();
+                write!(f, " attempt {attempt} in {} ms, {condition}: {reason}", wait.as_millis())
+            }
             _ => match self.error() {
                 Some(error) => write!(f, " {}: {error}", error.condition()),
                 None => Ok(()),
             },
         }
+    }
+}
+
+/// A connection that will be made anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconnecting {
+    /// Which attempt it is since the last good connection, from 1.
+    pub attempt: u32,
+    /// How long it is until then.
+    pub wait: Duration,
+    /// Why the last connection ended, or was not made.
+    pub reason: Error,
+}
+
+impl Reconnecting {
+    /// For drivers.
+    #[must_use]
+    pub fn new(attempt: u32, wait: Duration, reason: Error) -> Self {
+        Self { attempt, wait, reason }
     }
 }
 

@@ -31,6 +31,19 @@ impl Secret {
         Self::Password(Zeroizing::new(password.into()))
     }
 
+    /// Another copy, for whoever logs in again by itself when a connection is lost. It is wiped on
+    /// drop as well; the fewer there are, the better.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        match self {
+            Self::Password(password) => Self::Password(password.clone()),
+            Self::Token(token) => Self::Token(token.clone()),
+            Self::Keys(keys) => Self::Keys(keys.clone()),
+            Self::Ask(kind) => Self::Ask(*kind),
+            Self::None => Self::None,
+        }
+    }
+
     /// An access token.
     #[must_use]
     pub fn token(token: impl Into<String>) -> Self {

@@ -32,7 +32,7 @@ impl ExpectSaslReply {
                 let last = decode(&element, "success")?;
                 let login = self.exchange.success(last.as_ref().map(|last| last.as_slice()))?;
                 if let Some(keys) = login.keys() {
-                    core.push(Action::Keep(keys.clone()));
+                    core.keep_keys(keys);
                 }
                 core.restart_stream().map_err(|error| Error::PeerMisbehaved(error.into()))?;
                 Ok(State::Header(ExpectHeader { round: Round::Bind(login) }))

@@ -111,7 +111,7 @@ impl Online {
             self.pulse.speak(core.now());
             core.push(Action::Sent(number));
             if self.management == Management::Off {
-                core.session.outbound.let_go();
+                let_go(core);
                 continue;
             }
             self.unasked += 1;
@@ -209,7 +209,7 @@ impl Online {
             (Some(Said::Failed(_)), Management::Requested) => {
                 self.management = Management::Off;
                 self.ask_at = None;
-                core.session.outbound.let_go();
+                let_go(core);
                 Ok(())
             }
             (Some(Said::Request), Management::On) => {
@@ -277,6 +277,13 @@ impl Online {
         core.queue(pong);
         self.flush(core);
         true
+    }
+}
+
+/// Nobody counts what is on its way.
+fn let_go(core: &mut Core) {
+    if let Some(last) = core.session.outbound.let_go() {
+        core.push(Action::Unmanaged(last));
     }
 }
 
