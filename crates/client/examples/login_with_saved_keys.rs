@@ -53,7 +53,7 @@ async fn log_in(place: &Place, file: &Path) -> Result<(), Box<dyn Error>> {
         println!("{} by {} with {how}", login.jid, login.mechanism);
     }
     if let Some(keys) = session.scram_keys() {
-        save(file, keys)?;
+        save(file, &keys)?;
     }
     session.disconnect().await?;
     Ok(())

@@ -8,26 +8,26 @@ use std::{
 };
 
 use epode_proto::{
-    Connection, Jid, JidError, Settings, Status, Timeouts,
+    Connection, Jid, JidError, Liveness, Settings, Status, StreamManagement, Timeouts,
     bosh::{self, Attachment, RestoreError},
     sasl::{Channel, MechanismFactory, Policy, Registry, Secret, SecretKind, scram::ScramKeys},
     xml,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
 use crate::{
-    Direction, Error, Report, Session, StatusEvents, Unbound,
+    Direction, Error, Reconnect, Report, Session, StatusEvents, Unbound,
     answers::Answers,
     discovery::DiscoveryOptions,
-    driver::{Delivery, Driver, Handle, Parts, Reached, TranscriptSink, unix_time},
+    driver::{Driver, Handle, Mark, Parcel, Parts, Reached, TranscriptSink, unix_time},
     mechanism::{AsyncMechanism, Deferred, GivenUp, Responder},
     pins::{PinStore, Pinning},
-    route::{Connector, Destination},
-    sessions::SessionStore,
+    route::{Connector, Destination, Way},
+    sessions::{SessionStore, StoredSession},
     transport::{
         ByteStream, Endpoint, EndpointError, ProxySettings, TlsError, TlsOptions, TransportOptions,
     },
@@ -76,6 +76,8 @@ pub struct Builder {
     answers: Answers,
     pins: Option<Arc<dyn PinStore>>,
     sessions: Option<Arc<dyn SessionStore>>,
+    reconnect: Reconnect,
+    management: Option<StreamManagement>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
 }
@@ -95,6 +97,8 @@ impl Builder {
             answers: Answers::default(),
             pins: None,
             sessions: None,
+            reconnect: Reconnect::default(),
+            management: Some(StreamManagement::default()),
             statuses: Vec::new(),
             transcript: None,
         }
@@ -256,12 +260,41 @@ impl Builder {
         self
     }
 
-    /// Keeps in `sessions` what it takes to go on with a BOSH session, with each request anew, so
-    /// that a process that is started again can [`restore`](Self::restore) it. A session that has
-    /// ended is removed.
+    /// Keeps in `sessions` what it takes to go on with the session, so that a process that is
+    /// started again misses nothing and says nothing twice. A session that was closed is removed.
+    ///
+    /// With stream management, [`connect`](Self::connect) goes on with the session by itself. A
+    /// stanza counts as received once it was handled: when the next is asked for
+    /// ([`Session::receive`]), or when its handler is done. Over BOSH,
+    /// [`restore`](Self::restore) goes on with it.
     #[must_use]
     pub fn sessions(mut self, sessions: Arc<dyn SessionStore>) -> Self {
         self.sessions = Some(sessions);
+        self
+    }
+
+    /// How the session comes back when its connection is lost; by the defaults of [`Reconnect`]
+    /// otherwise. One over a stream of the caller's ([`over`](Self::over)), and one that was taken
+    /// over, cannot.
+    #[must_use]
+    pub fn reconnect(mut self, policy: Reconnect) -> Self {
+        self.reconnect = policy;
+        self
+    }
+
+    /// What is wanted of stream management (XEP-0198), where the server offers it: with it nothing
+    /// is lost or said twice when a connection is lost. By the defaults of [`StreamManagement`]
+    /// otherwise; nothing of it with `None`.
+    #[must_use]
+    pub fn stream_management(mut self, wanted: Option<StreamManagement>) -> Self {
+        self.management = wanted;
+        self
+    }
+
+    /// How long the server may be silent; by the defaults of [`Liveness`] otherwise.
+    #[must_use]
+    pub fn liveness(mut self, liveness: Liveness) -> Self {
+        self.settings = self.settings.liveness(liveness);
         self
     }
 
@@ -350,9 +383,16 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error`] says why there is no session; the connection is closed by then.
-    pub async fn connect(self) -> Result<Session, Error> {
+    pub async fn connect(mut self) -> Result<Session, Error> {
+        let stored = self.sessions.as_ref().map(|store| store.load()).transpose()?.flatten();
+        if let Some(StoredSession::Managed(mut session)) = stored
+            && session.check(self.settings.jid()).is_ok()
+        {
+            session.expire(unix_time());
+            self.settings = self.settings.session(session);
+        }
         match self.start(None).await? {
-            (Reached::Connected(login, keys), running) => Ok(Session::new(running, login, keys)),
+            (Reached::Online, running) => Ok(Session::new(running)),
             _ => Err(Error::Ended),
         }
     }
@@ -402,20 +442,23 @@ impl Builder {
         let session = Box::new(bosh::Session::attach(options, attachment));
         let jid = attachment.jid().clone();
         match self.start(Some(Destination::Session { jid, session, endpoint })).await? {
-            (Reached::Attached(jid), running) => Ok(Session::attached(running, jid)),
+            (Reached::Online, running) => Ok(Session::new(running)),
             _ => Err(Error::Ended),
         }
     }
 
-    /// Goes on with the session that the store keeps ([`sessions`](Self::sessions)), as
-    /// [`attach`](Self::attach).
+    /// Goes on with the session that the store keeps ([`sessions`](Self::sessions)): one of BOSH as
+    /// [`attach`](Self::attach) does, any other as [`connect`](Self::connect).
     ///
     /// # Errors
     ///
     /// [`Error::Restore`] says why there is nothing to go on with; as [`attach`](Self::attach).
     pub async fn restore(self) -> Result<Session, Error> {
         let stored = self.sessions.as_ref().map(|store| store.load()).transpose()?.flatten();
-        let attachment = stored.ok_or(RestoreError::Nothing)?;
+        let attachment = match stored.ok_or(RestoreError::Nothing)? {
+            StoredSession::Bosh(attachment) => attachment,
+            StoredSession::Managed(_) => return self.connect().await,
+        };
         let store = self.sessions.clone();
         let error = match self.attach(&attachment).await {
             Err(Error::Connection(epode_proto::Error::Bosh(end))) if end.is_of_unknown() => end,
@@ -436,7 +479,7 @@ impl Builder {
         self.settings = self.settings.explain_only();
         match self.start(None).await? {
             (Reached::Explained(explanation), running) => {
-                let route = running.handle.route.get().cloned().unwrap_or_default();
+                let route = running.handle.standing().route.clone();
                 let _ = running.task.await; // it is closing
                 Ok(Report { route, explanation: *explanation })
             }
@@ -456,15 +499,16 @@ impl Builder {
         let end = Arc::new(OnceLock::new());
         let (inbox, inbox_receiver) = mpsc::channel(INBOX_BACKLOG);
         let (milestone, reached) = oneshot::channel();
-        let route = Arc::new(OnceLock::new());
+        let standing = Arc::default();
+        let (quiet, is_quiet) = watch::channel(false);
         let attachment = Arc::new(Mutex::new(None));
         let destination = match (there, self.stream, self.endpoint) {
             (Some(there), ..) => there,
             (None, Some((stream, channel)), endpoint) => {
                 Destination::Stream { stream, channel, endpoint }
             }
-            (None, None, Some(endpoint)) => Destination::Endpoint(endpoint),
-            (None, None, None) => Destination::Domain(self.discovery),
+            (None, None, Some(endpoint)) => Destination::Way(Way::Endpoint(endpoint)),
+            (None, None, None) => Destination::Way(Way::Domain(self.discovery)),
         };
         let connector = Connector {
             domain: self.settings.jid().domain().to_owned(),
@@ -472,7 +516,16 @@ impl Builder {
         };
         let pinning =
             self.pins.map(|store| Pinning::load(store, self.settings.jid())).transpose()?;
-        let mut settings = self.settings.registry(Arc::new(self.registry));
+        let keeps = self.sessions.is_some();
+        let management = self.management.map(|it| if keeps { it.when_handled() } else { it });
+        let mut settings = self
+            .settings
+            .registry(Arc::new(self.registry))
+            .stream_management(management)
+            .unix_zero(unix_time());
+        if self.reconnect != Reconnect::off() && matches!(destination, Destination::Way(_)) {
+            settings = settings.renewable();
+        }
         if let Some(pin) = pinning.as_ref().and_then(Pinning::pin) {
             settings = settings.pin(pin.clone());
         }
@@ -483,19 +536,27 @@ impl Builder {
             close,
             end: Arc::clone(&end),
             inbox,
+            quiet,
             statuses: self.statuses,
             transcript: self.transcript,
             connector,
-            route: Arc::clone(&route),
+            reconnect: self.reconnect,
             pinning,
+            standing: Arc::clone(&standing),
             attachment: Arc::clone(&attachment),
             sessions: self.sessions,
             milestone,
         });
         let task = tokio::spawn(driver.run(destination));
-        let handle =
-            Handle { commands: command_sender, close: close_sender, end, route, attachment };
-        let running = Running { handle, inbox: inbox_receiver, task };
+        let handle = Handle {
+            commands: command_sender,
+            close: close_sender,
+            end,
+            standing,
+            quiet: is_quiet,
+            attachment,
+        };
+        let running = Running { handle, inbox: inbox_receiver, task, reading: None };
         match reached.await {
             Ok(Ok(reached)) => Ok((reached, running)),
             Ok(Err(error)) => {
@@ -511,8 +572,10 @@ impl Builder {
 /// The ends of a running driver that its session holds.
 pub(crate) struct Running {
     pub(crate) handle: Handle,
-    pub(crate) inbox: mpsc::Receiver<Delivery>,
+    pub(crate) inbox: mpsc::Receiver<Parcel>,
     pub(crate) task: JoinHandle<()>,
+    /// Of the stanza that the application has now.
+    pub(crate) reading: Option<Mark>,
 }
 
 impl fmt::Debug for Builder {

@@ -61,21 +61,26 @@ mod transport;
 pub use rustls;
 
 pub use epode_proto::{
-    self as proto, Advice, Authenticating, Connected, Element, Explanation, Jid, JidError, Status,
-    StatusCode,
+    self as proto, Advice, Authenticating, Connected, Element, Explanation, Jid, JidError,
+    Liveness, NotARequest, Reconnecting, SessionState, SessionStateError, Status, StatusCode,
+    StreamManagement,
     bosh::{Attachment, AttachmentError, RestoreError},
     sasl,
 };
 
 pub use crate::{
     builder::{Builder, Client},
+    driver::{Delivery, NotDelivered, Receipt, Reconnect, RequestError},
     error::Error,
     mechanism::{AsyncMechanism, GivenUp},
     pins::{MemoryPins, PinStore, PinStoreError},
     private_file::{PrivateFile, PrivateFileError},
     route::{Attempt, Route},
     session::{Outbox, Session, StatusEvents, Unbound},
-    sessions::{FileSessions, MemorySessions, SessionStore, SessionStoreError},
+    sessions::{
+        FileSessions, MemorySessions, SessionStore, SessionStoreError, StoredSession,
+        StoredSessionError,
+    },
     transport::{
         CertificateProblem, Endpoint, EndpointError, HeaderError, IoFailure, Peer, Phase, Proxy,
         ProxyError, ProxySettings, ProxyUrlError, TlsError, TlsOptions, TransportError,

@@ -87,10 +87,27 @@ pub(crate) enum Destination {
     Stream { stream: Box<dyn ByteStream>, channel: Channel, endpoint: Option<Endpoint> },
     /// Given, with the BOSH session that is there already.
     Session { jid: Jid, session: Box<bosh::Session>, endpoint: Endpoint },
+    /// To be reached, as many times as need be.
+    Way(Way),
+}
+
+/// A way to the server that can be gone more than once.
+#[derive(Clone)]
+pub(crate) enum Way {
     /// Given, so that nothing is looked up.
     Endpoint(Endpoint),
     /// To be found.
     Domain(DiscoveryOptions),
+}
+
+impl Destination {
+    /// How to get there again, if one can.
+    pub(crate) fn way(&self) -> Option<Way> {
+        match self {
+            Self::Way(way) => Some(way.clone()),
+            _ => None,
+        }
+    }
 }
 
 /// An open connection, what protects it, and how it came about.
@@ -126,8 +143,8 @@ impl Connector {
                 let (link, channel) = Link::attach(&endpoint, *session, &self.transport).await?;
                 Ok(Opened { link, channel, route: Route::default() })
             }
-            Destination::Endpoint(endpoint) => self.open_endpoint(&endpoint).await,
-            Destination::Domain(options) => self.open_domain(&options).await,
+            Destination::Way(Way::Endpoint(endpoint)) => self.open_endpoint(&endpoint).await,
+            Destination::Way(Way::Domain(options)) => self.open_domain(&options).await,
         }
     }
 

@@ -5,73 +5,129 @@ use std::{
     pin::Pin,
     sync::PoisonError,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use epode_proto::{Connected, Element, Jid, Status, bosh::Attachment, sasl::scram::ScramKeys};
 use futures_util::Stream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    Error, Route,
+    Error, Receipt, RequestError, Route,
     builder::Running,
     driver::{Command, Handle, Reached},
 };
 
 /// A connected client. To drop it is to disconnect, unless an [`Outbox`] of it is left.
 ///
+/// A session outlives its connections: when one is lost, another is made, and what was on its way
+/// is sent again where that is right ([`Builder::reconnect`](crate::Builder::reconnect),
+/// [`Builder::stream_management`](crate::Builder::stream_management)).
+///
 /// Keep receiving: while an application does not, and 256 stanzas or 8 MiB of them wait, nothing
 /// more is taken from the server, so that its pings go unanswered and its end unnoticed. Only
 /// [`disconnect`](Self::disconnect) and sending still work.
 pub struct Session {
-    jid: Jid,
-    login: Option<Connected>,
-    keys: Option<ScramKeys>,
     running: Running,
 }
 
 impl Session {
-    pub(crate) fn new(running: Running, login: Connected, keys: Option<ScramKeys>) -> Self {
-        Self { jid: login.jid.clone(), login: Some(login), keys, running }
+    pub(crate) fn new(running: Running) -> Self {
+        Self { running }
     }
 
-    /// One that somebody else has logged in.
-    pub(crate) fn attached(running: Running, jid: Jid) -> Self {
-        Self { jid, login: None, keys: None, running }
-    }
-
-    /// Our address, with the resource that the server bound.
+    /// Our address, with the resource that the server bound. A new connection asks for the same
+    /// resource, and may be given another.
     #[must_use]
-    pub fn jid(&self) -> &Jid {
-        &self.jid
+    pub fn jid(&self) -> Jid {
+        self.running.handle.standing().jid.clone().expect("a session has an address")
     }
 
-    /// How the login went: mechanism, proof, flights. None for a session that was taken over
+    /// How the last login went: mechanism, proof, flights. None for a session that was taken over
     /// ([`Builder::attach`](crate::Builder::attach)), whose login was somebody else's.
     #[must_use]
-    pub fn login(&self) -> Option<&Connected> {
-        self.login.as_ref()
+    pub fn login(&self) -> Option<Connected> {
+        self.running.handle.standing().login.clone()
     }
 
-    /// How the server was found and reached.
+    /// How the server was found and reached, the last time.
     #[must_use]
     pub fn route(&self) -> Route {
-        self.running.handle.route.get().cloned().unwrap_or_default()
+        self.running.handle.standing().route.clone()
     }
 
     /// Keys for the next login, after SCRAM: see [`Builder::keys`](crate::Builder::keys). They
     /// are as secret as the password.
     #[must_use]
-    pub fn scram_keys(&self) -> Option<&ScramKeys> {
-        self.keys.as_ref()
+    pub fn scram_keys(&self) -> Option<ScramKeys> {
+        self.running.handle.standing().keys.clone()
     }
 
-    /// Sends a stanza; returns once it has been handed to the transport.
+    /// Sends a stanza; returns once it has been handed to the transport, or, while there is none,
+    /// once it waits for the next. What becomes of it then, the [`Receipt`] tells.
     ///
     /// # Errors
     ///
     /// [`Error::NotSent`] if it cannot be sent; after the end, the reason for it.
-    pub async fn send(&self, stanza: Element) -> Result<(), Error> {
-        send(&self.running.handle, stanza).await
+    pub async fn send(&self, stanza: impl Into<Element>) -> Result<Receipt, Error> {
+        send(&self.running.handle, stanza.into()).await
+    }
+
+    /// Sends a request, an iq of type `get` or `set`, and waits for its answer, 30 seconds at most.
+    /// A request without an id is given one that nobody can guess; only who was asked can answer
+    /// (RFC 6120, section 8.1.2.1).
+    ///
+    /// A request survives that its connection is lost, if its session can be resumed.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &epode::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// use epode::Element;
+    ///
+    /// let ping = Element::parse(
+    ///     "<iq xmlns='jabber:client' type='get' to='example.org'><ping xmlns='urn:xmpp:ping'/></iq>",
+    /// )?;
+    /// let pong = session.send_iq(ping).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]: what was answered, or why nothing was.
+    pub async fn send_iq(&self, request: impl Into<Element>) -> Result<Element, RequestError> {
+        self.send_iq_within(REQUEST_LIMIT, request).await
+    }
+
+    /// [`send_iq`](Self::send_iq) that waits for so long.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_iq`](Self::send_iq).
+    pub async fn send_iq_within(
+        &self,
+        limit: Duration,
+        request: impl Into<Element>,
+    ) -> Result<Element, RequestError> {
+        send_request(&self.running.handle, limit, request.into()).await
+    }
+
+    /// Tells the server whether somebody is there to see what arrives (XEP-0352): for somebody who
+    /// is not it may keep back what is not urgent. It is told again after a connection was lost.
+    ///
+    /// # Errors
+    ///
+    /// After the end, the reason for it.
+    pub async fn set_active(&self, active: bool) -> Result<(), Error> {
+        let asked = self.running.handle.commands.send(Command::SetActive(active)).await;
+        asked.map_err(|_| self.running.handle.ended())
+    }
+
+    /// Whether the server is silent, and has been asked for a sign of life
+    /// ([`Builder::liveness`](crate::Builder::liveness)): a moment that an application may want to
+    /// show. If none comes, the connection is lost.
+    #[must_use]
+    pub fn quiet(&self) -> watch::Receiver<bool> {
+        self.running.handle.quiet.clone()
     }
 
     /// A way to send that can be cloned and given to other tasks.
@@ -132,8 +188,8 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("jid", &self.jid)
-            .field("login", &self.login)
+            .field("jid", &self.jid())
+            .field("login", &self.login())
             .finish_non_exhaustive()
     }
 }
@@ -150,8 +206,17 @@ impl Outbox {
     /// # Errors
     ///
     /// As [`Session::send`].
-    pub async fn send(&self, stanza: Element) -> Result<(), Error> {
-        send(&self.handle, stanza).await
+    pub async fn send(&self, stanza: impl Into<Element>) -> Result<Receipt, Error> {
+        send(&self.handle, stanza.into()).await
+    }
+
+    /// Sends a request and waits for its answer, as [`Session::send_iq`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::send_iq`].
+    pub async fn send_iq(&self, request: impl Into<Element>) -> Result<Element, RequestError> {
+        send_request(&self.handle, REQUEST_LIMIT, request.into()).await
     }
 }
 
@@ -185,7 +250,7 @@ impl Unbound {
     ///
     /// As [`Session::send`].
     pub async fn send(&self, element: Element) -> Result<(), Error> {
-        send(&self.running.handle, element).await
+        send(&self.running.handle, element).await.map(drop)
     }
 
     /// The next element; none once the connection has ended.
@@ -207,7 +272,7 @@ impl Unbound {
             Err(_) => return Err(self.running.handle.ended()),
         };
         match reached {
-            Ok(Ok(Reached::Connected(login, keys))) => Ok(Session::new(self.running, login, keys)),
+            Ok(Ok(Reached::Online)) => Ok(Session::new(self.running)),
             Ok(Err(error)) => {
                 let _ = self.running.task.await; // it is closing
                 Err(error)
@@ -239,7 +304,10 @@ impl fmt::Debug for Unbound {
 
 impl Running {
     async fn receive(&mut self) -> Option<Element> {
-        self.inbox.recv().await.map(|(element, _room)| element)
+        self.reading = None; // it has dealt with that
+        let (stanza, mark) = self.inbox.recv().await?.open();
+        self.reading = mark;
+        Some(stanza)
     }
 
     async fn disconnect(self) -> Result<(), Error> {
@@ -260,12 +328,35 @@ impl Running {
     }
 }
 
-async fn send(handle: &Handle, element: Element) -> Result<(), Error> {
+async fn send(handle: &Handle, element: Element) -> Result<Receipt, Error> {
     let (done, sent) = oneshot::channel();
     let asked = handle.commands.send(Command::Send(element, done)).await;
     asked.map_err(|_| handle.ended())?;
     sent.await.unwrap_or_else(|_| Err(handle.ended()))
 }
+
+async fn send_request(
+    handle: &Handle,
+    limit: Duration,
+    mut request: Element,
+) -> Result<Element, RequestError> {
+    if request.attr("id").is_none() {
+        request.set_attr("id", unguessable_id());
+    }
+    let (owner, answer) = oneshot::channel();
+    let asked = handle.commands.send(Command::Request(request, limit, owner)).await;
+    asked.map_err(|_| handle.ended())?;
+    answer.await.unwrap_or_else(|_| Err(handle.ended().into()))
+}
+
+fn unguessable_id() -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("TEMPORARY");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How long the answer to a request may take, where nobody says otherwise.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// The statuses of a connection, as they come ([`Builder::watch`](crate::Builder::watch)).
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Where a BOSH session is kept, so that the program can go on with it when it starts again.
+//! Where a session is kept, so that the program can go on with it when it starts again.
 //! Whose session it may be, and when it has expired, is `epode_proto`'s to say.
 
 use std::{
@@ -7,31 +7,86 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use epode_proto::bosh::Attachment;
+use epode_proto::{
+    SessionState, SessionStateError,
+    bosh::{Attachment, AttachmentError},
+};
+use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::{PrivateFile, PrivateFileError};
 
-/// Keeps one BOSH session, from one run of a program to the next.
+/// A session as it is kept from one run of a program to the next.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StoredSession {
+    /// One over BOSH: its ids.
+    Bosh(Attachment),
+    /// One over TCP or a WebSocket, with stream management: its counts, and the stanzas that the
+    /// server does not have yet.
+    Managed(SessionState),
+}
+
+impl StoredSession {
+    /// Writes it as one line of JSON, as secret as a password while the session lasts; wiped on
+    /// drop.
+    #[must_use]
+    pub fn to_json(&self) -> Zeroizing<String> {
+        match self {
+            Self::Bosh(attachment) => attachment.to_json(),
+            Self::Managed(state) => state.to_json().unwrap_or_default(),
+        }
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredSessionError`] says what is wrong, without quoting it.
+    pub fn from_json(json: &str) -> Result<Self, StoredSessionError> {
+        let is_managed =
+            serde_json::from_str::<Value>(json).is_ok_and(|it| it.get("in_h").is_some());
+        if is_managed {
+            return Ok(Self::Managed(SessionState::from_json(json)?));
+        }
+        Ok(Self::Bosh(Attachment::from_json(json)?))
+    }
+}
+
+/// Why a text is no session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoredSessionError {
+    /// It is none over BOSH.
+    #[error(transparent)]
+    Bosh(#[from] AttachmentError),
+    /// It is none with stream management.
+    #[error(transparent)]
+    Managed(#[from] SessionStateError),
+}
+
+/// Keeps one session, from one run of a program to the next.
 ///
-/// All methods are called on the connection's own task, [`save`](Self::save) with every request:
-/// none should take long. What is kept is as secret as a password while the session lasts.
+/// All methods are called on the session's own task, [`save`](Self::save) with every BOSH request,
+/// and with stream management before each stanza goes out and after each that was handled: none
+/// should take long. What is kept is as secret as a password while the session lasts.
 ///
 /// [`MemorySessions`] lasts as long as the process, [`FileSessions`] as long as its file. Another
-/// store is a few lines around [`Attachment::to_json`] and [`Attachment::from_json`].
+/// store is a few lines around [`StoredSession::to_json`] and [`StoredSession::from_json`].
 pub trait SessionStore: Send + Sync {
     /// The session, if one is kept.
     ///
     /// # Errors
     ///
     /// [`SessionStoreError`] when that cannot be said.
-    fn load(&self) -> Result<Option<Attachment>, SessionStoreError>;
+    fn load(&self) -> Result<Option<StoredSession>, SessionStoreError>;
 
     /// Keeps a session, in place of the last one.
     ///
     /// # Errors
     ///
     /// [`SessionStoreError`] when it cannot be kept.
-    fn save(&self, session: &Attachment) -> Result<(), SessionStoreError>;
+    fn save(&self, session: &StoredSession) -> Result<(), SessionStoreError>;
 
     /// Forgets the session, if one is kept: it is over.
     ///
@@ -65,24 +120,25 @@ impl From<PrivateFileError> for SessionStoreError {
 /// A session for as long as the process lives.
 ///
 /// ```
-/// use epode::{Attachment, MemorySessions, SessionStore};
+/// use epode::{Attachment, MemorySessions, SessionStore, StoredSession};
 ///
 /// let store = MemorySessions::default();
-/// store.save(&Attachment::new("alice@example.org/web".parse()?, "a1", 1774)?)?;
-/// assert_eq!(store.load()?.map(|session| session.rid()), Some(1774));
+/// let session = Attachment::new("alice@example.org/web".parse()?, "a1", 1774)?;
+/// store.save(&StoredSession::Bosh(session))?;
+/// assert!(store.load()?.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Default)]
 pub struct MemorySessions {
-    session: Mutex<Option<Attachment>>,
+    session: Mutex<Option<StoredSession>>,
 }
 
 impl SessionStore for MemorySessions {
-    fn load(&self) -> Result<Option<Attachment>, SessionStoreError> {
+    fn load(&self) -> Result<Option<StoredSession>, SessionStoreError> {
         Ok(self.session.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn save(&self, session: &Attachment) -> Result<(), SessionStoreError> {
+    fn save(&self, session: &StoredSession) -> Result<(), SessionStoreError> {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.clone());
         Ok(())
     }
@@ -104,12 +160,13 @@ impl fmt::Debug for MemorySessions {
 /// forced to the disk, as no session outlives the machine.
 ///
 /// ```
-/// use epode::{Attachment, FileSessions, SessionStore};
+/// use epode::{Attachment, FileSessions, SessionStore, StoredSession};
 ///
 /// # let path = std::env::temp_dir().join(format!("epode-doc-session-{}", std::process::id()));
 /// let store = FileSessions::new(path);
-/// store.save(&Attachment::new("alice@example.org/web".parse()?, "a1", 1774)?)?;
-/// assert_eq!(store.load()?.map(|session| session.rid()), Some(1774));
+/// let session = Attachment::new("alice@example.org/web".parse()?, "a1", 1774)?;
+/// store.save(&StoredSession::Bosh(session))?;
+/// assert!(store.load()?.is_some());
 /// store.remove()?;
 /// assert!(store.load()?.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -129,21 +186,21 @@ impl FileSessions {
     fn foreign(&self, problem: &str) -> SessionStoreError {
         let path = self.file.path().display();
         SessionStoreError::because(format!(
-            "{path} holds no BOSH session: {problem}. Name another file, or remove this one and \
+            "{path} holds no session: {problem}. Name another file, or remove this one and \
              log in"
         ))
     }
 }
 
 impl SessionStore for FileSessions {
-    fn load(&self) -> Result<Option<Attachment>, SessionStoreError> {
+    fn load(&self) -> Result<Option<StoredSession>, SessionStoreError> {
         let Some(contents) = self.file.read(LARGEST)? else { return Ok(None) };
         let text = std::str::from_utf8(&contents).map_err(|_| self.foreign("it is no text"))?;
-        let session = Attachment::from_json(text);
+        let session = StoredSession::from_json(text);
         session.map(Some).map_err(|problem| self.foreign(&problem.to_string()))
     }
 
-    fn save(&self, session: &Attachment) -> Result<(), SessionStoreError> {
+    fn save(&self, session: &StoredSession) -> Result<(), SessionStoreError> {
         Ok(self.file.write_unsynced(session.to_json().as_bytes())?)
     }
 
@@ -152,8 +209,8 @@ impl SessionStore for FileSessions {
     }
 }
 
-/// An address and a `sid` at their longest take less than half of it.
-const LARGEST: usize = 16 * 1024;
+/// The stanzas that a session keeps by default take less than half of it.
+const LARGEST: usize = 32 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -162,9 +219,10 @@ mod tests {
     use super::*;
     use crate::private_file::TestFolder;
 
-    fn session(rid: u64) -> Attachment {
+    fn session(rid: u64) -> StoredSession {
         let jid = "alice@example.org/web".parse().expect("it is an address");
-        Attachment::new(jid, "hunter2", rid).expect("they are good").with_saved(1000)
+        let attachment = Attachment::new(jid, "hunter2", rid).expect("they are good");
+        StoredSession::Bosh(attachment.with_saved(1000))
     }
 
     fn loaded(store: &dyn SessionStore) -> Option<String> {
@@ -215,7 +273,7 @@ mod tests {
         let part = "x".repeat(1023);
         let jid = format!("{part}@{part}/{}", "\"".repeat(1023)).parse().expect("it is an address");
         let longest = Attachment::new(jid, &"\t".repeat(1024), 1).expect("they are good");
-        store.save(&longest).expect("it can be written");
+        store.save(&StoredSession::Bosh(longest)).expect("it can be written");
         assert!(loaded(&store).is_some_and(|json| json.len() < LARGEST / 2));
     }
 
@@ -230,7 +288,7 @@ mod tests {
         };
         let foreign = |problem: &str| {
             format!(
-                "{} holds no BOSH session: {problem}. Name another file, or remove this one and \
+                "{} holds no session: {problem}. Name another file, or remove this one and \
                  log in",
                 path.display()
             )
@@ -247,8 +305,9 @@ mod tests {
             error(br#"{"jid":"alice@example.org/web","rid":0,"sid":"hunter2"}"#),
             foreign("the rid of a BOSH session is between 1 and 9007199254740991")
         );
-        let long = format!("{} is longer than 16384 bytes: is it the right file?", path.display());
-        assert_eq!(error(&[b' '; LARGEST + 1]), long);
+        let long =
+            format!("{} is longer than 33554432 bytes: is it the right file?", path.display());
+        assert_eq!(error(&vec![b' '; LARGEST + 1]), long);
     }
 
     #[test]

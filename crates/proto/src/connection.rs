@@ -120,6 +120,13 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether it may go on without TLS
+    /// ([`Settings::danger_allow_unencrypted_stream`]).
+    #[must_use]
+    pub fn may_be_unencrypted(&self) -> bool {
+        self.core.settings().unencrypted_allowed
+    }
+
     /// What both sides have sent each other.
     #[must_use]
     pub fn session(&self) -> &SessionState {

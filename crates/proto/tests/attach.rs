@@ -37,7 +37,7 @@ impl Client {
                 }
                 Action::Report(status) => self.statuses.push(status),
                 Action::Deliver(element) => self.delivered.push(element),
-                Action::WakeAt(_) | Action::Sent(_) => {}
+                Action::WakeAt(_) | Action::Sent(_) | Action::Unmanaged(_) => {}
                 Action::Disconnect => self.is_over = true,
                 other => panic!("not expected: {other:?}"),
             }

@@ -127,6 +127,18 @@ impl Endpoint {
         format!("{}://{}{path}", self.scheme.name(), self.authority())
     }
 
+    /// The same kind of endpoint at another place, never less protected: for a stream `host` or
+    /// `host:port` (RFC 6120, section 4.9.3.19), where STARTTLS follows, for a WebSocket a URL
+    /// (RFC 7395, section 3.6.1).
+    pub(crate) fn moved_to(&self, place: &str) -> Option<Self> {
+        if self.is_stream() {
+            return format!("xmpp://{place}").parse().ok();
+        }
+        let other: Self = place.parse().ok()?;
+        let is_alike = self.is_web_socket() && other.is_web_socket();
+        (is_alike && (other.is_secure() || !self.is_secure())).then_some(other)
+    }
+
     pub(super) fn peer(&self) -> Peer {
         Peer::server(self.name.clone(), self.port)
     }

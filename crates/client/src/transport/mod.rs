@@ -186,6 +186,11 @@ impl Link {
         matches!(self.0, Kind::Tcp(_))
     }
 
+    /// True for a BOSH session.
+    pub(crate) fn is_bosh(&self) -> bool {
+        matches!(self.0, Kind::Bosh(_))
+    }
+
     /// Changes a byte stream to TLS, in the time that the options give to connecting; the
     /// certificate must be for `domain`, that of the account.
     ///

@@ -31,6 +31,8 @@ pub struct Requests<T> {
     account: Jid,
     waiting: HashMap<String, Waiting<T>>,
     limit: usize,
+    /// No request's time is over before.
+    next: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl<T> Requests<T> {
     /// None yet, of the account with this address; at most so many at a time.
     #[must_use]
     pub fn new(account: Jid, limit: usize) -> Self {
-        Self { account, waiting: HashMap::new(), limit }
+        Self { account, waiting: HashMap::new(), limit, next: None }
     }
 
     /// The account's address is another one now.
@@ -103,6 +105,7 @@ impl<T> Requests<T> {
             Some(_) if self.waiting.len() >= self.limit => Err((NotARequest::TooMany, owner)),
             Some(id) => {
                 self.waiting.insert(id.to_owned(), Waiting { asked, deadline, owner });
+                self.next = Some(self.next.map_or(deadline, |next| next.min(deadline)));
                 Ok(())
             }
         }
@@ -127,21 +130,29 @@ impl<T> Requests<T> {
         Some((self.waiting.remove(id)?.owner, outcome))
     }
 
+    /// The request of this id was not sent after all.
+    pub fn withdraw(&mut self, id: &str) -> Option<T> {
+        self.waiting.remove(id).map(|waiting| waiting.owner)
+    }
+
     /// Those whose time is over.
     pub fn expire(&mut self, now: Time) -> Vec<T> {
         let late = self.waiting.iter().filter(|(_, waiting)| waiting.deadline <= now);
         let ids: Vec<String> = late.map(|(id, _)| id.clone()).collect();
-        ids.iter().filter_map(|id| Some(self.waiting.remove(id)?.owner)).collect()
+        let late = ids.iter().filter_map(|id| self.withdraw(id)).collect();
+        self.next = self.waiting.values().map(|waiting| waiting.deadline).min();
+        late
     }
 
-    /// When the next one's time is over.
+    /// When to look for those whose time is over; nobody's is before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        self.waiting.values().map(|waiting| waiting.deadline).min()
+        self.next
     }
 
     /// All of them: nobody will answer any more.
     pub fn clear(&mut self) -> impl Iterator<Item = T> + use<'_, T> {
+        self.next = None;
         self.waiting.drain().map(|(_, waiting)| waiting.owner)
     }
 

@@ -2,38 +2,53 @@
 //! does what the machine wants. It waits for everything at once, so that nothing that is slow,
 //! the peer, the application or a person, keeps the rest from going on.
 
+mod inbox;
+mod keeping;
+mod receipts;
+mod reconnect;
+mod requests;
+
 use std::{
-    collections::VecDeque,
     future::pending,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use epode_proto::{
     Action, ApiMisuse, Connected, Connection, Element, Explanation, Frame, Input, Jid, QuestionId,
-    Status, StreamTranscript, Time, Wait,
-    bosh::{self, Attachment},
+    Reconnecting, SessionMark, Status, StreamTranscript, Time, Wait,
+    bosh::Attachment,
     redacted,
     sasl::{Answer, scram::ScramKeys},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
 
+pub(crate) use self::inbox::{Mark, Parcel};
+use self::{inbox::Inbox, receipts::Receipts, reconnect::Attempts, requests::Pending};
+pub use self::{
+    receipts::{Delivery, NotDelivered, Receipt},
+    reconnect::Reconnect,
+    requests::RequestError,
+};
 use crate::{
     Direction, Error,
     answers::Answers,
     mechanism::AnswerFuture,
     pins::{PinStoreError, Pinning},
-    route::{Connector, Destination, Opened, Route},
+    route::{Connector, Destination, Opened, Route, Way},
     sessions::SessionStore,
-    transport::{Baton, Link, News, TransportError},
+    transport::{Link, News, TransportError},
 };
 
 /// What the application can want of a running connection.
 pub(crate) enum Command {
-    Send(Element, oneshot::Sender<Result<(), Error>>),
+    Send(Element, oneshot::Sender<Result<Receipt, Error>>),
+    Request(Element, Duration, requests::Owner),
+    SetActive(bool),
     Bind(Milestone),
     HandOver(oneshot::Sender<Result<Attachment, Error>>),
 }
@@ -46,13 +61,28 @@ pub(crate) struct Handle {
     /// Taken at any time: whoever wants the end need not wait for a peer that does not read.
     pub(crate) close: mpsc::Sender<()>,
     pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
-    /// How the server was reached, once it is.
-    pub(crate) route: Arc<OnceLock<Route>>,
+    /// Who we are, and how that came about.
+    pub(crate) standing: Arc<Mutex<Standing>>,
+    /// Whether the server is silent.
+    pub(crate) quiet: watch::Receiver<bool>,
     /// What it takes to go on with a BOSH session elsewhere, once there is one.
     pub(crate) attachment: Arc<Mutex<Option<Attachment>>>,
 }
 
+/// Who we are on the current connection, or were on the last.
+#[derive(Default)]
+pub(crate) struct Standing {
+    pub(crate) jid: Option<Jid>,
+    pub(crate) login: Option<Connected>,
+    pub(crate) keys: Option<ScramKeys>,
+    pub(crate) route: Route,
+}
+
 impl Handle {
+    pub(crate) fn standing(&self) -> MutexGuard<'_, Standing> {
+        lock(&self.standing)
+    }
+
     /// The error that says why nothing can be done any more.
     pub(crate) fn ended(&self) -> Error {
         match self.end.get() {
@@ -62,15 +92,11 @@ impl Handle {
     }
 }
 
-/// What the application receives, with its share of the inbox's room.
-pub(crate) type Delivery = (Element, OwnedSemaphorePermit);
-
 /// How far the connection came.
 pub(crate) enum Reached {
     Explained(Box<Explanation>),
     BindRequired(Option<Element>),
-    Connected(Connected, Option<ScramKeys>),
-    Attached(Jid),
+    Online,
 }
 
 /// Who waits to hear how far it came.
@@ -78,43 +104,61 @@ pub(crate) type Milestone = oneshot::Sender<Result<Reached, Error>>;
 
 pub(crate) type TranscriptSink = Box<dyn FnMut(Direction, &str) + Send>;
 
-/// One connection's task.
+/// One session's task.
 pub(crate) struct Driver {
     connection: Connection,
     zero: Instant,
     link: Option<Link>,
+    /// When the next connection is begun.
+    begins: Option<Instant>,
+    opening: Option<Opening>,
     wake: Option<Instant>,
     /// Until when what waits to be sent must be out.
     stalls: Option<Instant>,
     question: Option<(QuestionId, AnswerFuture)>,
     answers: Answers,
-    /// None once the application has let go of the connection.
+    /// None once the application has let go of the session.
     commands: Option<mpsc::Receiver<Command>>,
     close: Option<mpsc::Receiver<()>>,
     end: Arc<OnceLock<Option<epode_proto::Error>>>,
-    inbox: mpsc::Sender<Delivery>,
-    room: Arc<Semaphore>,
-    /// What the application has not had room for yet; nothing is read from the link meanwhile.
-    deliveries: VecDeque<Element>,
+    inbox: Inbox,
+    /// The stanza that is being given to the application.
+    delivering: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Who waits for what they sent to be out.
-    senders: Vec<oneshot::Sender<Result<(), Error>>>,
+    senders: Vec<(oneshot::Sender<Result<Receipt, Error>>, Receipt)>,
+    receipts: Receipts,
+    requests: Pending,
+    /// What we told everybody last of being there, to say it again in a new session.
+    presence: Option<Element>,
+    quiet: watch::Sender<bool>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
     /// Finds the frames in a byte stream, for the transcript alone.
     stream: StreamTranscript,
     connector: Connector,
-    route: Arc<OnceLock<Route>>,
+    /// How to connect once more; none where that cannot be done.
+    way: Option<Way>,
+    /// Where the server says to connect to, once.
+    elsewhere: Option<Way>,
+    attempts: Attempts,
     pinning: Option<Pinning>,
     milestone: Option<Milestone>,
+    standing: Arc<Mutex<Standing>>,
     keys: Option<ScramKeys>,
-    /// Our address, once there is a session.
-    jid: Option<Jid>,
     attachment: Arc<Mutex<Option<Attachment>>>,
     sessions: Option<Arc<dyn SessionStore>>,
+    /// What of the session is kept.
+    kept: SessionMark,
     /// Who wants to hand the session over.
     heir: Option<oneshot::Sender<Result<Attachment, Error>>>,
     /// A fuller account of why it is over than the machine has.
     error: Option<Error>,
+}
+
+/// A connection that is being made, and whose session is taken over by it, if it is one (BOSH).
+struct Opening {
+    opened: Pin<Box<dyn Future<Output = Result<Opened, Error>> + Send>>,
+    attached: Option<Jid>,
 }
 
 /// What a driver is given.
@@ -124,12 +168,14 @@ pub(crate) struct Parts {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) close: mpsc::Receiver<()>,
     pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
-    pub(crate) inbox: mpsc::Sender<Delivery>,
+    pub(crate) inbox: mpsc::Sender<Parcel>,
+    pub(crate) quiet: watch::Sender<bool>,
     pub(crate) statuses: Vec<mpsc::Sender<Status>>,
     pub(crate) transcript: Option<TranscriptSink>,
     pub(crate) connector: Connector,
-    pub(crate) route: Arc<OnceLock<Route>>,
+    pub(crate) reconnect: Reconnect,
     pub(crate) pinning: Option<Pinning>,
+    pub(crate) standing: Arc<Mutex<Standing>>,
     pub(crate) attachment: Arc<Mutex<Option<Attachment>>>,
     pub(crate) sessions: Option<Arc<dyn SessionStore>>,
     pub(crate) milestone: Milestone,
@@ -137,10 +183,14 @@ pub(crate) struct Parts {
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
+        let (inbox, counts) = (parts.inbox, parts.sessions.is_some());
+        let kept = parts.connection.session().mark();
         Self {
             connection: parts.connection,
             zero: Instant::now(),
             link: None,
+            begins: None,
+            opening: None,
             wake: None,
             stalls: None,
             question: None,
@@ -148,59 +198,69 @@ impl Driver {
             commands: Some(parts.commands),
             close: Some(parts.close),
             end: parts.end,
-            inbox: parts.inbox,
-            room: Arc::new(Semaphore::new(INBOX_ROOM)),
-            deliveries: VecDeque::new(),
+            inbox: Inbox::new(inbox, counts),
+            delivering: None,
             senders: Vec::new(),
+            receipts: Receipts::default(),
+            requests: Pending::default(),
+            presence: None,
+            quiet: parts.quiet,
             statuses: parts.statuses,
             transcript: parts.transcript,
             stream: StreamTranscript::default(),
             connector: parts.connector,
-            route: parts.route,
+            way: None,
+            elsewhere: None,
+            attempts: Attempts::new(parts.reconnect),
             pinning: parts.pinning,
             milestone: Some(parts.milestone),
+            standing: parts.standing,
             keys: None,
-            jid: None,
             attachment: parts.attachment,
             sessions: parts.sessions,
+            kept,
             heir: None,
             error: None,
         }
     }
 
-    /// Connects, and goes on until the connection has ended.
+    /// Connects, and goes on until the session has ended.
     pub(crate) async fn run(mut self, destination: Destination) {
+        self.way = destination.way();
         self.act().await; // reports CONNECTING
-        self.open(destination).await;
+        self.open(destination);
         loop {
             self.act().await;
             if self.end.get().is_some() {
-                return self.leave_deliveries();
+                return self.inbox.leave();
             }
             let event = self.event().await;
             self.take(event);
         }
     }
 
-    async fn open(&mut self, destination: Destination) {
+    fn open(&mut self, destination: Destination) {
         let attached = match &destination {
             Destination::Session { jid, .. } => Some(jid.clone()),
             _ => None,
         };
-        let opened = tokio::select! {
-            opened = self.connector.open(destination) => opened,
-            () = closing(&mut self.close) => return self.handle(Input::Close),
-        };
+        let connector = self.connector.clone();
+        let opened = Box::pin(async move { connector.open(destination).await });
+        self.opening = Some(Opening { opened, attached });
+    }
+
+    fn opened(&mut self, opened: Result<Opened, Error>, attached: Option<Jid>) {
         match opened {
             Ok(Opened { link, channel, route }) => {
-                let _ = self.route.set(route); // nobody else sets it
-                let is_stream = link.is_stream();
-                self.link = Some(link);
-                self.handle(match attached {
+                lock(&self.standing).route = route;
+                let input = match attached {
                     Some(jid) => Input::Attached(jid),
-                    None if is_stream => Input::OpenedTcp(channel),
+                    None if link.is_stream() => Input::OpenedTcp(channel),
+                    None if link.is_bosh() => Input::OpenedBosh(channel),
                     None => Input::Opened(channel),
-                });
+                };
+                self.link = Some(link);
+                self.handle(input);
             }
             Err(error) => {
                 let reason = not_opened(&error);
@@ -215,28 +275,40 @@ impl Driver {
 
     /// Waits for one thing to happen.
     async fn event(&mut self) -> Event {
-        let listens = self.deliveries.is_empty();
+        self.begin_delivery();
+        let is_waiting = self.begins.is_some();
+        let listens = self.listens();
         let sending = self.link.as_ref().is_some_and(Link::is_sending);
-        let (wake, stalls) = (self.wake.unwrap_or(self.zero), self.stalls.unwrap_or(self.zero));
+        let takes = !sending && self.connection.has_room();
+        let late = self.requests.next_deadline();
         tokio::select! {
             news = exchange(&mut self.link, listens) => Event::News(news),
-            () = deliver(&self.inbox, &self.room, &mut self.deliveries), if !listens => {
-                Event::Delivered
-            }
+            opened = opened(&mut self.opening) => opened,
+            () = delivered(&mut self.delivering) => Event::Delivered,
+            count = self.inbox.handled() => Event::Handled(count),
             answer = answer(&mut self.question), if self.question.is_some() => Event::Answer(answer),
-            command = command(&mut self.commands), if !sending => Event::Command(command),
+            command = command(&mut self.commands), if takes => Event::Command(command),
             () = closing(&mut self.close) => Event::Close,
             () = gone(&mut self.heir) => Event::HeirGone,
-            () = sleep_until(wake), if self.wake.is_some() => Event::Tick,
-            () = sleep_until(stalls), if self.stalls.is_some() => Event::Stalled,
+            () = at(self.begins) => Event::Begin,
+            () = at(self.wake), if !is_waiting => Event::Tick,
+            () = at(late) => Event::RequestsLate,
+            () = at(self.stalls) => Event::Stalled,
         }
+    }
+
+    /// Whether to read from the connection. An application that waits for the answer to a request
+    /// may not be reading; the answer must be able to come.
+    fn listens(&self) -> bool {
+        let waits = self.delivering.is_some() || !self.inbox.is_empty();
+        !waits || (!self.requests.is_empty() && !self.inbox.is_full())
     }
 
     fn take(&mut self, event: Event) {
         match event {
             Event::News(News::Sent(Ok(()))) => {
                 self.stalls = None;
-                self.senders.drain(..).for_each(|done| drop(done.send(Ok(()))));
+                self.senders.drain(..).for_each(|(done, receipt)| drop(done.send(Ok(receipt))));
             }
             Event::News(News::Received(Ok(Some(frame)))) => {
                 self.note(Direction::Received, &frame);
@@ -255,43 +327,94 @@ impl Driver {
                 }
                 self.lose(reason);
             }
-            Event::Delivered => {}
+            Event::Opened(opened, attached) => self.opened(*opened, attached),
+            Event::Delivered => self.delivering = None,
+            Event::Handled(count) => self.handle(Input::Handled(count)),
             Event::Answer((id, answer)) => self.handle(Input::Answered(id, answer)),
-            // It would keep the session from being handed over.
-            Event::Command(Command::Send(_, done)) if self.is_leaving() => {
-                drop(done.send(Err(Error::Ended)));
-            }
-            Event::Command(Command::Send(element, done)) => {
-                match self.try_handle(Input::Send(element)) {
-                    Ok(()) => self.senders.push(done),
-                    Err(error) => drop(done.send(Err(error))),
-                }
-            }
-            Event::Command(Command::Bind(milestone)) => match self.try_handle(Input::Bind) {
-                Ok(()) => self.milestone = Some(milestone),
-                Err(error) => drop(milestone.send(Err(error))),
-            },
-            Event::Command(Command::HandOver(heir)) => self.hand_over(heir),
+            Event::Command(command) => self.obey(command),
             Event::HeirGone => {
                 self.is_leaving(); // it is not any more
             }
-            Event::Close => self.handle(Input::Close),
+            Event::Close => self.end(),
+            Event::Begin => self.begin(),
             Event::Tick => {
                 self.wake = None;
                 self.handle(Input::Tick);
             }
+            Event::RequestsLate => self.requests.expire(),
             Event::Stalled => self.lose(lost("the server takes nothing any more")),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            // It would keep the session from being handed over.
+            Command::Send(_, done) if self.is_leaving() => drop(done.send(Err(Error::Ended))),
+            Command::Send(stanza, done) => match self.send(stanza) {
+                Ok(receipt) if self.link.is_some() => self.senders.push((done, receipt)),
+                outcome => drop(done.send(outcome)),
+            },
+            Command::Request(request, span, owner) => self.request(request, span, owner),
+            Command::SetActive(active) => self.handle(Input::SetActive(active)),
+            Command::Bind(milestone) => match self.try_handle(Input::Bind) {
+                Ok(()) => self.milestone = Some(milestone),
+                Err(error) => drop(milestone.send(Err(error))),
+            },
+            Command::HandOver(heir) => self.hand_over(heir),
+        }
+    }
+
+    fn send(&mut self, stanza: Element) -> Result<Receipt, Error> {
+        let presence = is_own_presence(&stanza).then(|| stanza.clone());
+        let now = self.now();
+        let number = self.connection.send(now, stanza).map_err(Error::NotSent)?;
+        self.presence = presence.or_else(|| self.presence.take());
+        Ok(self.receipts.issue(number))
+    }
+
+    fn request(&mut self, request: Element, span: Duration, owner: requests::Owner) {
+        let id = request.attr("id").unwrap_or_default().to_owned();
+        if self.requests.add(&request, span, owner)
+            && let Err(error) = self.send(request)
+        {
+            self.requests.withdraw(&id, error);
+        }
+    }
+
+    /// The application has had enough.
+    fn end(&mut self) {
+        self.opening = None;
+        if self.begins.take().is_some() {
+            let _ = self.connection.renew(0); // to tell its end as ever
+        }
+        self.handle(Input::Close);
+    }
+
+    /// Makes the next connection.
+    fn begin(&mut self) {
+        self.begins = None;
+        self.zero = Instant::now();
+        let expired = self.connection.renew(unix_time());
+        debug_assert!(expired.is_ok(), "there is none while we wait for the next");
+        let location = self.connection.session().location().and_then(|to| self.located(to));
+        let way = self.elsewhere.take().or(location).or_else(|| self.way.clone());
+        if let Some(way) = way {
+            self.open(Destination::Way(way));
         }
     }
 
     /// Does all that the machine wants.
     async fn act(&mut self) {
-        loop {
+        while self.begins.is_none() {
             let mut secures = false;
             while let Some(action) = self.connection.poll() {
                 secures |= matches!(action, Action::Secure);
                 self.perform(action).await;
+                if self.begins.is_some() {
+                    return;
+                }
             }
+            self.keep_session();
             if !secures {
                 return;
             }
@@ -308,10 +431,32 @@ impl Driver {
             Action::Report(status) => self.report(status),
             Action::Explain(explanation) => self.reach(Ok(Reached::Explained(explanation))),
             Action::Keep(keys) => self.keys = Some(keys),
-            Action::Deliver(element) => self.deliveries.push_back(element),
+            Action::Deliver(element) => self.take_in(element),
+            Action::Sent(number) => self.receipts.sent(number),
+            Action::Acknowledged(number) => self.receipts.acknowledged(number),
+            Action::Unmanaged(number) => self.receipts.unmanaged(number),
+            Action::Dropped(number) => self.receipts.dropped(number),
+            Action::Quiet(quiet) => drop(self.quiet.send_replace(quiet)),
             Action::WakeAt(time) => self.wake = Some(self.zero + time.since_zero()),
             Action::Disconnect => self.disconnect().await,
             _ => {}
+        }
+    }
+
+    /// An answer goes to who asked, everything else to the application.
+    fn take_in(&mut self, stanza: Element) {
+        let mark = self.inbox.mark();
+        if let Some(stanza) = self.requests.answer(stanza) {
+            self.inbox.push(stanza, mark);
+        }
+    }
+
+    /// Gives the next stanza to the application, if it has the one before.
+    fn begin_delivery(&mut self) {
+        if self.delivering.is_none()
+            && let Some((stanza, mark)) = self.inbox.pop()
+        {
+            self.delivering = Some(Box::pin(self.inbox.deliver(stanza, mark)));
         }
     }
 
@@ -324,7 +469,7 @@ impl Driver {
             // Nothing is lost but this one.
             Err(error @ TransportError::FrameTooLarge { .. }) if !self.senders.is_empty() => {
                 let refused = self.senders.pop();
-                refused.map(|done| done.send(Err(error.into())));
+                refused.map(|(done, _)| done.send(Err(error.into())));
             }
             Err(error) => self.lose(reason(&error)),
         }
@@ -353,54 +498,6 @@ impl Driver {
         }
     }
 
-    /// Begins to hand the session over; until nothing is under way, it goes on.
-    fn hand_over(&mut self, heir: oneshot::Sender<Result<Attachment, Error>>) {
-        if self.is_leaving() {
-            let _ = heir.send(Err(Error::Ended)); // it goes to the first
-        } else if self.link.as_mut().is_some_and(Link::hand_over) {
-            self.heir = Some(heir);
-        } else {
-            let _ = heir.send(Err(Error::NotBosh)); // whoever wanted it may have gone
-        }
-    }
-
-    /// Whether the session is being handed over; it is not once nobody wants it any more.
-    fn is_leaving(&mut self) -> bool {
-        if self.heir.take_if(|heir| heir.is_closed()).is_some() {
-            self.link.as_mut().map(Link::stay);
-        }
-        self.heir.is_some()
-    }
-
-    /// Lets go of the session, without ending it.
-    fn leave_to_heir(&mut self) {
-        if !self.is_leaving() {
-            return;
-        }
-        self.keep_attachment();
-        let attachment = self.attachment.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.link = None;
-        self.handle(Input::HandedOver);
-        if let (Some(heir), Some(attachment)) = (self.heir.take(), attachment) {
-            let _ = heir.send(Ok(attachment)); // whoever wanted it may have gone
-        }
-    }
-
-    /// Notes what it would take to go on with the session elsewhere.
-    fn keep_attachment(&mut self) {
-        let baton = self.link.as_ref().and_then(Link::baton);
-        let (Some(jid), Some(Baton { sid, rid, granted })) = (&self.jid, baton) else { return };
-        let Ok(attachment) = Attachment::new(jid.clone(), &sid, rid) else { return };
-        let attachment = attachment.with_granted(granted).with_saved(unix_time());
-        if let Some(store) = &self.sessions
-            && let Err(error) = store.save(&attachment)
-        {
-            tracing::warn!(%error, "the session could not be kept");
-            let _ = store.remove(); // what it has is of no use any more
-        }
-        *self.attachment.lock().unwrap_or_else(PoisonError::into_inner) = Some(attachment);
-    }
-
     async fn disconnect(&mut self) {
         self.question = None;
         self.wake = None;
@@ -417,6 +514,10 @@ impl Driver {
             self.error = Some(error.into());
             return self.handle(Input::Close);
         }
+        let status = match status {
+            Status::Disconnected(Some(reason)) => self.again(reason),
+            status => status,
+        };
         tracing::debug!(%status, "status");
         for watcher in &self.statuses {
             let _ = watcher.try_send(status.clone()); // a full one has stopped watching
@@ -426,14 +527,10 @@ impl Driver {
                 let features = self.connection.features().cloned();
                 self.reach(Ok(Reached::BindRequired(features)));
             }
-            Status::Connected(connected) => {
-                let keys = self.keys.take();
-                self.begin_session(connected.jid.clone());
-                self.reach(Ok(Reached::Connected(connected, keys)));
-            }
+            Status::Connected(connected) => self.connected(connected),
             Status::Attached(jid) => {
-                self.begin_session(jid.clone());
-                self.reach(Ok(Reached::Attached(jid)));
+                self.begin_session(jid);
+                self.reach(Ok(Reached::Online));
             }
             // Nobody waits for an answer any more.
             Status::AuthFail(_) | Status::Disconnecting => self.question = None,
@@ -442,8 +539,56 @@ impl Driver {
         }
     }
 
+    /// The connection is over: whether it is made anew, and when.
+    fn again(&mut self, reason: epode_proto::Error) -> Status {
+        let is_session = self.milestone.is_none() && self.connection.session().jid().is_some();
+        let elsewhere = self.redirected(&reason);
+        if let Some((place, way)) = elsewhere {
+            self.wait(Duration::ZERO);
+            self.elsewhere = Some(way);
+            return Status::Redirect(place);
+        }
+        let is_wanted = is_session && self.way.is_some() && self.commands.is_some();
+        match self.attempts.next(&reason).filter(|_| is_wanted) {
+            Some((attempt, span)) => {
+                self.wait(span);
+                Status::Reconnecting(Reconnecting::new(attempt, span, reason))
+            }
+            None => Status::Disconnected(Some(reason)),
+        }
+    }
+
+    fn wait(&mut self, span: Duration) {
+        self.link = None; // to close it in good order could end the session
+        (self.wake, self.stalls, self.question, self.error) = (None, None, None, None);
+        self.stream = StreamTranscript::default();
+        self.forget_attachment(None);
+        self.senders.drain(..).for_each(|(done, receipt)| drop(done.send(Ok(receipt))));
+        self.begins = Some(Instant::now() + span);
+    }
+
+    fn connected(&mut self, connected: Connected) {
+        let is_new = !connected.resumed;
+        self.attempts.connected();
+        if let Some(keys) = self.keys.take() {
+            lock(&self.standing).keys = Some(keys);
+        }
+        self.begin_session(connected.jid.clone());
+        lock(&self.standing).login = Some(connected);
+        if is_new {
+            self.requests.begin_anew();
+            if let Some(presence) = self.presence.clone()
+                && let Err(error) = self.send(presence)
+            {
+                tracing::debug!(%error, "presence is not sent again");
+            }
+        }
+        self.reach(Ok(Reached::Online));
+    }
+
     fn begin_session(&mut self, jid: Jid) {
-        self.jid = Some(jid);
+        self.requests.set_account(&jid);
+        lock(&self.standing).jid = Some(jid);
         self.keep_attachment();
     }
 
@@ -462,44 +607,25 @@ impl Driver {
     fn conclude(&mut self, reason: Option<epode_proto::Error>) {
         let _ = self.end.set(reason.clone()); // nobody else sets it
         self.forget_attachment(reason.as_ref());
+        self.forget_session(reason.as_ref());
         let error = match (reason, self.error.take()) {
             (Some(reason), None) => Error::Connection(reason),
             (Some(reason), Some(_)) if !is_of_transport(&reason) => Error::Connection(reason),
             (_, Some(error)) => error,
             (None, None) => Error::Ended,
         };
-        self.senders.drain(..).for_each(|done| drop(done.send(Err(error.clone()))));
+        self.senders.drain(..).for_each(|(done, _)| drop(done.send(Err(error.clone()))));
+        self.requests.end(&error);
         self.reach(Err(error));
-    }
-
-    /// A session that the server knows no more need not be kept; one that only we have lost may
-    /// be taken up again.
-    fn forget_attachment(&self, reason: Option<&epode_proto::Error>) {
-        use epode_proto::Error::{Bosh, ConnectionLost};
-
-        let is_lost = matches!(reason, Some(Bosh(bosh::End::GaveUp { .. }) | ConnectionLost(_)));
-        let attachment = self.attachment.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(store), Some(_), false) = (&self.sessions, attachment, is_lost)
-            && let Err(error) = store.remove()
-        {
-            tracing::warn!(%error, "the session that is over could not be removed");
-        }
-    }
-
-    /// What has arrived belongs to the application, as far as there is room for it.
-    fn leave_deliveries(self) {
-        for element in self.deliveries {
-            let room = Arc::clone(&self.room).try_acquire_many_owned(cost(&element));
-            let Ok(room) = room else { return };
-            if self.inbox.try_send((element, room)).is_err() {
-                return;
-            }
-        }
     }
 
     fn lose(&mut self, reason: epode_proto::Error) {
         self.stalls = None;
         self.handle(Input::Lost(reason));
+    }
+
+    fn now(&self) -> Time {
+        Time::after(self.zero.elapsed())
     }
 
     fn note(&mut self, direction: Direction, frame: &[u8]) {
@@ -522,7 +648,7 @@ impl Driver {
     }
 
     fn try_handle(&mut self, input: Input<'_>) -> Result<(), Error> {
-        let now = Time::after(self.zero.elapsed());
+        let now = self.now();
         self.connection.handle(now, input).map_err(|error: ApiMisuse| Error::NotSent(error))
     }
 }
@@ -557,13 +683,19 @@ fn is_of_transport(reason: &epode_proto::Error) -> bool {
 
 enum Event {
     News(News),
+    Opened(Box<Result<Opened, Error>>, Option<Jid>),
     Delivered,
+    /// The application has handled so many more.
+    Handled(u32),
     Answer((QuestionId, Answer)),
     Command(Command),
     Close,
     /// Nobody wants to hand the session over any more.
     HeirGone,
+    /// It is time for the next connection.
+    Begin,
     Tick,
+    RequestsLate,
     Stalled,
 }
 
@@ -574,29 +706,25 @@ async fn exchange(link: &mut Option<Link>, listens: bool) -> News {
     }
 }
 
-/// Gives the next stanza to the application, once it has room. Where nobody reads any more, what
-/// arrives is dropped, and the stream goes on.
-async fn deliver(
-    inbox: &mpsc::Sender<Delivery>,
-    room: &Arc<Semaphore>,
-    deliveries: &mut VecDeque<Element>,
-) {
-    let Some(next) = deliveries.front() else { return pending().await };
-    let room = tokio::select! {
-        room = Arc::clone(room).acquire_many_owned(cost(next)) => room.ok(),
-        () = inbox.closed() => None,
-    };
-    let slot = inbox.reserve().await.ok();
-    let element = deliveries.pop_front();
-    if let (Some(slot), Some(room), Some(element)) = (slot, room, element) {
-        slot.send((element, room));
+async fn opened(opening: &mut Option<Opening>) -> Event {
+    let Some(Opening { opened, .. }) = opening else { return pending().await };
+    let opened = opened.await;
+    let attached = opening.take().and_then(|opening| opening.attached);
+    Event::Opened(Box::new(opened), attached)
+}
+
+async fn delivered(delivering: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
+    match delivering {
+        Some(delivering) => delivering.await,
+        None => pending().await,
     }
 }
 
-/// Its share of the inbox's room; one that is larger than all of it takes all of it.
-fn cost(element: &Element) -> u32 {
-    let bytes = element.memory().min(INBOX_ROOM);
-    u32::try_from(bytes).expect("the room is small enough").max(1)
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
 }
 
 /// Takes the question away once its answer is there.
@@ -634,6 +762,18 @@ async fn closing(close: &mut Option<mpsc::Receiver<()>>) {
     *close = None;
 }
 
+/// Presence that tells everybody, and not one.
+fn is_own_presence(stanza: &Element) -> bool {
+    stanza.name() == "presence"
+        && stanza.attr("to").is_none()
+        && matches!(stanza.attr("type"), None | Some("unavailable"))
+}
+
+/// No code panics half way through a change, so what it guards is whole in any case.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Seconds since 1970.
 pub(crate) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -642,5 +782,3 @@ pub(crate) fn unix_time() -> u64 {
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How long a peer may take to read what we send.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
-/// How many bytes of stanzas wait for an application that does not read them.
-const INBOX_ROOM: usize = 8 * 1024 * 1024;

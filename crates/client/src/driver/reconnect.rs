@@ -1,0 +1,222 @@
+//! When a lost connection is made anew: after which ends, after how long, and how often.
+//! How it is made is the driver's business.
+
+use std::time::Duration;
+
+use epode_proto::{Advice, Error};
+use tokio::time::Instant;
+
+/// How a session whose connection is lost comes back.
+///
+/// The first attempt is made within a second, and each further one within twice the time of the one
+/// before, at a random moment of it, so that the clients of a server that was away do not come back
+/// all at once. An end that another attempt would only meet again, as a password that is wrong now,
+/// an account that is disabled or a resource that another program has taken, is the end.
+///
+/// ```
+/// use epode::{Client, Reconnect};
+/// use std::time::Duration;
+///
+/// let patient = Reconnect::default().longest(Duration::from_secs(3600));
+/// let client = Client::builder("bot@example.org")?.reconnect(patient);
+/// let one_connection = Client::builder("bot@example.org")?.reconnect(Reconnect::off());
+/// # Ok::<(), epode::JidError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    first: Duration,
+    longest: Duration,
+    attempts: u32,
+    redirects: u32,
+}
+
+impl Reconnect {
+    /// Not at all: a connection that is lost is the end of its session, and nothing is followed.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { attempts: 0, redirects: 0, ..Self::default() }
+    }
+
+    /// Within which time the first attempt is made; a second by default.
+    #[must_use]
+    pub fn first(mut self, span: Duration) -> Self {
+        self.first = span;
+        self
+    }
+
+    /// The longest that such a time becomes; five minutes by default.
+    #[must_use]
+    pub fn longest(mut self, span: Duration) -> Self {
+        self.longest = span;
+        self
+    }
+
+    /// How many attempts are made, one after the other, until it is the end; no limit by default.
+    #[must_use]
+    pub fn attempts(mut self, count: u32) -> Self {
+        self.attempts = count;
+        self
+    }
+
+    /// How many times in a row a server may send us elsewhere (`see-other-host`); 3 by default.
+    /// It is never followed from TLS to a connection without, and the certificate is still to be
+    /// that of the account's domain.
+    #[must_use]
+    pub fn redirects(mut self, count: u32) -> Self {
+        self.redirects = count;
+        self
+    }
+
+    /// The time within which this attempt is made, the first being 1.
+    fn span(&self, attempt: u32) -> Duration {
+        let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.first.saturating_mul(doubled).min(self.longest)
+    }
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(300),
+            attempts: u32::MAX,
+            redirects: 3,
+        }
+    }
+}
+
+/// The attempts since the last good connection.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    policy: Reconnect,
+    made: u32,
+    redirected: u32,
+    /// Since when there is a session.
+    connected: Option<Instant>,
+}
+
+impl Attempts {
+    pub(super) fn new(policy: Reconnect) -> Self {
+        Self { policy, made: 0, redirected: 0, connected: None }
+    }
+
+    pub(super) fn connected(&mut self) {
+        self.connected = Some(Instant::now());
+        self.redirected = 0;
+    }
+
+    /// When to try again after this end, and which attempt it is; not at all, if it is the end.
+    pub(super) fn next(&mut self, reason: &Error) -> Option<(u32, Duration)> {
+        // One that breaks at once each time would be made without pause.
+        if self
+            .connected
+            .take()
+            .is_some_and(|since| since.elapsed() >= self.policy.longest.min(STABLE))
+        {
+            self.made = 0;
+        }
+        if self.made >= self.policy.attempts {
+            return None;
+        }
+        let patience = match reason.advice() {
+            Advice::Retry => 0,
+            Advice::Wait => PATIENCE,
+            _ => return None,
+        };
+        self.made += 1;
+        let span = self.policy.span(self.made.saturating_add(patience));
+        Some((self.made, span.mul_f64(random_share())))
+    }
+
+    /// Whether to go where the server says.
+    pub(super) fn follows(&mut self) -> bool {
+        self.redirected += 1;
+        self.redirected <= self.policy.redirects
+    }
+
+    /// Whether the attempt that is being made is the first.
+    pub(super) fn is_first(&self) -> bool {
+        self.made == 1
+    }
+}
+
+/// From 0 to 1.
+fn random_share() -> f64 {
+    let mut bytes = [0; 4];
+    // Without randomness it comes in the middle, which is as good for one client.
+    getrandom::fill(&mut bytes)
+        .map_or(0.5, |()| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}
+
+/// A connection that lasted for so long was a good one.
+const STABLE: Duration = Duration::from_secs(60);
+/// A server that asked for time has as much as after so many attempts more.
+const PATIENCE: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use epode_proto::sasl;
+
+    use super::*;
+
+    fn lost() -> Error {
+        Error::ConnectionLost("it broke".to_owned())
+    }
+
+    #[test]
+    fn the_time_doubles_up_to_a_limit() {
+        let policy = Reconnect::default();
+        let spans: Vec<u64> = (1..=10).map(|attempt| policy.span(attempt).as_secs()).collect();
+        assert_eq!(spans, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+        assert_eq!(policy.span(u32::MAX), Duration::from_secs(300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_counted_until_a_connection_lasts() {
+        let mut attempts = Attempts::new(Reconnect::default().attempts(3));
+        let number = |attempts: &mut Attempts| attempts.next(&lost()).map(|(number, _)| number);
+        assert_eq!(number(&mut attempts), Some(1));
+        attempts.connected();
+        assert_eq!(number(&mut attempts), Some(2), "it did not last");
+        attempts.connected();
+        tokio::time::advance(STABLE).await;
+        assert_eq!([(); 4].map(|()| number(&mut attempts)), [Some(1), Some(2), Some(3), None]);
+    }
+
+    #[test]
+    fn each_wait_is_within_its_time() {
+        let mut attempts = Attempts::new(Reconnect::default());
+        for _ in 0..100 {
+            let (number, wait) = attempts.next(&lost()).expect("there is no limit");
+            assert!(wait <= Reconnect::default().span(number), "{number}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_fail_again_is_the_end() {
+        let rejected = |condition: &str| {
+            Error::Login(sasl::Error::Rejected(Box::new(sasl::Rejection::new(
+                condition.to_owned(),
+            ))))
+        };
+        for reason in [
+            rejected("not-authorized"),
+            rejected("account-disabled"),
+            rejected("credentials-expired"),
+        ] {
+            assert_eq!(Attempts::new(Reconnect::default()).next(&reason), None, "{reason}");
+        }
+        let wait = rejected("temporary-auth-failure");
+        assert!(Attempts::new(Reconnect::default()).next(&wait).is_some());
+        assert_eq!(Attempts::new(Reconnect::off()).next(&lost()), None);
+    }
+
+    #[test]
+    fn redirects_are_limited() {
+        let mut attempts = Attempts::new(Reconnect::default());
+        assert_eq!([(); 4].map(|()| attempts.follows()), [true, true, true, false]);
+        attempts.connected();
+        assert!(attempts.follows());
+        assert!(!Attempts::new(Reconnect::off()).follows());
+    }
+}
