@@ -11,8 +11,9 @@ use std::{
 };
 
 use epode::{
-    Attachment, Builder, Client, Element, Error, Jid, MemorySessions, ProxySettings, RestoreError,
-    Session, SessionStore, Status, StatusCode, StatusEvents, TransportError, TransportOptions,
+    Attachment, Builder, Client, Element, Error, Jid, MemorySessions, ProxySettings, Reconnect,
+    RestoreError, Session, SessionStore, Status, StatusCode, StatusEvents, StoredSession,
+    TransportError, TransportOptions,
     proto::{
         self,
         bosh::{Condition, End, Failure, Fault, Limits, Options},
@@ -191,7 +192,7 @@ async fn two_ends_are_one() {
 
     let running = listen(server().bosh_fault(BoshFault::TwoTerminates, ONLINE)).await;
     let session = client("alice@example.org", running.bosh_url()).connect().await.unwrap();
-    session.send(message(session.jid(), "to be answered")).await.unwrap();
+    session.send(message(&session.jid(), "to be answered")).await.unwrap();
     assert_eq!(session.ended().await, Some(proto::Error::ConnectionClosed));
 }
 
@@ -295,7 +296,7 @@ async fn a_session_is_handed_over_and_taken_over() {
     let mut second = builder;
     let mut events = second.watch();
     let mut session = second.attach(&attachment).await.unwrap();
-    assert_eq!((session.jid(), session.login()), (&jid, None));
+    assert_eq!((session.jid(), session.login()), (jid.clone(), None));
     assert_eq!(events.next().await, Some(Status::Connecting));
     assert_eq!(events.next().await, Some(Status::Attached(jid)));
     assert_works(&mut session).await;
@@ -310,7 +311,7 @@ async fn a_session_with_a_request_under_way_is_handed_over_when_it_is_answered()
     let mut session = builder.connect().await.unwrap();
     assert_works(&mut session).await;
     let bob = client("bob@example.org", running.ws_url()).connect().await.unwrap();
-    let note = message(session.jid(), "the last one");
+    let note = message(&session.jid(), "the last one");
     let (attachment, sent) = tokio::join!(session.hand_over(), bob.send(note));
     sent.unwrap();
     let attachment = attachment.unwrap();
@@ -339,7 +340,7 @@ async fn a_session_that_is_not_handed_over_after_all_goes_on() {
         let mut leaving = std::pin::pin!(session.hand_over());
         let meanwhile = async {
             let refused = outbox.send(message(&me, "too late")).await;
-            assert_eq!(refused, Err(Error::Ended));
+            assert_eq!(refused.map(drop), Err(Error::Ended));
             assert_eq!(session.hand_over().await.map(|_| ()), Err(Error::Ended));
         };
         tokio::select! {
@@ -366,7 +367,7 @@ async fn a_session_cannot_be_taken_over_twice() {
     assert!(end.is_of_unknown(), "{end}");
 
     let store = Arc::new(MemorySessions::default());
-    store.save(&attachment).unwrap();
+    store.save(&StoredSession::Bosh(attachment)).unwrap();
     let error = again().sessions(store.clone()).restore().await.unwrap_err();
     assert_eq!(error, Error::Restore(RestoreError::Forgotten));
     assert!(store.load().unwrap().is_none(), "it is of no use any more");
@@ -425,20 +426,27 @@ async fn a_stored_session_is_restored_until_it_ends() {
 
     let session = client().connect().await.unwrap();
     let jid = session.jid().clone();
-    let kept = store.load().unwrap().expect("it is kept");
+    let kept = stored(&store);
     assert_eq!((kept.jid(), kept.rid()), (&jid, session.attachment().unwrap().rid()));
     session.hand_over().await.unwrap();
     let mut session = client().restore().await.unwrap();
-    assert_eq!(session.jid(), &jid);
+    assert_eq!(session.jid(), jid);
     assert_works(&mut session).await;
-    let later = store.load().unwrap().expect("it is kept");
+    let later = stored(&store);
     assert!(later.rid() > kept.rid());
     session.disconnect().await.unwrap();
     assert!(store.load().unwrap().is_none(), "it has ended");
 
-    store.save(&kept.with_saved(1)).unwrap();
+    store.save(&StoredSession::Bosh(kept.with_saved(1))).unwrap();
     let error = client().restore().await.unwrap_err();
     assert!(matches!(error, Error::Restore(RestoreError::Expired { .. })), "{error}");
+}
+
+fn stored(store: &MemorySessions) -> Attachment {
+    match store.load().unwrap() {
+        Some(StoredSession::Bosh(attachment)) => attachment,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// How a session ends whose server misbehaves from a request on.

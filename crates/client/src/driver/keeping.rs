@@ -22,7 +22,8 @@ impl Driver {
         let Some(store) = &self.sessions else { return };
         let session = self.connection.session();
         let mark = session.mark();
-        if self.kept == mark || session.jid().is_none() || self.end.get().is_some() {
+        let is_managed = session.jid().is_some() && lock(&self.attachment).is_none();
+        if self.kept == mark || !is_managed || self.end.get().is_some() {
             return;
         }
         self.kept = mark;
