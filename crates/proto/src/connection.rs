@@ -89,8 +89,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ApiMisuse`] if it has a character that XML cannot carry, if there is no session, or no
-    /// room in it ([`has_room`](Self::has_room)).
+    /// [`ApiMisuse`] if it has a character that XML cannot carry, if it is no stanza (which no
+    /// server would count), if there is no session, or no room in it
+    /// ([`has_room`](Self::has_room)).
     pub fn send(&mut self, now: Time, stanza: Element) -> Result<u64, ApiMisuse> {
         self.handle(now, Input::Send(stanza))?;
         Ok(self.core.session.sent())
@@ -187,8 +188,12 @@ impl Connection {
             (Input::Bind, State::BindCall(_)) => None,
             (Input::Bind, _) => Some("binding is not due"),
             (Input::Send(element), state) if self.takes_stanzas(state) => {
+                let counts = !matches!(state, State::BindCall(_));
                 match (element.check().is_ok(), self.core.has_room()) {
                     (false, _) => Some("the stanza has a character that XML cannot carry"),
+                    _ if counts && !session::is_stanza(element) => {
+                        Some("only message, presence and iq are sent in a session")
+                    }
                     (true, false) => Some("too many stanzas wait for the server"),
                     (true, true) => None,
                 }
@@ -406,14 +411,19 @@ impl Connection {
         if is_under_way && matches!(&error, Error::Login(login) if !is_servers_word(login)) {
             self.core.send(&Element::new("abort", SASL));
         }
-        // A stream that is closed cannot be resumed.
+        // A stream that is closed cannot be resumed; nor is one with a server that keeps to no
+        // protocol, which would send the same again.
         let is_gone = matches!(
             error,
             Error::ConnectionLost(_)
                 | Error::Bosh(_)
                 | Error::Unreachable(_)
-                | Error::TimedOut(Wait::SignOfLife)
+                | Error::TimedOut(Wait::SignOfLife | Wait::Resumed)
         );
+        let is_shared = matches!(phase, Phase::Online | Phase::Resumed);
+        if is_shared && matches!(error, Error::PeerMisbehaved(_)) {
+            self.core.session.stream = None;
+        }
         let never_was = matches!(phase, Phase::Unopened | Phase::Secured);
         if !is_gone && !never_was {
             self.core.close_stream();
