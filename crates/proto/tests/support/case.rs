@@ -240,11 +240,11 @@ impl Case {
 
 /// Every header that a transcript may have; in the second half what must come of it.
 #[rustfmt::skip]
-const HEADERS: [&str; 41] = [
+const HEADERS: [&str; 42] = [
     "framing", "bindings", "tls", "certificate", "pin", "danger-unencrypted", "require-binding",
     "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
     "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
-    "nonce", "explicit-bind", "send-before-bind", "explain",
+    "nonce", "session", "explicit-bind", "send-before-bind", "explain",
     "statuses", "mechanism", "bound", "flights", "questions", "delivered", "error", "says",
     "condition", "advice", "explained", "by", "refused", "pinned",
 ];
