@@ -411,8 +411,7 @@ impl Connection {
         if is_under_way && matches!(&error, Error::Login(login) if !is_servers_word(login)) {
             self.core.send(&Element::new("abort", SASL));
         }
-        // A stream that is closed cannot be resumed; nor is one with a server that keeps to no
-        // protocol, which would send the same again.
+        // A stream that is closed cannot be resumed.
         let is_gone = matches!(
             error,
             Error::ConnectionLost(_)
@@ -420,8 +419,9 @@ impl Connection {
                 | Error::Unreachable(_)
                 | Error::TimedOut(Wait::SignOfLife | Wait::Resumed)
         );
-        let is_shared = matches!(phase, Phase::Online | Phase::Resumed);
-        if is_shared && matches!(error, Error::PeerMisbehaved(_)) {
+        // After a fault it is closed, and resumed the server would only do the same again.
+        let has_session = matches!(phase, Phase::Online | Phase::Resumed);
+        if has_session && matches!(error, Error::PeerMisbehaved(_)) {
             self.core.session.stream = None;
         }
         let never_was = matches!(phase, Phase::Unopened | Phase::Secured);

@@ -259,6 +259,11 @@ fn a_space_is_sent_over_tcp_alone() {
     let mut client = Client::managed(Wire::WebSocket, settings().liveness(limits));
     client.pass(seconds(100));
     assert!(client.sent().is_empty());
+
+    let limits = Liveness::off().whitespace(Duration::ZERO);
+    let mut client = Client::managed(Wire::Tcp, settings().liveness(limits));
+    client.pass(seconds(10));
+    assert_eq!(client.sent().len(), 10, "a second at least");
 }
 
 #[test]

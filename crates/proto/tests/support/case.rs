@@ -8,7 +8,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use epode_proto::{
-    Jid, Settings,
+    Jid, SessionState, Settings,
     sasl::{
         Binding, Channel, MechanismName, Pin, Policy, Registry, Secret, TlsVersion,
         scram::{Hash, Scram, ScramKeys},
@@ -130,6 +130,10 @@ impl Case {
             .explicit_binding(self.says_yes("explicit-bind"));
         if let Some(json) = self.header("pin") {
             settings = settings.pin(Pin::from_json(&json).expect("the pin is right"));
+        }
+        if let Some(json) = self.header("session") {
+            settings =
+                settings.session(SessionState::from_json(&json).expect("the session is right"));
         }
         if self.says_yes("danger-unencrypted") {
             settings = settings.danger_allow_unencrypted_stream();
