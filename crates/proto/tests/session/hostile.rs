@@ -77,12 +77,9 @@ fn what_nobody_asked_for_ends_it() {
 
 #[test]
 fn what_is_no_count_ends_it() {
-    let long = "9".repeat(100_000);
+    let long = "9".repeat(8000);
     over_both(|wire| {
-        // Over TCP a token that long is not even read.
-        let long = if wire == Wire::Tcp { "99999999999" } else { long.as_str() };
-        let long = if wire == Wire::WebSocket { &long[..8000] } else { long };
-        for h in ["", "-1", "+1", "4294967296", "x", " 1", "0x1", "1.0", long] {
+        for h in ["", "-1", "+1", "4294967296", "x", " 1", "0x1", "1.0", &long] {
             let client = Client::managed(wire, settings());
             assert_unexpected(client, &format!("<a xmlns='urn:xmpp:sm:3' h='{h}'/>"), Wait::Stanza);
             for name in ["failed", "resumed"] {

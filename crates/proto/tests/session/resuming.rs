@@ -1,7 +1,9 @@
 //! A session goes on: with a new connection, as it is or by way of JSON.
 
+use std::time::Duration;
+
 use epode_proto::{
-    Error, Input, PeerFault, Phase, SessionState, Status, StreamManagement, Timeouts, Wait,
+    Element, Error, Input, PeerFault, Phase, SessionState, Status, StreamManagement, Timeouts, Wait,
 };
 
 use crate::client::{
@@ -9,6 +11,7 @@ use crate::client::{
     carried_both_ways, delivered, lost, message, over_both, resume, resumed, settings,
     through_json,
 };
+use crate::hostile::too_high;
 
 /// Three stanzas are sent, one is acknowledged, two have come; then the connection is lost.
 fn left(wire: Wire, by_json: bool) -> SessionState {
@@ -143,9 +146,9 @@ fn a_server_that_does_not_answer_leaves_it_resumable() {
         let session = left(wire, true);
         let mut client = Client::offered(wire, settings().session(session), SM);
         assert_eq!(client.sent(), [resume(2)]);
-        client.pass(std::time::Duration::from_secs(19));
+        client.pass(Duration::from_secs(19));
         assert_eq!(client.connection.phase(), Phase::Resumed);
-        client.pass(std::time::Duration::from_secs(1));
+        client.pass(Duration::from_secs(1));
         assert_eq!(client.end(), Some(&Error::TimedOut(Wait::Resumed)));
         assert!(client.sent().is_empty());
         assert!(client.left(true).is_resumable());
@@ -253,15 +256,15 @@ fn a_large_stanza_survives_a_new_process() {
         "<message xmlns='jabber:client' id='1' about='{}'><body/></message>",
         "x".repeat(1000)
     );
-    let mut large: epode_proto::Element = large.parse().expect("it is XML");
+    let mut large: Element = large.parse().expect("it is XML");
     large.set_attr("more", "y".repeat(100_000));
     large.push("z".repeat(1_000_000));
     for depth in 0..100 {
-        large = epode_proto::Element::new("message", "jabber:client")
+        large = Element::new("message", "jabber:client")
             .with_attr("depth", depth.to_string())
             .with_child(large);
     }
-    // Nobody reads it here: only what is kept of it matters.
+    // The test's own decoder has the limits of a server; only what is kept matters here.
     let mut connection = client.connection;
     connection.send(client.now, large.clone()).expect("there is room");
     let session = through_json(connection.session());
@@ -269,8 +272,8 @@ fn a_large_stanza_survives_a_new_process() {
 }
 
 #[test]
-fn other_waits_of_the_negotiation_stay_as_they_are() {
-    let timeouts = Timeouts::default().reply(std::time::Duration::from_secs(5));
+fn a_bind_request_that_is_not_answered_ends_the_old_session_alone() {
+    let timeouts = Timeouts::default().reply(Duration::from_secs(5));
     let wanted = StreamManagement::default();
     let settings = settings()
         .session(left(Wire::Tcp, true))
@@ -279,7 +282,7 @@ fn other_waits_of_the_negotiation_stay_as_they_are() {
     let mut client = Client::offered(Wire::Tcp, settings, SM);
     client.receive(FAILED);
     client.sent();
-    client.pass(std::time::Duration::from_secs(5));
+    client.pass(Duration::from_secs(5));
     assert_eq!(client.end(), Some(&Error::TimedOut(Wait::Bound)));
     assert_eq!(client.sent(), [CLOSE]);
     // The old count is gone, so the old stream is, too.
@@ -289,8 +292,4 @@ fn other_waits_of_the_negotiation_stay_as_they_are() {
     client.receive(ENABLED);
     client.receive(&answer(2));
     assert_eq!(client.news(), [News::Sent(2), News::Sent(3), News::Acknowledged(3)]);
-}
-
-fn too_high(handled: u32, sent: u32) -> String {
-    crate::hostile::too_high(handled, sent)
 }
