@@ -89,8 +89,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ApiMisuse`] if it has a character that XML cannot carry, if there is no session, or no
-    /// room in it ([`has_room`](Self::has_room)).
+    /// [`ApiMisuse`] if it has a character that XML cannot carry, if it is no stanza (which no
+    /// server would count), if there is no session, or no room in it
+    /// ([`has_room`](Self::has_room)).
     pub fn send(&mut self, now: Time, stanza: Element) -> Result<u64, ApiMisuse> {
         self.handle(now, Input::Send(stanza))?;
         Ok(self.core.session.sent())
@@ -211,8 +212,12 @@ impl Connection {
             (Input::Bind, State::BindCall(_)) => None,
             (Input::Bind, _) => Some("binding is not due"),
             (Input::Send(element), state) if self.takes_stanzas(state) => {
+                let counts = !matches!(state, State::BindCall(_));
                 match (element.check().is_ok(), self.core.has_room()) {
                     (false, _) => Some("the stanza has a character that XML cannot carry"),
+                    _ if counts && !session::is_stanza(element) => {
+                        Some("only message, presence and iq are sent in a session")
+                    }
                     (true, false) => Some("too many stanzas wait for the server"),
                     (true, true) => None,
                 }
@@ -440,8 +445,13 @@ impl Connection {
             Error::ConnectionLost(_)
                 | Error::Bosh(_)
                 | Error::Unreachable(_)
-                | Error::TimedOut(Wait::SignOfLife)
+                | Error::TimedOut(Wait::SignOfLife | Wait::Resumed)
         );
+        // After a fault it is closed, and resumed the server would only do the same again.
+        let has_session = matches!(phase, Phase::Online | Phase::Resumed);
+        if has_session && matches!(error, Error::PeerMisbehaved(_)) {
+            self.core.session.stream = None;
+        }
         let never_was = matches!(phase, Phase::Unopened | Phase::Secured);
         if !is_gone && !never_was {
             self.core.close_stream();

@@ -144,14 +144,14 @@ impl Core {
         Some(number)
     }
 
-    /// Asks to go on with a session that was lost, if the server can.
+    /// Asks to go on with a session that was lost, if it may and the server can.
     pub(crate) fn resume(&mut self) -> bool {
-        let stream = self.session.stream.as_ref().filter(|_| self.can_manage());
-        let resume = stream.map(|stream| resume(stream, self.session.inbound.handled));
-        resume.is_some_and(|resume| {
-            self.send(&resume);
-            true
-        })
+        let may = self.settings.stream_management.is_some() && self.can_manage();
+        let Some(stream) = self.session.stream.as_ref().filter(|_| may) else { return false };
+        let resume = resume(stream, self.session.inbound.handled);
+        self.session.inbound.resume(); // by the count that is said now: it may go on meanwhile
+        self.send(&resume);
+        true
     }
 
     /// A space between stanzas, where there is something between them.
@@ -222,9 +222,20 @@ impl Core {
         self.actions.push_back(action);
     }
 
-    /// Gives an element to the application, if it can be one of its own.
+    /// Whether the application says of what it was given when it has handled it.
+    pub(crate) fn when_handled(&self) -> bool {
+        self.settings.stream_management.is_some_and(|wanted| wanted.when_handled)
+    }
+
+    /// Gives an element that the server does not count to the application, if it can be one of its
+    /// own.
     pub(crate) fn deliver(&mut self, element: Element, wait: Wait) -> Result<(), Error> {
         refuse_negotiation(&element, wait)?;
+        if self.when_handled() {
+            self.session.inbound.deliver_uncounted();
+        } else {
+            self.session.inbound.handle_uncounted();
+        }
         self.push(Action::Deliver(element));
         Ok(())
     }

@@ -483,7 +483,10 @@ fn misuses(driver: &Driver<'_>) -> Vec<(Input<'static>, &'static str)> {
         (Input::Attached(jid), "the transport is open already"),
         (Input::NotAttached(Error::ConnectionClosed), "the transport is open already"),
     ];
-    if matches!(phase, Phase::BindCall | Phase::Online) {
+    // A session that goes on takes stanzas before it is bound again.
+    let goes_on = driver.connection.session().jid().is_some()
+        && !matches!(phase, Phase::Closing | Phase::Closed);
+    if goes_on || phase == Phase::BindCall {
         let unsendable = Element::new("message", "jabber:client").with_text("\0");
         let words = "the stanza has a character that XML cannot carry";
         misuses.push((Input::Send(unsendable), words));
@@ -763,6 +766,7 @@ fn wait_in(phase: Phase) -> Option<Wait> {
         Phase::SaslReply => Some(Wait::SaslReply),
         Phase::Bound => Some(Wait::Bound),
         Phase::Session => Some(Wait::Session),
+        Phase::Resumed => Some(Wait::Resumed),
         _ => None,
     }
 }

@@ -1,7 +1,9 @@
 //! Waiting for the server to close its side of the stream (RFC 6120, section 4.4).
 
 use super::State;
-use crate::{Element, Error, action::Action, core::Core, xml::namespaces::CLIENT};
+use crate::{
+    Element, Error, action::Action, core::Core, error::Wait, session::Said, xml::namespaces::CLIENT,
+};
 
 pub(crate) struct ExpectClose {
     /// Why it ends; nothing if the application asked for it.
@@ -25,8 +27,18 @@ impl ExpectClose {
     }
 
     pub(crate) fn handle(self, core: &mut Core, element: Element) -> State {
-        if self.delivers && element.namespace() == CLIENT {
-            core.push(Action::Deliver(element));
+        match Said::parse(&element) {
+            _ if !self.delivers => {}
+            // It says of the last stanzas that it has them; one that is wrong ends nothing more.
+            Some(Said::Answer(handled)) => {
+                if let Ok(Some(last)) = core.session.outbound.acknowledge(handled) {
+                    core.push(Action::Acknowledged(last));
+                }
+            }
+            _ if element.namespace() == CLIENT => {
+                core.deliver(element, Wait::Close).expect("a stanza is no part of a negotiation");
+            }
+            _ => {}
         }
         State::Close(self)
     }

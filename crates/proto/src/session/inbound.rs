@@ -73,7 +73,7 @@ impl Inbound {
         was_given
     }
 
-    /// The stream is resumed: what we have not called handled comes again.
+    /// The server is asked to resume the stream: what we have not called handled by now comes again.
     pub(crate) fn resume(&mut self) {
         self.again = self.pending.len();
     }

@@ -48,10 +48,11 @@ impl Liveness {
     }
 
     /// Sends a space where nothing was sent for so long, over TCP alone (RFC 6120, section
-    /// 4.6.1): for networks that forget connections sooner than that. Not done by default.
+    /// 4.6.1): for networks that forget connections sooner than that. At least a second; not done by
+    /// default.
     #[must_use]
     pub fn whitespace(mut self, span: Duration) -> Self {
-        self.whitespace = Some(span);
+        self.whitespace = Some(span.max(Duration::from_secs(1)));
         self
     }
 }

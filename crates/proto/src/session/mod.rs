@@ -62,7 +62,6 @@ impl Online {
         let mut online = Self::new(core);
         let wanted = core.settings().stream_management.filter(|_| core.can_manage());
         core.session.inbound.begin_count();
-        core.session.stream = None;
         if let Some(wanted) = wanted {
             core.send(&management::enable(&wanted));
             online.management = Management::Requested;
@@ -75,7 +74,6 @@ impl Online {
     pub(crate) fn resumed(core: &mut Core) -> Self {
         let mut online = Self::new(core);
         online.management = Management::On;
-        core.session.inbound.resume();
         core.session.outbound.resend();
         online.go_on(core);
         online
@@ -116,7 +114,7 @@ impl Online {
             }
             self.unasked += 1;
             let wanted = core.settings().stream_management.unwrap_or_default();
-            if self.unasked >= wanted.every {
+            if self.unasked >= wanted.every && self.management == Management::On {
                 self.ask(core);
             } else {
                 self.ask_at = self.ask_at.or_else(|| Some(core.now() + wanted.after));
@@ -138,20 +136,23 @@ impl Online {
         if element.namespace() == SM {
             return self.manage(core, &element);
         }
-        let counts = element.namespace() == CLIENT && self.management == Management::On;
+        let counts = is_stanza(&element) && self.management == Management::On;
         if counts && core.session.inbound.is_repeated() {
             return Ok(());
         }
         let is_own = self.is_pong(core, &element) || self.answer_ping(core, &element);
-        let when_handled = core.settings().stream_management.is_some_and(|it| it.when_handled);
+        let when_handled = core.when_handled();
         let inbound = &mut core.session.inbound;
-        match (counts, when_handled && !is_own) {
-            (true, true) => inbound.deliver(),
-            (true, false) => inbound.handle(),
-            (false, true) => inbound.deliver_uncounted(),
-            (false, false) => inbound.handle_uncounted(),
+        match (counts, is_own) {
+            (false, false) => return core.deliver(element, Wait::Stanza),
+            (false, true) => inbound.handle_uncounted(),
+            (true, false) if when_handled => inbound.deliver(),
+            (true, _) => inbound.handle(),
         }
-        if is_own { Ok(()) } else { core.deliver(element, Wait::Stanza) }
+        if !is_own {
+            core.push(Action::Deliver(element));
+        }
+        Ok(())
     }
 
     /// The application has handled so many more.
@@ -172,7 +173,7 @@ impl Online {
 
     /// Does what is due.
     pub(crate) fn tick(&mut self, core: &mut Core) -> Result<(), Error> {
-        if self.ask_at.is_some_and(|at| at <= core.now()) {
+        if self.ask_at().is_some_and(|at| at <= core.now()) {
             self.ask(core);
         }
         match self.pulse.due(core.now()) {
@@ -186,7 +187,7 @@ impl Online {
 
     /// When something is due next.
     pub(crate) fn wake(&self) -> Option<Time> {
-        [self.ask_at, self.pulse.next()].into_iter().flatten().min()
+        [self.ask_at(), self.pulse.next()].into_iter().flatten().min()
     }
 
     /// The application wants the end: the server learns what arrived (XEP-0198, section 4).
@@ -226,14 +227,14 @@ impl Online {
         self.owes = core.session.inbound.pending() > 0;
     }
 
+    /// When to ask for an acknowledgement: not before the server has said that it counts.
+    fn ask_at(&self) -> Option<Time> {
+        self.ask_at.filter(|_| self.management == Management::On)
+    }
+
     fn ask(&mut self, core: &mut Core) {
         (self.unasked, self.ask_at) = (0, None);
-        if self.management == Management::Requested {
-            self.ask_at =
-                Some(core.now() + core.settings().stream_management.unwrap_or_default().after);
-        } else {
-            core.send(&management::request());
-        }
+        core.send(&management::request());
     }
 
     fn probe(&mut self, core: &mut Core) {
@@ -247,7 +248,8 @@ impl Online {
             .with_attr("to", core.domain())
             .with_attr("id", id.as_str())
             .with_child(Element::new("ping", PING));
-        core.send(&ping);
+        core.queue(ping); // a server that is about to say that it counts has counted it
+        self.flush(core);
         self.ping = Some(id);
     }
 
@@ -264,7 +266,8 @@ impl Online {
         answers
     }
 
-    /// Answers a ping (XEP-0199, section 4); says whether it was one.
+    /// Answers a ping (XEP-0199, section 4); says whether it was one. A server that acknowledges
+    /// nothing is answered only while there is room.
     fn answer_ping(&mut self, core: &mut Core, element: &Element) -> bool {
         let is_ping = element.is("iq", CLIENT)
             && element.attr("type") == Some("get")
@@ -274,8 +277,10 @@ impl Online {
         if let Some(from) = element.attr("from") {
             pong.set_attr("to", from);
         }
-        core.queue(pong);
-        self.flush(core);
+        if core.has_room() {
+            core.queue(pong);
+            self.flush(core);
+        }
         true
     }
 }
@@ -289,9 +294,14 @@ fn let_go(core: &mut Core) {
 
 /// The application has handled so many more, whether the server can be told or not.
 pub(crate) fn handled(core: &mut Core, count: u32) {
-    for _ in 0..count {
-        core.session.inbound.handled_by_application();
-    }
+    let inbound = &mut core.session.inbound;
+    // It stops where the application has handled more than it was given.
+    (0..count).all(|_| inbound.handled_by_application());
+}
+
+/// What stream management counts (XEP-0198, section 1).
+pub(crate) fn is_stanza(element: &Element) -> bool {
+    element.namespace() == CLIENT && matches!(element.name(), "message" | "presence" | "iq")
 }
 
 /// The server says how many it has handled, on this stream or on the one before.
@@ -312,6 +322,7 @@ pub(crate) fn acknowledged(core: &mut Core, handled: u32) -> Result<(), Error> {
 /// The server does not know the session any more: what it did not handle is sent in the next one,
 /// as far as that makes sense (XEP-0198, section 4).
 pub(crate) fn begin_anew(core: &mut Core) {
+    core.session.stream = None;
     for number in core.session.outbound.begin_anew(salvage) {
         core.push(Action::Dropped(number));
     }

@@ -10,7 +10,11 @@ use super::{
     inbound::Inbound,
     outbound::{Kept, Outbound},
 };
-use crate::{Element, Jid, JidError, bosh::RestoreError, xml::XmlError};
+use crate::{
+    Element, Jid, JidError,
+    bosh::RestoreError,
+    xml::{Limits, XmlError, parse_document},
+};
 
 /// What both sides have sent each other in a session with stream management (XEP-0198), as far as
 /// it takes to go on: counts, and the stanzas that the server has not acknowledged.
@@ -154,7 +158,7 @@ impl SessionState {
                 return Err(SessionStateError::Numbers);
             }
             last = number;
-            queue.push_back(Kept { number, at, stanza: Element::parse(&xml)? });
+            queue.push_back(Kept { number, at, stanza: stanza(&xml)? });
         }
         let Json { location, max, alive, .. } = parsed;
         Ok(Self {
@@ -187,6 +191,17 @@ impl SessionState {
         let text = serde_json::to_string(&json).expect("strings and numbers always serialise");
         Some(Zeroizing::new(text))
     }
+}
+
+/// What we have sent is ours: the limits of what a server may send do not hold for it.
+fn stanza(xml: &str) -> Result<Element, XmlError> {
+    let limits = Limits::default()
+        .with_depth(usize::MAX)
+        .with_attributes(usize::MAX)
+        .with_namespaces(usize::MAX)
+        .with_token(xml.len())
+        .with_stanza(xml.len());
+    parse_document(xml.as_bytes(), &limits)
 }
 
 impl fmt::Debug for SessionState {

@@ -8,7 +8,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use epode_proto::{
-    Jid, Settings,
+    Jid, SessionState, Settings,
     sasl::{
         Binding, Channel, MechanismName, Pin, Policy, Registry, Secret, TlsVersion,
         scram::{Hash, Scram, ScramKeys},
@@ -131,6 +131,10 @@ impl Case {
         if let Some(json) = self.header("pin") {
             settings = settings.pin(Pin::from_json(&json).expect("the pin is right"));
         }
+        if let Some(json) = self.header("session") {
+            settings =
+                settings.session(SessionState::from_json(&json).expect("the session is right"));
+        }
         if self.says_yes("danger-unencrypted") {
             settings = settings.danger_allow_unencrypted_stream();
         }
@@ -240,11 +244,11 @@ impl Case {
 
 /// Every header that a transcript may have; in the second half what must come of it.
 #[rustfmt::skip]
-const HEADERS: [&str; 41] = [
+const HEADERS: [&str; 42] = [
     "framing", "bindings", "tls", "certificate", "pin", "danger-unencrypted", "require-binding",
     "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
     "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
-    "nonce", "explicit-bind", "send-before-bind", "explain",
+    "nonce", "session", "explicit-bind", "send-before-bind", "explain",
     "statuses", "mechanism", "bound", "flights", "questions", "delivered", "error", "says",
     "condition", "advice", "explained", "by", "refused", "pinned",
 ];

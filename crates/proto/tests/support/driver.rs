@@ -208,7 +208,8 @@ impl<'a> Driver<'a> {
                 Action::Deliver(element) => self.delivered.push(element),
                 Action::Explain(explanation) => self.explained = Some(*explanation),
                 Action::WakeAt(time) => self.wake = Some(time),
-                Action::Sent(_) | Action::Unmanaged(_) => {}
+                Action::Sent(_) | Action::Acknowledged(_) | Action::Unmanaged(_) => {}
+                Action::Dropped(_) | Action::Quiet(_) => {}
                 Action::Disconnect => self.is_over = true,
                 other => panic!("{other:?} is new"),
             }
