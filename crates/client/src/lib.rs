@@ -47,6 +47,7 @@ mod driver;
 mod error;
 #[cfg(doctest)]
 mod guide;
+mod handlers;
 mod https;
 mod mechanism;
 mod pins;
@@ -64,12 +65,14 @@ pub use epode_proto::{
     self as proto, Advice, Authenticating, Connected, Element, Explanation, Jid, JidError, Status,
     StatusCode,
     bosh::{Attachment, AttachmentError, RestoreError},
+    dispatch::{HandlerId, Pattern, TooManyHandlers},
     sasl,
 };
 
 pub use crate::{
     builder::{Builder, Client},
     error::Error,
+    handlers::{Handlers, StanzaStream},
     mechanism::{AsyncMechanism, GivenUp},
     pins::{MemoryPins, PinStore, PinStoreError},
     private_file::{PrivateFile, PrivateFileError},
