@@ -82,7 +82,11 @@ fn component(workspace: &Workspace, name: &str, subcommand: &str) -> Result<(), 
 const PUBLISHED: &[&str] = &["epode-sasl", "epode-proto", "epode", "epode-testpeer", "epode-cli"];
 
 /// What `bench` runs: package and bench target.
-const BENCHES: &[(&str, &str)] =
-    &[("epode-sasl", "derivation"), ("epode", "login"), ("epode", "echo")];
+const BENCHES: &[(&str, &str)] = &[
+    ("epode-sasl", "derivation"),
+    ("epode-proto", "dispatch"),
+    ("epode", "login"),
+    ("epode", "echo"),
+];
 
 const CARGO_HACK: Tool = Tool { package: "cargo-hack", program: "cargo-hack", version: "0.6.46" };

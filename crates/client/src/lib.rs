@@ -47,6 +47,7 @@ mod driver;
 mod error;
 #[cfg(doctest)]
 mod guide;
+mod handlers;
 mod https;
 mod mechanism;
 mod pins;
@@ -65,6 +66,7 @@ pub use epode_proto::{
     Liveness, NotARequest, Reconnecting, SessionState, SessionStateError, Status, StatusCode,
     StreamManagement,
     bosh::{Attachment, AttachmentError, RestoreError},
+    dispatch::{HandlerId, Pattern, TooManyHandlers},
     sasl,
 };
 
@@ -72,6 +74,7 @@ pub use crate::{
     builder::{Builder, Client},
     driver::{Delivery, NotDelivered, Receipt, Reconnect, RequestError},
     error::Error,
+    handlers::{Handlers, StanzaStream},
     mechanism::{AsyncMechanism, GivenUp},
     pins::{MemoryPins, PinStore, PinStoreError},
     private_file::{PrivateFile, PrivateFileError},

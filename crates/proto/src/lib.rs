@@ -8,6 +8,7 @@
 //!   [`Settings`] what it is told before.
 //! * [`Status`] is what an application hears, with the names and numbers of Strophe.js;
 //!   [`Error`] says why, and [`Error::advice`] what to do.
+//! * [`dispatch`] finds the handlers that a stanza is for.
 //! * [`Element`], [`xml`] and [`Jid`] are the nouns; [`stream`] and [`framing`] the grammar.
 //! * [`sasl`] is the `epode-sasl` crate, which does the login.
 
@@ -15,6 +16,7 @@ mod action;
 pub mod bosh;
 mod connection;
 mod core;
+pub mod dispatch;
 mod error;
 pub mod framing;
 pub mod jid;
