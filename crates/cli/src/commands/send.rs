@@ -109,7 +109,7 @@ async fn deliver(session: &mut Session, message: Element, id: &str) -> Delivery 
     while let Some(stanza) = session.receive().await {
         let is_ours = stanza.is("message", CLIENT) && stanza.attr("id") == Some(id);
         if is_ours && let Some(error) = StanzaError::parse(&stanza) {
-            return Delivery::Refused(error.condition);
+            return Delivery::Refused(error.condition.to_string());
         }
         if stanza.is("iq", CLIENT) && stanza.attr("id") == Some(&*ping_id) {
             return Delivery::Taken; // an error too: not every server knows pings, but all answer
