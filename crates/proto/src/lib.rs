@@ -9,6 +9,7 @@
 //! * [`Status`] is what an application hears, with the names and numbers of Strophe.js;
 //!   [`Error`] says why, and [`Error::advice`] what to do.
 //! * [`Element`], [`xml`] and [`Jid`] are the nouns; [`stream`] and [`framing`] the grammar.
+//! * [`stanza`] builds and reads messages, presence and iqs.
 //! * [`sasl`] is the `epode-sasl` crate, which does the login.
 
 mod action;
@@ -22,6 +23,7 @@ mod negotiate;
 mod phase;
 mod session;
 mod settings;
+pub mod stanza;
 mod status;
 pub mod stream;
 mod time;
