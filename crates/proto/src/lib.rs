@@ -9,7 +9,8 @@
 //! * [`Status`] is what an application hears, with the names and numbers of Strophe.js;
 //!   [`Error`] says why, and [`Error::advice`] what to do.
 //! * [`Element`], [`xml`] and [`Jid`] are the nouns; [`stream`] and [`framing`] the grammar.
-//! * [`stanza`] builds and reads messages, presence and iqs.
+//! * [`mod@stanza`] builds and reads messages, presence and iqs; the macro [`stanza!`] writes any
+//!   element as XML that the compiler checks.
 //! * [`sasl`] is the `epode-sasl` crate, which does the login.
 
 mod action;
@@ -24,6 +25,7 @@ mod phase;
 mod session;
 mod settings;
 pub mod stanza;
+mod stanza_macro;
 mod status;
 pub mod stream;
 mod time;
@@ -44,3 +46,11 @@ pub use crate::{
     transcript::{StreamTranscript, redacted},
     xml::Element,
 };
+
+/// What the code of [`stanza!`] calls; not for people.
+#[doc(hidden)]
+pub mod __macros {
+    pub use epode_macros::stanza;
+
+    pub use crate::stanza_macro::{Open, namespace};
+}

@@ -12,6 +12,7 @@ use epode::{
         stream::StanzaError,
         xml::namespaces::{CLIENT, PING},
     },
+    stanza,
 };
 use serde::Serialize;
 use tokio::time::timeout;
@@ -97,10 +98,7 @@ impl Delivery {
 /// second tells that it has the first (RFC 6120, section 10.1).
 async fn deliver(session: &mut Session, message: Element, id: &str) -> Delivery {
     let ping_id = format!("{id}-ping");
-    let ping = Element::new("iq", CLIENT)
-        .with_attr("type", "get")
-        .with_attr("id", &*ping_id)
-        .with_child(Element::new("ping", PING));
+    let ping = stanza!(<iq type="get" id={ping_id}><ping xmlns={PING}/></iq>);
     for stanza in [message, ping] {
         if let Err(error) = session.send(stanza).await {
             return Delivery::Lost(error);

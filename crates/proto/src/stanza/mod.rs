@@ -19,14 +19,17 @@
 //! ```
 //!
 //! Whatever text goes in, it stays text: the writer escapes it, and replaces what XML cannot carry
-//! ([`Element::to_xml`]).
+//! ([`Element::to_xml`]). To write elements as XML there is the macro [`stanza!`](crate::stanza!);
+//! `use epode_proto::stanza;` brings both, the macro and this module.
 
 mod id;
+mod interpolate;
 mod iq;
 mod message;
 mod presence;
 
 pub use id::unguessable_id;
+pub use interpolate::Interpolate;
 pub use iq::{Iq, IqType};
 pub use message::{Message, MessageType};
 pub use presence::{Presence, PresenceType, Show};
