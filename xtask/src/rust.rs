@@ -79,7 +79,8 @@ fn component(workspace: &Workspace, name: &str, subcommand: &str) -> Result<(), 
 }
 
 /// The crates that other people build with features of their choice.
-const PUBLISHED: &[&str] = &["epode-sasl", "epode-proto", "epode", "epode-testpeer", "epode-cli"];
+const PUBLISHED: &[&str] =
+    &["epode-sasl", "epode-macros", "epode-proto", "epode", "epode-testpeer", "epode-cli"];
 
 /// What `bench` runs: package and bench target.
 const BENCHES: &[(&str, &str)] = &[

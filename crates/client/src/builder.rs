@@ -24,6 +24,7 @@ use crate::{
     answers::Answers,
     discovery::DiscoveryOptions,
     driver::{Driver, Handle, Mark, Parcel, Parts, Reached, TranscriptSink, unix_time},
+    handlers::Router,
     mechanism::{AsyncMechanism, Deferred, GivenUp, Responder},
     pins::{PinStore, Pinning},
     route::{Connector, Destination, Way},
@@ -499,6 +500,7 @@ impl Builder {
         let end = Arc::new(OnceLock::new());
         let (inbox, inbox_receiver) = mpsc::channel(INBOX_BACKLOG);
         let (milestone, reached) = oneshot::channel();
+        let (router, handlers) = Router::new(HANDLER_LIMIT);
         let standing = Arc::default();
         let (quiet, is_quiet) = watch::channel(false);
         let attachment = Arc::new(Mutex::new(None));
@@ -536,6 +538,7 @@ impl Builder {
             close,
             end: Arc::clone(&end),
             inbox,
+            router,
             quiet,
             statuses: self.statuses,
             transcript: self.transcript,
@@ -553,6 +556,7 @@ impl Builder {
             close: close_sender,
             end,
             standing,
+            handlers,
             quiet: is_quiet,
             attachment,
         };
@@ -590,3 +594,4 @@ impl fmt::Debug for Builder {
 const STATUS_BACKLOG: usize = 32;
 const COMMAND_BACKLOG: usize = 64;
 const INBOX_BACKLOG: usize = 256;
+const HANDLER_LIMIT: usize = 100_000;

@@ -26,6 +26,8 @@
 //! ```
 //!
 //! * [`Client::builder`] is where to begin; [`Session`] is what it leads to.
+//! * [`stanza!`] writes an element as XML that the compiler checks; [`mod@stanza`] has messages,
+//!   presence and iqs to build.
 //! * [`sasl::Policy`] restricts, denies and re-ranks mechanisms; [`AsyncMechanism`] adds one.
 //! * [`Builder::watch`] tells the status flow, [`Builder::transcript`] shows every frame without
 //!   its secrets, and each [`Error`] has a [`condition`](Error::condition) and an
@@ -67,7 +69,7 @@ pub use epode_proto::{
     StreamManagement,
     bosh::{Attachment, AttachmentError, RestoreError},
     dispatch::{HandlerId, Pattern, TooManyHandlers},
-    sasl,
+    sasl, stanza,
 };
 
 pub use crate::{

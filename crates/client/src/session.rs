@@ -8,12 +8,15 @@ use std::{
     time::Duration,
 };
 
-use epode_proto::{Connected, Element, Jid, Status, bosh::Attachment, sasl::scram::ScramKeys};
+use epode_proto::{
+    Connected, Element, Jid, Status, bosh::Attachment, sasl::scram::ScramKeys,
+    stanza::unguessable_id,
+};
 use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    Error, Receipt, RequestError, Route,
+    Error, Handlers, Receipt, RequestError, Route,
     builder::Running,
     driver::{Command, Handle, Reached},
 };
@@ -111,6 +114,12 @@ impl Session {
         send_request(&self.running.handle, limit, request.into()).await
     }
 
+    /// Where handlers of stanzas are registered. They stay over reconnections.
+    #[must_use]
+    pub fn handlers(&self) -> &Handlers {
+        &self.running.handle.handlers
+    }
+
     /// Tells the server whether somebody is there to see what arrives (XEP-0352): for somebody who
     /// is not it may keep back what is not urgent. It is told again after a connection was lost.
     ///
@@ -136,7 +145,11 @@ impl Session {
         Outbox { handle: self.running.handle.clone() }
     }
 
-    /// The next stanza; none once the session has ended.
+    /// The next stanza that no [handler](Self::handlers) takes and that answers no request; none
+    /// once the session has ended.
+    ///
+    /// A request (an iq of type `get` or `set`) is for handlers alone: where none takes it, it is
+    /// answered `service-unavailable` (RFC 6120, section 8.2.3). Pings are answered without them.
     pub async fn receive(&mut self) -> Option<Element> {
         self.running.receive().await
     }
@@ -347,12 +360,6 @@ async fn send_request(
     let asked = handle.commands.send(Command::Request(request, limit, owner)).await;
     asked.map_err(|_| handle.ended())?;
     answer.await.unwrap_or_else(|_| Err(handle.ended().into()))
-}
-
-fn unguessable_id() -> String {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("TEMPORARY");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How long the answer to a request may take, where nobody says otherwise.

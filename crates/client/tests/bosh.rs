@@ -43,7 +43,7 @@ fn transport(options: Options) -> TransportOptions {
 
 fn client(jid: &str, url: &str) -> Builder {
     let builder = Client::builder(jid).unwrap().endpoint(url).unwrap();
-    builder.transport(transport(options())).password(PASSWORD)
+    builder.reconnect(Reconnect::off()).transport(transport(options())).password(PASSWORD)
 }
 
 async fn codes(mut events: StatusEvents) -> Vec<StatusCode> {

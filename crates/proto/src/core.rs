@@ -321,17 +321,6 @@ impl Core {
         id
     }
 
-    /// An id that nobody else can foresee.
-    pub(crate) fn unguessable_id(&mut self) -> String {
-        let mut bytes = [0; 16];
-        // SCRAM has refused to begin where there is no randomness; elsewhere an id that can be
-        // guessed is still checked for its sender.
-        if getrandom::fill(&mut bytes).is_err() {
-            bytes[..8].copy_from_slice(&self.questions.to_be_bytes());
-        }
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     /// What was waited for and is overdue; told once.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<Wait> {
         self.deadline.take_if(|deadline| deadline.at <= now).map(|due| due.wait)

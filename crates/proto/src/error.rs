@@ -90,7 +90,7 @@ impl Error {
         match self {
             Self::Login(error) => login_condition(error),
             Self::Weaker(_) => "weaker-than-before",
-            Self::Bind(error) | Self::Session(error) => &error.condition,
+            Self::Bind(error) | Self::Session(error) => error.condition.as_str(),
             Self::Stream(error) => &error.condition,
             Self::Redirected(_) => "see-other-uri",
             Self::PeerMisbehaved(PeerFault::Frame(FrameError::Xml(_))) => "not-well-formed",

@@ -3,6 +3,7 @@
 //! Lengths and characters that never are right are checked. PRECIS and IDNA are left to the
 //! server: no part is ever rewritten, so what was typed is what is connected to.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::Ipv6Addr;
@@ -10,7 +11,8 @@ use std::str::FromStr;
 
 /// The address of an account, a server, a room or a session of one of them.
 ///
-/// Local part and domain are compared without regard to ASCII case, the resource exactly.
+/// Local part and domain are compared without regard to ASCII case, the resource exactly; `Hash`
+/// and `Ord` agree with that. Sorted, domains come first, then accounts by name, then by domain.
 ///
 /// ```
 /// use epode_proto::Jid;
@@ -229,21 +231,34 @@ impl TryFrom<String> for Jid {
 
 impl PartialEq for Jid {
     fn eq(&self, other: &Self) -> bool {
-        let same = |a: Option<&str>, b: Option<&str>| match (a, b) {
-            (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-            (a, b) => a == b,
-        };
-        same(self.local(), other.local())
-            && self.domain().eq_ignore_ascii_case(other.domain())
-            && self.resource() == other.resource()
+        self.cmp(other).is_eq()
     }
 }
 
 impl Eq for Jid {}
 
+impl Ord for Jid {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let locals = match (self.local(), other.local()) {
+            (Some(ours), Some(theirs)) => folded(ours).cmp(folded(theirs)),
+            (ours, theirs) => ours.cmp(&theirs),
+        };
+        locals
+            .then_with(|| folded(self.domain()).cmp(folded(other.domain())))
+            .then_with(|| self.resource().cmp(&other.resource()))
+    }
+}
+
+impl PartialOrd for Jid {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Hash for Jid {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text[..self.domain_end].to_ascii_lowercase().hash(state);
+        folded(&self.text[..self.domain_end]).for_each(|byte| state.write_u8(byte));
+        state.write_u8(0xff); // no byte of UTF-8: the end of the one, the beginning of the other
         self.resource().hash(state);
     }
 }
@@ -328,6 +343,11 @@ pub fn unescape_local(local: &str) -> String {
         rest = &tail[length..];
     }
     plain + rest
+}
+
+/// The bytes of a text without regard to ASCII case.
+fn folded(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().map(|byte| byte.to_ascii_lowercase())
 }
 
 /// The character whose escape a text begins with.
@@ -416,7 +436,7 @@ const ESCAPES: [(&str, char); 10] = [
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{BTreeMap, HashSet};
 
     use super::*;
 
@@ -557,6 +577,24 @@ mod tests {
         assert_ne!(jid("\u{c9}@b"), jid("\u{e9}@b"));
         let set = HashSet::from([jid("A@b/c"), jid("a@B/c"), jid("a@b/C"), jid("a@b")]);
         assert_eq!(set.len(), 3);
+    }
+
+    #[test]
+    fn order_is_that_of_a_contact_list_and_agrees_with_equality() {
+        let sorted = ["a.org", "b.org", "b.org/x", "a@b", "A@c", "ab@a", "B@a", "b@A/X", "b@a/x"];
+        let jids = sorted.map(|text| text.parse::<Jid>().unwrap());
+        assert!(jids.is_sorted_by(|a, b| a < b), "{jids:?}");
+        for (at, one) in jids.iter().enumerate() {
+            for (beside, other) in jids.iter().enumerate() {
+                assert_eq!(one.cmp(other), at.cmp(&beside), "{one} {other}");
+                assert_eq!(one == other, at == beside);
+            }
+        }
+        let map = BTreeMap::from(
+            [("A@b/c", 1), ("a@B/c", 2), ("a@b/C", 3)]
+                .map(|(text, n)| (text.parse::<Jid>().unwrap(), n)),
+        );
+        assert_eq!(map.into_values().collect::<Vec<_>>(), [3, 2]);
     }
 
     #[test]

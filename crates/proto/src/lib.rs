@@ -10,6 +10,8 @@
 //!   [`Error`] says why, and [`Error::advice`] what to do.
 //! * [`dispatch`] finds the handlers that a stanza is for.
 //! * [`Element`], [`xml`] and [`Jid`] are the nouns; [`stream`] and [`framing`] the grammar.
+//! * [`mod@stanza`] builds and reads messages, presence and iqs; the macro [`stanza!`] writes any
+//!   element as XML that the compiler checks.
 //! * [`sasl`] is the `epode-sasl` crate, which does the login.
 
 mod action;
@@ -24,6 +26,8 @@ mod negotiate;
 mod phase;
 mod session;
 mod settings;
+pub mod stanza;
+mod stanza_macro;
 mod status;
 pub mod stream;
 mod time;
@@ -48,3 +52,11 @@ pub use crate::{
     transcript::{StreamTranscript, redacted},
     xml::Element,
 };
+
+/// What the code of [`stanza!`] calls; not for people.
+#[doc(hidden)]
+pub mod __macros {
+    pub use epode_macros::stanza;
+
+    pub use crate::stanza_macro::{Open, namespace};
+}

@@ -12,6 +12,7 @@ use epode::{
         stream::StanzaError,
         xml::namespaces::{CLIENT, PING},
     },
+    stanza,
 };
 use serde::Serialize;
 use tokio::time::timeout;
@@ -97,10 +98,7 @@ impl Delivery {
 /// second tells that it has the first (RFC 6120, section 10.1).
 async fn deliver(session: &mut Session, message: Element, id: &str) -> Delivery {
     let ping_id = format!("{id}-ping");
-    let ping = Element::new("iq", CLIENT)
-        .with_attr("type", "get")
-        .with_attr("id", &*ping_id)
-        .with_child(Element::new("ping", PING));
+    let ping = stanza!(<iq type="get" id={ping_id}><ping xmlns={PING}/></iq>);
     for stanza in [message, ping] {
         if let Err(error) = session.send(stanza).await {
             return Delivery::Lost(error);
@@ -109,7 +107,7 @@ async fn deliver(session: &mut Session, message: Element, id: &str) -> Delivery 
     while let Some(stanza) = session.receive().await {
         let is_ours = stanza.is("message", CLIENT) && stanza.attr("id") == Some(id);
         if is_ours && let Some(error) = StanzaError::parse(&stanza) {
-            return Delivery::Refused(error.condition);
+            return Delivery::Refused(error.condition.to_string());
         }
         if stanza.is("iq", CLIENT) && stanza.attr("id") == Some(&*ping_id) {
             return Delivery::Taken; // an error too: not every server knows pings, but all answer

@@ -6,6 +6,8 @@ use std::{collections::VecDeque, future::pending, sync::Arc};
 use epode_proto::Element;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::handlers::Router;
+
 /// A stanza for the application, with its share of the inbox's room.
 pub(crate) struct Parcel {
     stanza: Element,
@@ -39,38 +41,34 @@ impl Drop for Mark {
 pub(super) struct Inbox {
     parcels: mpsc::Sender<Parcel>,
     room: Arc<Semaphore>,
-    waiting: VecDeque<(Element, Option<Mark>)>,
+    waiting: VecDeque<Waiting>,
     bytes: usize,
-    handled: Option<HandledCount>,
+}
+
+struct Waiting {
+    stanza: Element,
+    mark: Option<Mark>,
+    /// No handler wants it.
+    is_unhandled: bool,
+}
+
+/// What has become of the stanza that waited first.
+pub(super) enum Advanced {
+    /// A handler or the application has it.
+    Taken,
+    /// It is a request that nobody handles.
+    Refused(Element),
 }
 
 impl Inbox {
-    /// With `counts`, it is told when a stanza has been handled, not only received.
-    pub(super) fn new(parcels: mpsc::Sender<Parcel>, counts: bool) -> Self {
-        Self {
-            parcels,
-            room: Arc::new(Semaphore::new(ROOM)),
-            waiting: VecDeque::new(),
-            bytes: 0,
-            handled: counts.then(HandledCount::new),
-        }
-    }
-
-    /// A mark for the next stanza, where they are counted.
-    pub(super) fn mark(&mut self) -> Option<Mark> {
-        self.handled.as_mut().map(HandledCount::mark)
+    pub(super) fn new(parcels: mpsc::Sender<Parcel>) -> Self {
+        let room = Arc::new(Semaphore::new(ROOM));
+        Self { parcels, room, waiting: VecDeque::new(), bytes: 0 }
     }
 
     pub(super) fn push(&mut self, stanza: Element, mark: Option<Mark>) {
         self.bytes += stanza.memory();
-        self.waiting.push_back((stanza, mark));
-    }
-
-    /// The next that waits.
-    pub(super) fn pop(&mut self) -> Option<(Element, Option<Mark>)> {
-        let next = self.waiting.pop_front()?;
-        self.bytes -= next.0.memory();
-        Some(next)
+        self.waiting.push_back(Waiting { stanza, mark, is_unhandled: false });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -82,28 +80,48 @@ impl Inbox {
         self.bytes >= ROOM
     }
 
-    /// Gives a stanza to the application, once it has room. Where nobody reads any more, what
-    /// arrives is dropped, and the stream goes on.
-    pub(super) fn deliver(
-        &self,
-        stanza: Element,
-        mark: Option<Mark>,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let (room, parcels) = (Arc::clone(&self.room), self.parcels.clone());
-        async move {
-            let room = tokio::select! {
-                room = room.acquire_many_owned(cost(&stanza)) => room,
-                () = parcels.closed() => return,
-            };
-            if let Ok(room) = room {
-                let _ = parcels.send(Parcel { stanza, _room: room, mark }).await;
+    /// Gives the stanza that waits first to its handlers, and if it has none to the application,
+    /// once that has room; without one, it waits for ever. Timed handlers run meanwhile. To drop
+    /// the future loses nothing.
+    pub(super) async fn advance(&mut self, router: &mut Router) -> Advanced {
+        if let Some(first) = self.waiting.front_mut().filter(|first| !first.is_unhandled) {
+            let is_taken = router.dispatch(&first.stanza).await;
+            first.is_unhandled = true;
+            if is_taken || is_request(&first.stanza) {
+                return self.remove(is_taken);
             }
+        }
+        tokio::select! {
+            () = self.deliver() => Advanced::Taken,
+            () = run_timers(router) => Advanced::Taken,
+        }
+    }
+
+    fn remove(&mut self, is_taken: bool) -> Advanced {
+        match self.pop() {
+            Some(refused) if !is_taken => Advanced::Refused(refused.stanza),
+            _ => Advanced::Taken,
+        }
+    }
+
+    /// Where nobody reads any more, what arrives is dropped, and the stream goes on.
+    async fn deliver(&mut self) {
+        let Some(first) = self.waiting.front() else { return pending().await };
+        let room = tokio::select! {
+            room = Arc::clone(&self.room).acquire_many_owned(cost(&first.stanza)) => room.ok(),
+            () = self.parcels.closed() => None,
+        };
+        let parcels = self.parcels.clone();
+        let slot = parcels.reserve().await.ok();
+        let first = self.pop();
+        if let (Some(slot), Some(room), Some(first)) = (slot, room, first) {
+            slot.send(Parcel { stanza: first.stanza, _room: room, mark: first.mark });
         }
     }
 
     /// What has arrived belongs to the application, as far as there is room for it.
     pub(super) fn leave(&mut self) {
-        while let Some((stanza, mark)) = self.pop() {
+        while let Some(Waiting { stanza, mark, .. }) = self.pop() {
             let room = Arc::clone(&self.room).try_acquire_many_owned(cost(&stanza));
             let Ok(room) = room else { return };
             if self.parcels.try_send(Parcel { stanza, _room: room, mark }).is_err() {
@@ -112,13 +130,22 @@ impl Inbox {
         }
     }
 
-    /// How many more of the oldest stanzas are handled, once there is news of it.
-    pub(super) async fn handled(&mut self) -> u32 {
-        match &mut self.handled {
-            Some(count) => count.more().await,
-            None => pending().await,
-        }
+    fn pop(&mut self) -> Option<Waiting> {
+        let first = self.waiting.pop_front()?;
+        self.bytes -= first.stanza.memory();
+        Some(first)
     }
+}
+
+async fn run_timers(router: &mut Router) {
+    loop {
+        router.next_timer().await;
+    }
+}
+
+/// Whether somebody waits for an answer to it (RFC 6120, section 8.2.3).
+fn is_request(stanza: &Element) -> bool {
+    stanza.name() == "iq" && matches!(stanza.attr("type"), Some("get" | "set"))
 }
 
 /// Its share of the room; one that is larger than all of it takes all of it.
@@ -129,7 +156,7 @@ fn cost(stanza: &Element) -> u32 {
 
 /// Which stanzas are handled, though not in order: a reply may be before a message that is still
 /// being read.
-struct HandledCount {
+pub(super) struct HandledCount {
     /// How many are handled, without a gap.
     base: u64,
     /// Whether those after them are.
@@ -139,18 +166,20 @@ struct HandledCount {
 }
 
 impl HandledCount {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (sender, numbers) = mpsc::unbounded_channel();
         Self { base: 0, after: VecDeque::new(), sender, numbers }
     }
 
-    fn mark(&mut self) -> Mark {
+    /// For the next stanza.
+    pub(super) fn mark(&mut self) -> Mark {
         let number = self.base + self.after.len() as u64;
         self.after.push_back(false);
         Mark { number, handled: self.sender.clone() }
     }
 
-    async fn more(&mut self) -> u32 {
+    /// How many more of the oldest are handled, once there is news of any.
+    pub(super) async fn more(&mut self) -> u32 {
         let mut numbers = Vec::new();
         self.numbers.recv_many(&mut numbers, MOST_MARKS).await;
         for number in numbers {
@@ -176,43 +205,74 @@ const MOST_MARKS: usize = 256;
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
+    use epode_proto::dispatch::Pattern;
+
     use super::*;
+
+    fn stanza(name: &str) -> Element {
+        Element::new(name, "jabber:client")
+    }
 
     #[tokio::test]
     async fn only_what_is_handled_without_a_gap_counts() {
-        let (parcels, mut received) = mpsc::channel(8);
-        let mut inbox = Inbox::new(parcels, true);
-        let [first, second, third] = [(); 3].map(|()| inbox.mark());
+        let mut count = HandledCount::new();
+        let [first, second, third] = [(); 3].map(|()| count.mark());
         drop(second);
-        assert_eq!(inbox.handled().await, 0);
-        inbox.deliver(Element::new("a", ""), first).await;
-        let (stanza, mark) = received.recv().await.expect("it was delivered").open();
-        assert_eq!(stanza.name(), "a");
+        assert_eq!(count.more().await, 0);
+        let (parcels, mut received) = mpsc::channel(8);
+        let (mut inbox, (mut router, _handlers)) = (Inbox::new(parcels), Router::new(8));
+        inbox.push(stanza("message"), Some(first));
+        assert!(matches!(inbox.advance(&mut router).await, Advanced::Taken));
+        let (message, mark) = received.recv().await.expect("it was delivered").open();
+        assert_eq!(message.name(), "message");
         drop(mark);
-        assert_eq!(inbox.handled().await, 2);
+        assert_eq!(count.more().await, 2);
         drop(third);
-        assert_eq!(inbox.handled().await, 1);
+        assert_eq!(count.more().await, 1);
     }
 
     #[tokio::test]
     async fn what_is_lost_in_a_panic_is_not_handled() {
-        let (parcels, _received) = mpsc::channel(8);
-        let mut inbox = Inbox::new(parcels, true);
-        let (first, second) = (inbox.mark(), inbox.mark());
+        let mut count = HandledCount::new();
+        let (first, second) = (count.mark(), count.mark());
         let handling = tokio::spawn(async move {
             let _mark = first;
             panic!("it does not work");
         });
         assert!(handling.await.is_err());
         drop(second);
-        assert_eq!(inbox.handled().await, 0);
+        assert_eq!(count.more().await, 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_handler_takes_is_not_delivered_and_a_request_is_refused_without_one() {
+        let (parcels, mut received) = mpsc::channel(8);
+        let (mut inbox, (mut router, handlers)) = (Inbox::new(parcels), Router::new(8));
+        let taking = handlers.add(Pattern::any().name("message"), |_| ControlFlow::Continue(()));
+        taking.expect("there is room");
+        for name in ["message", "presence", "iq"] {
+            inbox.push(stanza(name).with_attr("type", "get"), None);
+        }
+        assert!(matches!(inbox.advance(&mut router).await, Advanced::Taken));
+        assert!(matches!(inbox.advance(&mut router).await, Advanced::Taken));
+        assert!(matches!(inbox.advance(&mut router).await, Advanced::Refused(_)));
+        drop(inbox);
+        let left: Vec<_> = std::iter::from_fn(|| received.try_recv().ok()).collect();
+        let names: Vec<_> = left.into_iter().map(|it| it.open().0.name().to_owned()).collect();
+        assert_eq!(names, ["presence"]);
     }
 
     #[tokio::test]
     async fn what_nobody_reads_is_dropped() {
         let (parcels, received) = mpsc::channel(1);
-        let inbox = Inbox::new(parcels, false);
+        let (mut inbox, (mut router, _handlers)) = (Inbox::new(parcels), Router::new(8));
         drop(received);
-        inbox.deliver(Element::new("a", ""), None).await;
+        for _ in 0..3 {
+            inbox.push(stanza("message"), None);
+            assert!(matches!(inbox.advance(&mut router).await, Advanced::Taken));
+        }
+        assert!(inbox.is_empty());
     }
 }

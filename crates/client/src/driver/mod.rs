@@ -21,6 +21,7 @@ use epode_proto::{
     bosh::Attachment,
     redacted,
     sasl::{Answer, scram::ScramKeys},
+    stanza::{Iq, StanzaError, StanzaErrorCondition},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -28,7 +29,12 @@ use tokio::{
 };
 
 pub(crate) use self::inbox::{Mark, Parcel};
-use self::{inbox::Inbox, receipts::Receipts, reconnect::Attempts, requests::Pending};
+use self::{
+    inbox::{Advanced, HandledCount, Inbox},
+    receipts::Receipts,
+    reconnect::Attempts,
+    requests::Pending,
+};
 pub use self::{
     receipts::{Delivery, NotDelivered, Receipt},
     reconnect::Reconnect,
@@ -37,6 +43,7 @@ pub use self::{
 use crate::{
     Direction, Error,
     answers::Answers,
+    handlers::{Handlers, Router},
     mechanism::AnswerFuture,
     pins::{PinStoreError, Pinning},
     route::{Connector, Destination, Opened, Route, Way},
@@ -63,6 +70,7 @@ pub(crate) struct Handle {
     pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
     /// Who we are, and how that came about.
     pub(crate) standing: Arc<Mutex<Standing>>,
+    pub(crate) handlers: Handlers,
     /// Whether the server is silent.
     pub(crate) quiet: watch::Receiver<bool>,
     /// What it takes to go on with a BOSH session elsewhere, once there is one.
@@ -122,8 +130,9 @@ pub(crate) struct Driver {
     close: Option<mpsc::Receiver<()>>,
     end: Arc<OnceLock<Option<epode_proto::Error>>>,
     inbox: Inbox,
-    /// The stanza that is being given to the application.
-    delivering: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    router: Router,
+    /// Which stanzas the application has handled, where that is counted.
+    handled: Option<HandledCount>,
     /// Who waits for what they sent to be out.
     senders: Vec<(oneshot::Sender<Result<Receipt, Error>>, Receipt)>,
     receipts: Receipts,
@@ -169,6 +178,7 @@ pub(crate) struct Parts {
     pub(crate) close: mpsc::Receiver<()>,
     pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
     pub(crate) inbox: mpsc::Sender<Parcel>,
+    pub(crate) router: Router,
     pub(crate) quiet: watch::Sender<bool>,
     pub(crate) statuses: Vec<mpsc::Sender<Status>>,
     pub(crate) transcript: Option<TranscriptSink>,
@@ -183,7 +193,7 @@ pub(crate) struct Parts {
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
-        let (inbox, counts) = (parts.inbox, parts.sessions.is_some());
+        let counts = parts.sessions.is_some();
         let kept = parts.connection.session().mark();
         Self {
             connection: parts.connection,
@@ -198,8 +208,9 @@ impl Driver {
             commands: Some(parts.commands),
             close: Some(parts.close),
             end: parts.end,
-            inbox: Inbox::new(inbox, counts),
-            delivering: None,
+            inbox: Inbox::new(parts.inbox),
+            router: parts.router,
+            handled: counts.then(HandledCount::new),
             senders: Vec::new(),
             receipts: Receipts::default(),
             requests: Pending::default(),
@@ -275,7 +286,6 @@ impl Driver {
 
     /// Waits for one thing to happen.
     async fn event(&mut self) -> Event {
-        self.begin_delivery();
         let is_waiting = self.begins.is_some();
         let listens = self.listens();
         let sending = self.link.as_ref().is_some_and(Link::is_sending);
@@ -284,8 +294,8 @@ impl Driver {
         tokio::select! {
             news = exchange(&mut self.link, listens) => Event::News(news),
             opened = opened(&mut self.opening) => opened,
-            () = delivered(&mut self.delivering) => Event::Delivered,
-            count = self.inbox.handled() => Event::Handled(count),
+            advanced = self.inbox.advance(&mut self.router) => Event::Advanced(advanced),
+            count = handled(&mut self.handled) => Event::Handled(count),
             answer = answer(&mut self.question), if self.question.is_some() => Event::Answer(answer),
             command = command(&mut self.commands), if takes => Event::Command(command),
             () = closing(&mut self.close) => Event::Close,
@@ -300,8 +310,7 @@ impl Driver {
     /// Whether to read from the connection. An application that waits for the answer to a request
     /// may not be reading; the answer must be able to come.
     fn listens(&self) -> bool {
-        let waits = self.delivering.is_some() || !self.inbox.is_empty();
-        !waits || (!self.requests.is_empty() && !self.inbox.is_full())
+        self.inbox.is_empty() || (!self.requests.is_empty() && !self.inbox.is_full())
     }
 
     fn take(&mut self, event: Event) {
@@ -328,7 +337,8 @@ impl Driver {
                 self.lose(reason);
             }
             Event::Opened(opened, attached) => self.opened(*opened, attached),
-            Event::Delivered => self.delivering = None,
+            Event::Advanced(Advanced::Taken) => {}
+            Event::Advanced(Advanced::Refused(request)) => self.refuse(&request),
             Event::Handled(count) => self.handle(Input::Handled(count)),
             Event::Answer((id, answer)) => self.handle(Input::Answered(id, answer)),
             Event::Command(command) => self.obey(command),
@@ -445,18 +455,17 @@ impl Driver {
 
     /// An answer goes to who asked, everything else to the application.
     fn take_in(&mut self, stanza: Element) {
-        let mark = self.inbox.mark();
+        let mark = self.handled.as_mut().map(HandledCount::mark);
         if let Some(stanza) = self.requests.answer(stanza) {
             self.inbox.push(stanza, mark);
         }
     }
 
-    /// Gives the next stanza to the application, if it has the one before.
-    fn begin_delivery(&mut self) {
-        if self.delivering.is_none()
-            && let Some((stanza, mark)) = self.inbox.pop()
-        {
-            self.delivering = Some(Box::pin(self.inbox.deliver(stanza, mark)));
+    /// Nobody handles this request, so somebody else must not wait for the answer.
+    fn refuse(&mut self, request: &Element) {
+        let error = StanzaError::new(StanzaErrorCondition::ServiceUnavailable);
+        if let Err(error) = self.send(Iq::error(request, error).into()) {
+            tracing::debug!(%error, "a request is not refused");
         }
     }
 
@@ -559,6 +568,7 @@ impl Driver {
     }
 
     fn wait(&mut self, span: Duration) {
+        self.router.set_connected(false);
         self.link = None; // to close it in good order could end the session
         (self.wake, self.stalls, self.question, self.error) = (None, None, None, None);
         self.stream = StreamTranscript::default();
@@ -587,6 +597,7 @@ impl Driver {
     }
 
     fn begin_session(&mut self, jid: Jid) {
+        self.router.set_connected(true);
         self.requests.set_account(&jid);
         lock(&self.standing).jid = Some(jid);
         self.keep_attachment();
@@ -684,7 +695,8 @@ fn is_of_transport(reason: &epode_proto::Error) -> bool {
 enum Event {
     News(News),
     Opened(Box<Result<Opened, Error>>, Option<Jid>),
-    Delivered,
+    /// The stanza that waited first has found its place.
+    Advanced(Advanced),
     /// The application has handled so many more.
     Handled(u32),
     Answer((QuestionId, Answer)),
@@ -713,9 +725,9 @@ async fn opened(opening: &mut Option<Opening>) -> Event {
     Event::Opened(Box::new(opened), attached)
 }
 
-async fn delivered(delivering: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
-    match delivering {
-        Some(delivering) => delivering.await,
+async fn handled(count: &mut Option<HandledCount>) -> u32 {
+    match count {
+        Some(count) => count.more().await,
         None => pending().await,
     }
 }

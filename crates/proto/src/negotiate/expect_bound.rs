@@ -9,6 +9,7 @@ use crate::{
     core::{Core, refuse_negotiation},
     error::{PeerFault, Wait},
     session::Online,
+    stanza::unguessable_id,
     status::Connected,
     stream::{StanzaError, is_same_domain},
     xml::namespaces::{BIND, CLIENT, SESSION},
@@ -46,7 +47,7 @@ impl ExpectBound {
         let result = reply.map_err(Error::Bind)?;
         let jid = bound_jid(core.settings().jid(), result).map_err(Error::PeerMisbehaved)?;
         if self.session {
-            let id = core.unguessable_id();
+            let id = unguessable_id();
             let session = Element::new("session", SESSION);
             core.send(&request(&id).with_child(session));
             return Ok(State::Session(ExpectSession { login: self.login, jid, id }));
@@ -79,7 +80,7 @@ pub(crate) fn bind(core: &mut Core, login: Authenticated, session: bool) -> Stat
     if let Some(resource) = core.settings().jid().resource() {
         bind = bind.with_child(Element::new("resource", BIND).with_text(resource));
     }
-    let id = core.unguessable_id();
+    let id = unguessable_id();
     core.send(&request(&id).with_child(bind));
     State::Bound(ExpectBound { login, session, id })
 }

@@ -29,6 +29,7 @@ use crate::{
     action::Action,
     core::Core,
     error::{PeerFault, Wait},
+    stanza::unguessable_id,
     time::timestamp,
     xml::namespaces::{CLIENT, CSI, DELAY, PING, SM},
 };
@@ -242,7 +243,7 @@ impl Online {
         if self.management == Management::On {
             return self.ask(core);
         }
-        let id = core.unguessable_id();
+        let id = unguessable_id();
         let ping = Element::new("iq", CLIENT)
             .with_attr("type", "get")
             .with_attr("to", core.domain())

@@ -1,4 +1,4 @@
-//! The three kinds of errors that XMPP carries: of the stream, of a stanza, of SASL.
+//! Errors that XMPP carries: of the stream and of SASL, and what they share with those of stanzas.
 //!
 //! What is to be done about one is decided elsewhere; a peer's text is only for people to read.
 
@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 
 use crate::jid::is_visible;
 use crate::xml::Element;
-use crate::xml::namespaces::{SASL, STANZAS, STREAM, STREAMS, XML};
+use crate::xml::namespaces::{SASL, STREAM, STREAMS, XML};
 
 /// A text that a peer added to an error, at most 1,024 characters of it.
 ///
@@ -32,35 +32,6 @@ pub struct StreamError {
     pub text: Option<Text>,
     /// Where a `see-other-host` points: a host, perhaps with a port.
     pub see_other_host: Option<String>,
-}
-
-/// An error that answers a stanza (RFC 6120, section 8.3).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the stanza was refused: {condition}{}", Quoted(.text))]
-#[non_exhaustive]
-pub struct StanzaError {
-    /// What may help. `None` if it is missing or unknown.
-    pub kind: Option<StanzaErrorKind>,
-    /// One of the conditions of RFC 6120; any other counts as `undefined-condition`.
-    pub condition: String,
-    /// What the peer adds for people.
-    pub text: Option<Text>,
-}
-
-/// What may help after a stanza error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StanzaErrorKind {
-    /// Try again with credentials.
-    Auth,
-    /// Nothing: do not try again.
-    Cancel,
-    /// Go on; it was a warning.
-    Continue,
-    /// Change what was sent, and try again.
-    Modify,
-    /// Wait, and try again.
-    Wait,
 }
 
 /// A failed login (RFC 6120, section 6.5).
@@ -102,51 +73,6 @@ impl StreamError {
             text: text(element, STREAMS),
             see_other_host: host.and_then(host_of),
         })
-    }
-}
-
-impl StanzaError {
-    /// Reads the error in a stanza; `None` if the stanza is not of type `error`.
-    ///
-    /// A stanza of that type without an `<error/>` is an `undefined-condition`.
-    ///
-    /// ```
-    /// use epode_proto::Element;
-    /// use epode_proto::stream::{StanzaError, StanzaErrorKind};
-    ///
-    /// let error = StanzaError::parse(&Element::parse(
-    ///     "<iq xmlns='jabber:client' type='error' id='1'><error type='modify'>\
-    ///      <bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
-    /// ).unwrap()).unwrap();
-    /// assert_eq!(error.condition, "bad-request");
-    /// assert_eq!(error.kind, Some(StanzaErrorKind::Modify));
-    /// ```
-    #[must_use]
-    pub fn parse(stanza: &Element) -> Option<Self> {
-        if stanza.attr("type") != Some("error") {
-            return None;
-        }
-        let error = stanza.child("error", stanza.namespace());
-        Some(Self {
-            kind: error.and_then(|error| StanzaErrorKind::parse(error.attr("type")?)),
-            condition: error
-                .map_or(UNDEFINED, |error| defined(error, STANZAS, &STANZA_CONDITIONS))
-                .into(),
-            text: error.and_then(|error| text(error, STANZAS)),
-        })
-    }
-}
-
-impl StanzaErrorKind {
-    fn parse(name: &str) -> Option<Self> {
-        match name {
-            "auth" => Some(Self::Auth),
-            "cancel" => Some(Self::Cancel),
-            "continue" => Some(Self::Continue),
-            "modify" => Some(Self::Modify),
-            "wait" => Some(Self::Wait),
-            _ => None,
-        }
     }
 }
 
@@ -204,7 +130,7 @@ impl fmt::Display for Text {
 }
 
 /// The peer's text at the end of a message of ours, if there is one.
-struct Quoted<'a>(&'a Option<Text>);
+pub(super) struct Quoted<'a>(pub(super) &'a Option<Text>);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -213,7 +139,7 @@ impl fmt::Display for Quoted<'_> {
 }
 
 /// The name of the first child in the namespace that is not `<text/>`.
-fn condition<'a>(error: &'a Element, namespace: &str) -> Option<&'a str> {
+pub(super) fn condition<'a>(error: &'a Element, namespace: &str) -> Option<&'a str> {
     let mut conditions =
         error.children().filter(|child| child.namespace() == namespace && child.name() != "text");
     conditions.next().map(Element::name)
@@ -226,7 +152,7 @@ fn defined(error: &Element, namespace: &str, known: &[&'static str]) -> &'static
 }
 
 /// The first text with something in it.
-fn text(error: &Element, namespace: &str) -> Option<Text> {
+pub(super) fn text(error: &Element, namespace: &str) -> Option<Text> {
     error.children().filter(|child| child.is("text", namespace)).find_map(|child| {
         let text = child.text();
         let text: String = text.trim_matches(XML_SPACE).chars().take(MAX_TEXT).collect();
@@ -295,31 +221,6 @@ const STREAM_CONDITIONS: [&str; 25] = [
     "unsupported-version",
 ];
 
-const STANZA_CONDITIONS: [&str; 22] = [
-    "bad-request",
-    "conflict",
-    "feature-not-implemented",
-    "forbidden",
-    "gone",
-    "internal-server-error",
-    "item-not-found",
-    "jid-malformed",
-    "not-acceptable",
-    "not-allowed",
-    "not-authorized",
-    "policy-violation",
-    "recipient-unavailable",
-    "redirect",
-    "registration-required",
-    "remote-server-not-found",
-    "remote-server-timeout",
-    "resource-constraint",
-    "service-unavailable",
-    "subscription-required",
-    "undefined-condition",
-    "unexpected-request",
-];
-
 const SASL_CONDITIONS: [&str; 11] = [
     "aborted",
     "account-disabled",
@@ -348,11 +249,6 @@ mod tests {
         StreamError::parse(&Element::parse(&xml).unwrap()).unwrap()
     }
 
-    fn stanza_error(inside: &str) -> StanzaError {
-        let xml = format!("<iq xmlns='jabber:client' type='error'>{inside}</iq>");
-        StanzaError::parse(&Element::parse(&xml).unwrap()).unwrap()
-    }
-
     fn some_text(text: &str, lang: Option<&str>) -> Option<Text> {
         Some(Text { text: text.into(), lang: lang.map(Into::into) })
     }
@@ -361,10 +257,6 @@ mod tests {
     fn each_known_condition_is_kept() {
         for name in STREAM_CONDITIONS {
             assert_eq!(stream_error(&format!("<{name}/>")).condition, name);
-        }
-        for name in STANZA_CONDITIONS {
-            let error = stanza_error(&format!("<error><{name} xmlns='{STANZAS}'/></error>"));
-            assert_eq!(error.condition, name);
         }
         for name in SASL_CONDITIONS {
             let failure = failure(&format!("<{name}/>"));
@@ -378,15 +270,6 @@ mod tests {
             ["", "<no-such-thing/>", "<Conflict/>", "<conflict xmlns='urn:x'/>", "<x><reset/></x>"]
         {
             assert_eq!(stream_error(odd).condition, "undefined-condition", "{odd}");
-        }
-        for odd in [
-            "",
-            "<error/>",
-            "<error><conflict/></error>",
-            "<conflict/>",
-            "<error xmlns='urn:x'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>",
-        ] {
-            assert_eq!(stanza_error(odd).condition, "undefined-condition", "{odd}");
         }
     }
 
@@ -463,24 +346,10 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_stanza_errors() {
-        let kind = |name: &str| stanza_error(&format!("<error type='{name}'/>")).kind;
-        assert_eq!(kind("auth"), Some(StanzaErrorKind::Auth));
-        assert_eq!(kind("cancel"), Some(StanzaErrorKind::Cancel));
-        assert_eq!(kind("continue"), Some(StanzaErrorKind::Continue));
-        assert_eq!(kind("modify"), Some(StanzaErrorKind::Modify));
-        assert_eq!(kind("wait"), Some(StanzaErrorKind::Wait));
-        assert_eq!((kind(""), kind("Cancel"), stanza_error("").kind), (None, None, None));
-    }
-
-    #[test]
     fn other_elements_are_no_errors() {
         assert_eq!(StreamError::parse(&Element::new("error", "jabber:client")), None);
         assert_eq!(StreamError::parse(&Element::new("features", STREAM)), None);
         assert_eq!(SaslFailure::parse(&Element::new("failure", "urn:x")), None);
         assert_eq!(SaslFailure::parse(&Element::new("success", SASL)), None);
-        let result = Element::new("iq", "jabber:client").with_attr("type", "result");
-        assert_eq!(StanzaError::parse(&result), None);
-        assert_eq!(StanzaError::parse(&Element::new("iq", "jabber:client")), None);
     }
 }

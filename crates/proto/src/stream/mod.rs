@@ -5,12 +5,14 @@
 mod error;
 mod features;
 mod header;
+mod stanza_error;
 
 pub(crate) use error::is_language;
-pub use error::{SaslFailure, StanzaError, StanzaErrorKind, StreamError, Text};
+pub use error::{SaslFailure, StreamError, Text};
 pub use features::{Features, FeaturesError, SessionFeature};
 pub(crate) use header::is_same_domain;
 pub use header::{HeaderError, StreamHeader};
+pub use stanza_error::{StanzaError, StanzaErrorCondition, StanzaErrorKind};
 
 /// The beginning of a peer's text, for an error of ours that quotes it.
 pub(crate) fn excerpt(text: &str) -> String {

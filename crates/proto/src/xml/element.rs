@@ -200,6 +200,14 @@ impl Element {
         })
     }
 
+    /// The child elements, in order, to change them in place.
+    pub fn children_mut(&mut self) -> impl Iterator<Item = &mut Self> {
+        self.nodes.iter_mut().filter_map(|node| match node {
+            Node::Element(child) => Some(child),
+            Node::Text(_) => None,
+        })
+    }
+
     /// The first child of this name and namespace.
     #[must_use]
     pub fn child(&self, name: &str, namespace: &str) -> Option<&Self> {
