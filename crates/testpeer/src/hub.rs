@@ -96,9 +96,9 @@ impl Hub {
         self.deliver_where(user, stanza, |entry| resource.is_none_or(|it| it == entry.resource))
     }
 
-    /// Delivers to the sessions of the user that said they are available.
-    pub(crate) fn broadcast(&self, user: &str, stanza: &Element) {
-        self.deliver_where(user, stanza, |entry| entry.available);
+    /// Delivers to the sessions of the user that said they are available; whether anybody got it.
+    pub(crate) fn broadcast(&self, user: &str, stanza: &Element) -> bool {
+        self.deliver_where(user, stanza, |entry| entry.available)
     }
 
     fn deliver_where(&self, user: &str, stanza: &Element, wanted: impl Fn(&Entry) -> bool) -> bool {

@@ -43,6 +43,8 @@ mod escape;
 mod hub;
 mod offer;
 mod random;
+mod resumption;
+mod routing;
 mod sasl;
 pub mod script;
 mod server;

@@ -4,7 +4,7 @@
 
 use epode_proto::xml::{Element, namespaces};
 
-use super::{SessionChannel, starttls};
+use super::{SessionChannel, starttls, stream_management};
 use crate::offer::Offer;
 use crate::server::{Config, LegacySession};
 
@@ -34,8 +34,9 @@ pub(super) fn before_login(config: &Config, channel: &SessionChannel, offer: &Of
     with_extras(config, features)
 }
 
-/// After the login: binding, and the session of RFC 3921 if the server has it.
-pub(super) fn after_login(config: &Config) -> Element {
+/// After the login: binding, and what the server has of the session of RFC 3921 and of stream
+/// management.
+pub(super) fn after_login(config: &Config, channel: &SessionChannel) -> Element {
     let mut features = Element::new("features", namespaces::STREAM)
         .with_child(Element::new("bind", namespaces::BIND));
     let session = Element::new("session", namespaces::SESSION);
@@ -46,6 +47,10 @@ pub(super) fn after_login(config: &Config) -> Element {
             features.push(session.with_child(optional));
         }
         LegacySession::Required => features.push(session),
+    }
+    let management = Element::new("sm", stream_management::NAMESPACE);
+    if config.manages_streams(channel) && !config.features.contains(&management) {
+        features.push(management);
     }
     with_extras(config, features)
 }

@@ -1,0 +1,23 @@
+//! Where an address leads to.
+//!
+//! Leaves out what an account or the server itself answers.
+
+use epode_proto::Jid;
+use epode_proto::xml::Element;
+
+use crate::accounts::Accounts;
+use crate::server::Server;
+use crate::session::conditions::StanzaCondition;
+
+impl Server {
+    /// Delivers to the sessions at this address.
+    pub(crate) fn deliver(&self, to: &Jid, stanza: &Element) -> Result<(), StanzaCondition> {
+        if !to.domain().eq_ignore_ascii_case(self.domain()) {
+            return Err(StanzaCondition::RemoteServerNotFound);
+        }
+        let local = to.local().ok_or(StanzaCondition::ServiceUnavailable)?;
+        let user = Accounts::canonical(local).ok_or(StanzaCondition::JidMalformed)?;
+        let delivered = self.hub().deliver(&user, to.resource(), stanza);
+        delivered.then_some(()).ok_or(StanzaCondition::ServiceUnavailable)
+    }
+}
