@@ -8,6 +8,7 @@ use epode_proto::xml::Element;
 use crate::accounts::Accounts;
 use crate::server::Server;
 use crate::session::conditions::StanzaCondition;
+use crate::session::services::carbons;
 
 impl Server {
     /// Delivers to the sessions at this address.
@@ -17,7 +18,12 @@ impl Server {
         }
         let local = to.local().ok_or(StanzaCondition::ServiceUnavailable)?;
         let user = Accounts::canonical(local).ok_or(StanzaCondition::JidMalformed)?;
-        let delivered = self.hub().deliver(&user, to.resource(), stanza);
-        delivered.then_some(()).ok_or(StanzaCondition::ServiceUnavailable)
+        if !self.hub().deliver(&user, to.resource(), stanza) {
+            return Err(StanzaCondition::ServiceUnavailable);
+        }
+        if to.resource().is_some() {
+            carbons::copy_received(self, &user, to, stanza);
+        }
+        Ok(())
     }
 }

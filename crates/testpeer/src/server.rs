@@ -18,7 +18,7 @@ use crate::sasl::hash::Hash;
 use crate::sasl::{NEED_ENCRYPTION, SaslOptions};
 use crate::session::machine::Machine;
 use crate::session::tcp::TcpSession;
-use crate::session::{Session, SessionChannel};
+use crate::session::{Rosters, Session, SessionChannel};
 use crate::transport::BoshSessions;
 
 /// A small XMPP server for one domain. Clones are the same server.
@@ -44,6 +44,7 @@ struct Inner {
     hub: Arc<Hub>,
     bosh_sessions: Arc<BoshSessions>,
     resumption: Resumption,
+    rosters: Rosters,
     sessions: AtomicUsize,
 }
 
@@ -120,6 +121,8 @@ pub struct Limits {
     /// The stanzas that a session has yet to acknowledge (XEP-0198), with those that are collected
     /// while it has no connection; one more ends it. Default 1024.
     pub unacknowledged: usize,
+    /// The items of one roster. Default 1024.
+    pub roster: usize,
     /// The failed logins in one stream; the last of them ends it. Default 3.
     pub attempts: u32,
     /// The time for the handshakes of TLS and WebSocket, and for the body of a request of BOSH.
@@ -166,8 +169,8 @@ impl Server {
     }
 
     pub(crate) fn new(config: Config) -> Self {
-        let (hub, bosh_sessions, resumption, sessions) = Default::default();
-        Self(Arc::new(Inner { config, hub, bosh_sessions, resumption, sessions }))
+        let (hub, bosh_sessions, resumption, rosters, sessions) = Default::default();
+        Self(Arc::new(Inner { config, hub, bosh_sessions, resumption, rosters, sessions }))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -184,6 +187,10 @@ impl Server {
 
     pub(crate) fn resumption(&self) -> &Resumption {
         &self.0.resumption
+    }
+
+    pub(crate) fn rosters(&self) -> &Rosters {
+        &self.0.rosters
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -292,6 +299,7 @@ impl Default for Limits {
             sessions: 1024,
             mailbox: 256,
             unacknowledged: 1024,
+            roster: 1024,
             attempts: 3,
             handshake: Duration::from_secs(10),
             login: Duration::from_secs(60),

@@ -1,6 +1,6 @@
 //! Binding (RFC 6120, section 7), and the stanzas of a session that is bound.
 //!
-//! Leaves out rosters and subscriptions: presence without an address goes to the user's own
+//! Leaves out subscriptions: presence without an address goes to the user's own
 //! sessions only.
 
 use std::sync::Weak;
@@ -14,6 +14,7 @@ use tokio::sync::mpsc::Receiver;
 use super::conditions::{StanzaCondition, StreamCondition};
 use super::machine::{Said, State, Transition};
 use super::seat::{Place, Seat};
+use super::services::{self, Addressee, carbons};
 use super::stream_management::{self, Full, Ledger};
 use super::undelivered;
 use crate::accounts::Accounts;
@@ -202,7 +203,7 @@ impl Bound {
         }
         let Some(to) = to else { return self.route_to_own_account(stanza) };
         if to.domain().eq_ignore_ascii_case(server.domain()) {
-            let Some(local) = to.local() else { return answer(server, stanza) };
+            let Some(local) = to.local() else { return self.answer(Addressee::Server, stanza) };
             let user = Accounts::canonical(local).ok_or(StanzaCondition::JidMalformed)?;
             if user == self.registration.user() && to.resource().is_none() {
                 return self.route_to_own_account(stanza);
@@ -211,26 +212,34 @@ impl Bound {
                 return Err(StanzaCondition::ServiceUnavailable);
             }
         }
+        carbons::copy_sent(server, &self.registration, &to, stanza);
         server.deliver(&to, stanza).map(|()| None)
+    }
+
+    fn answer(
+        &self,
+        addressee: Addressee,
+        stanza: &Element,
+    ) -> Result<Option<Element>, StanzaCondition> {
+        services::answer(&self.server, &self.registration, addressee, stanza).map(Some)
     }
 
     /// What has no address, or the user's own, is for the account (RFC 6120, section 10.3).
     fn route_to_own_account(&self, stanza: &Element) -> Result<Option<Element>, StanzaCondition> {
-        let server = &self.server;
         let user = self.registration.user();
         match stanza.name() {
-            "iq" => answer(server, stanza),
+            "iq" => self.answer(Addressee::Account, stanza),
             "presence" => {
                 match stanza.attr("type") {
                     None => drop(self.registration.set_available(true)),
                     Some("unavailable") => drop(self.registration.set_available(false)),
                     Some(_) => return Ok(None),
                 }
-                server.hub().broadcast(user, stanza);
+                self.server.hub().broadcast(user, stanza);
                 Ok(None)
             }
             _ => {
-                server.hub().deliver(user, None, stanza);
+                self.server.hub().deliver(user, None, stanza);
                 Ok(None)
             }
         }
@@ -242,7 +251,7 @@ impl Bound {
             return Err(StanzaCondition::NotAllowed);
         }
         self.awaits_session = false;
-        Ok(Some(result(stanza)))
+        Ok(Some(services::result(stanza)))
     }
 
     fn is_own_address(&self, address: &str) -> bool {
@@ -273,28 +282,6 @@ impl Drop for Bound {
             undelivered::handle(&self.server, user, &stanza);
         }
     }
-}
-
-/// The server's answer to what is addressed to itself or to an account: to a ping (XEP-0199) and
-/// to the old session request.
-fn answer(server: &Server, stanza: &Element) -> Result<Option<Element>, StanzaCondition> {
-    let pinged = is_request(stanza, "get") && stanza.child("ping", namespaces::PING).is_some();
-    let has_sessions = server.config().legacy_session != LegacySession::Absent;
-    if pinged || (has_sessions && is_session_request(stanza)) {
-        Ok(Some(result(stanza)))
-    } else {
-        Err(StanzaCondition::ServiceUnavailable)
-    }
-}
-
-fn result(request: &Element) -> Element {
-    let mut result = Element::new("iq", namespaces::CLIENT).with_attr("type", "result");
-    for (ours, theirs) in [("id", "id"), ("to", "from"), ("from", "to")] {
-        if let Some(value) = request.attr(theirs) {
-            result.set_attr(ours, value);
-        }
-    }
-    result
 }
 
 fn is_request(stanza: &Element, kind: &str) -> bool {

@@ -37,8 +37,10 @@ pub(crate) enum StanzaCondition {
     FeatureNotImplemented,
     ItemNotFound,
     JidMalformed,
+    NotAcceptable,
     NotAllowed,
     RemoteServerNotFound,
+    ResourceConstraint,
     ServiceUnavailable,
     UnexpectedRequest,
 }
@@ -83,8 +85,10 @@ impl StanzaCondition {
             Self::FeatureNotImplemented => "feature-not-implemented",
             Self::ItemNotFound => "item-not-found",
             Self::JidMalformed => "jid-malformed",
+            Self::NotAcceptable => "not-acceptable",
             Self::NotAllowed => "not-allowed",
             Self::RemoteServerNotFound => "remote-server-not-found",
+            Self::ResourceConstraint => "resource-constraint",
             Self::ServiceUnavailable => "service-unavailable",
             Self::UnexpectedRequest => "unexpected-request",
         }
@@ -92,8 +96,8 @@ impl StanzaCondition {
 
     const fn kind(self) -> &'static str {
         match self {
-            Self::BadRequest | Self::JidMalformed => "modify",
-            Self::UnexpectedRequest => "wait",
+            Self::BadRequest | Self::JidMalformed | Self::NotAcceptable => "modify",
+            Self::ResourceConstraint | Self::UnexpectedRequest => "wait",
             Self::Conflict
             | Self::FeatureNotImplemented
             | Self::ItemNotFound

@@ -4,7 +4,7 @@
 
 use epode_proto::xml::{Element, namespaces};
 
-use super::{SessionChannel, starttls, stream_management};
+use super::{SessionChannel, client_state, starttls, stream_management};
 use crate::offer::Offer;
 use crate::server::{Config, LegacySession};
 
@@ -34,8 +34,8 @@ pub(super) fn before_login(config: &Config, channel: &SessionChannel, offer: &Of
     with_extras(config, features)
 }
 
-/// After the login: binding, and what the server has of the session of RFC 3921 and of stream
-/// management.
+/// After the login: binding, and what the server has of the session of RFC 3921, of stream
+/// management and of client states.
 pub(super) fn after_login(config: &Config, channel: &SessionChannel) -> Element {
     let mut features = Element::new("features", namespaces::STREAM)
         .with_child(Element::new("bind", namespaces::BIND));
@@ -49,8 +49,11 @@ pub(super) fn after_login(config: &Config, channel: &SessionChannel) -> Element 
         LegacySession::Required => features.push(session),
     }
     let management = Element::new("sm", stream_management::NAMESPACE);
-    if config.manages_streams(channel) && !config.features.contains(&management) {
-        features.push(management);
+    let management = config.manages_streams(channel).then_some(management);
+    for feature in management.into_iter().chain([Element::new("csi", client_state::NAMESPACE)]) {
+        if !config.features.contains(&feature) {
+            features.push(feature);
+        }
     }
     with_extras(config, features)
 }

@@ -9,7 +9,7 @@ use super::authenticating::Authenticating;
 use super::bound::bind;
 use super::conditions::StreamCondition;
 use super::seat::Seat;
-use super::{SessionChannel, features, hibernation, starttls, stream_management};
+use super::{SessionChannel, client_state, features, hibernation, starttls, stream_management};
 use crate::hub::Delivery;
 use crate::random;
 use crate::server::{Server, Slot};
@@ -206,6 +206,9 @@ impl Machine {
                 Ok(said) => (State::Bound(seat), said),
                 Err(condition) => self.fail(&State::Bound(seat), condition),
             },
+            State::Bound(seat) if client_state::is_indication(&element) => {
+                (State::Bound(seat), Vec::new())
+            }
             state => {
                 let early = is_stanza(&element);
                 let condition = if early {

@@ -4,11 +4,13 @@
 
 mod authenticating;
 mod bound;
+mod client_state;
 pub(crate) mod conditions;
 mod features;
 mod hibernation;
 pub(crate) mod machine;
 mod seat;
+pub(crate) mod services;
 mod starttls;
 mod stream_management;
 pub(crate) mod tcp;
@@ -25,6 +27,7 @@ use crate::hub::Delivery;
 use conditions::StreamCondition;
 use machine::{Machine, Said};
 pub(crate) use seat::Place;
+pub(crate) use services::Rosters;
 
 /// What the server knows of a connection's channel.
 ///

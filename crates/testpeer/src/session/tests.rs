@@ -1,5 +1,6 @@
 //! Conversations of one or two sessions, with a client that is written out by hand.
 
+mod services;
 mod stream_management;
 
 use base64ct::{Base64, Encoding};
