@@ -5,6 +5,7 @@
 //! about the TLS connection or the HTTP requests by which it is reached.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use epode_proto::Jid;
 use epode_proto::xml::Element;
@@ -39,6 +40,9 @@ impl ServerBuilder {
             mismatched_bindings: Vec::new(),
             sasl: SaslOptions::default(),
             legacy_session: LegacySession::default(),
+            stream_management: true,
+            resumption: DEFAULT_RESUMPTION,
+            resumption_location: None,
             features: Vec::new(),
             answers: Vec::new(),
             conflict: ResourceConflict::default(),
@@ -204,6 +208,25 @@ impl ServerBuilder {
         self
     }
 
+    /// Leaves stream management (XEP-0198) out: it is not offered, and its elements are unknown.
+    pub fn without_stream_management(mut self) -> Self {
+        self.0.stream_management = false;
+        self
+    }
+
+    /// How long a session waits to be resumed after its connection broke (XEP-0198), unless its
+    /// client asks for less. Default 5 minutes; with zero, no session can be resumed.
+    pub fn resumption(mut self, time: Duration) -> Self {
+        self.0.resumption = time;
+        self
+    }
+
+    /// The `location` at which a session is to be resumed: a host, with a port or without.
+    pub fn resumption_location(mut self, location: &str) -> Self {
+        self.0.resumption_location = Some(location.to_owned());
+        self
+    }
+
     /// One more feature to advertise, before the login and after it.
     pub fn feature(mut self, feature: Element) -> Self {
         self.0.features.push(feature);
@@ -244,3 +267,4 @@ impl ServerBuilder {
 }
 
 const DEFAULT_ITERATIONS: u32 = 4096;
+const DEFAULT_RESUMPTION: Duration = Duration::from_secs(5 * 60);

@@ -57,8 +57,19 @@ struct Entry {
     resource: String,
     /// Tells a replaced session from the one that replaced it.
     id: String,
-    available: bool,
+    traits: Traits,
     mailbox: Sender<Delivery>,
+}
+
+/// What a session has asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traits {
+    /// It is available.
+    pub(crate) available: bool,
+    /// It is to be told of changes of the roster.
+    pub(crate) interested: bool,
+    /// It is to get copies of messages.
+    pub(crate) carbons: bool,
 }
 
 impl Hub {
@@ -85,7 +96,8 @@ impl Hub {
         }
         let (mailbox, deliveries) = mpsc::channel(capacity.max(1));
         let id = random::name();
-        let entry = Entry { resource: resource.clone(), id: id.clone(), available: false, mailbox };
+        let traits = Traits::default();
+        let entry = Entry { resource: resource.clone(), id: id.clone(), traits, mailbox };
         entries.push(entry);
         let hub = Arc::clone(self);
         Ok((Registration { hub, user: user.to_owned(), resource, id }, deliveries))
@@ -93,23 +105,28 @@ impl Hub {
 
     /// Delivers to one session, or to every session of the user; whether anybody got it.
     pub(crate) fn deliver(&self, user: &str, resource: Option<&str>, stanza: &Element) -> bool {
-        self.deliver_where(user, stanza, |entry| resource.is_none_or(|it| it == entry.resource))
+        let is_wanted = |name: &str| resource.is_none_or(|it| it == name);
+        self.deliver_each(user, |name, _| is_wanted(name).then(|| stanza.clone()))
     }
 
-    /// Delivers to the sessions of the user that said they are available.
-    pub(crate) fn broadcast(&self, user: &str, stanza: &Element) {
-        self.deliver_where(user, stanza, |entry| entry.available);
+    /// Delivers to the sessions of the user that said they are available; whether anybody got it.
+    pub(crate) fn broadcast(&self, user: &str, stanza: &Element) -> bool {
+        self.deliver_each(user, |_, traits| traits.available.then(|| stanza.clone()))
     }
 
-    fn deliver_where(&self, user: &str, stanza: &Element, wanted: impl Fn(&Entry) -> bool) -> bool {
+    /// Delivers to each session of the user what there is for it; whether anybody got anything.
+    pub(crate) fn deliver_each(
+        &self,
+        user: &str,
+        stanza_for: impl Fn(&str, Traits) -> Option<Element>,
+    ) -> bool {
         let mut sessions = self.lock();
         let Some(entries) = sessions.get_mut(user) else { return false };
         let mut delivered = false;
         // A session that does not read loses its place: its mailbox closes with the entry.
         entries.retain(|entry| {
-            let sent = wanted(entry).then(|| {
-                entry.mailbox.try_send(Delivery::Stanza(Box::new(stanza.clone()))).is_ok()
-            });
+            let sent = stanza_for(&entry.resource, entry.traits)
+                .map(|stanza| entry.mailbox.try_send(Delivery::Stanza(Box::new(stanza))).is_ok());
             delivered |= sent == Some(true);
             sent != Some(false)
         });
@@ -133,12 +150,24 @@ impl Registration {
 
     /// Notes whether the session is available; gives what was noted before.
     pub(crate) fn set_available(&self, available: bool) -> bool {
+        self.change(|traits| std::mem::replace(&mut traits.available, available))
+    }
+
+    /// Notes that the session has asked for the roster.
+    pub(crate) fn set_interested(&self) {
+        self.change(|traits| traits.interested = true);
+    }
+
+    /// Notes whether the session wants copies of messages.
+    pub(crate) fn set_carbons(&self, carbons: bool) {
+        self.change(|traits| traits.carbons = carbons);
+    }
+
+    fn change<R: Default>(&self, change: impl FnOnce(&mut Traits) -> R) -> R {
         let mut sessions = self.hub.lock();
         let entries = sessions.get_mut(&self.user).map(Vec::as_mut_slice).unwrap_or_default();
-        match entries.iter_mut().find(|entry| entry.id == self.id) {
-            Some(entry) => std::mem::replace(&mut entry.available, available),
-            None => false,
-        }
+        let ours = entries.iter_mut().find(|entry| entry.id == self.id);
+        ours.map(|entry| change(&mut entry.traits)).unwrap_or_default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A small true XMPP server for tests, demos and benches: honest, or scripted to misbehave.
 //!
-//! Leaves out what such a server does not need: rosters, federation, storage.
+//! Leaves out what such a server does not need: subscriptions, federation, storage.
 //!
 //! * [`Server`] is honest. It has accounts, the server's side of thirteen SASL mechanisms, binding,
 //!   and routing between its sessions. [`Server::session`] is one conversation without transport.
@@ -43,6 +43,8 @@ mod escape;
 mod hub;
 mod offer;
 mod random;
+mod resumption;
+mod routing;
 mod sasl;
 pub mod script;
 mod server;

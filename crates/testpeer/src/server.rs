@@ -13,11 +13,12 @@ use crate::bosh::BoshFault;
 use crate::builder::ServerBuilder;
 use crate::hub::{Hub, ResourceConflict};
 use crate::offer::{BindingList, Offer};
+use crate::resumption::Resumption;
 use crate::sasl::hash::Hash;
 use crate::sasl::{NEED_ENCRYPTION, SaslOptions};
 use crate::session::machine::Machine;
 use crate::session::tcp::TcpSession;
-use crate::session::{Session, SessionChannel};
+use crate::session::{Rosters, Session, SessionChannel};
 use crate::transport::BoshSessions;
 
 /// A small XMPP server for one domain. Clones are the same server.
@@ -42,6 +43,8 @@ struct Inner {
     config: Config,
     hub: Arc<Hub>,
     bosh_sessions: Arc<BoshSessions>,
+    resumption: Resumption,
+    rosters: Rosters,
     sessions: AtomicUsize,
 }
 
@@ -59,6 +62,11 @@ pub(crate) struct Config {
     pub(crate) mismatched_bindings: Vec<String>,
     pub(crate) sasl: SaslOptions,
     pub(crate) legacy_session: LegacySession,
+    pub(crate) stream_management: bool,
+    /// How long a session outlives its connection at the most.
+    pub(crate) resumption: Duration,
+    /// Where sessions are to be resumed.
+    pub(crate) resumption_location: Option<String>,
     pub(crate) features: Vec<Element>,
     /// Requests outside of stanzas that have a fixed answer: name, namespace, answer.
     pub(crate) answers: Vec<(String, String, Element)>,
@@ -110,6 +118,11 @@ pub struct Limits {
     pub sessions: usize,
     /// The stanzas that wait for a session that does not read. Default 256.
     pub mailbox: usize,
+    /// The stanzas that a session has yet to acknowledge (XEP-0198), with those that are collected
+    /// while it has no connection; one more ends it. Default 1024.
+    pub unacknowledged: usize,
+    /// The items of one roster. Default 1024.
+    pub roster: usize,
     /// The failed logins in one stream; the last of them ends it. Default 3.
     pub attempts: u32,
     /// The time for the handshakes of TLS and WebSocket, and for the body of a request of BOSH.
@@ -156,8 +169,8 @@ impl Server {
     }
 
     pub(crate) fn new(config: Config) -> Self {
-        let (hub, bosh_sessions, sessions) = Default::default();
-        Self(Arc::new(Inner { config, hub, bosh_sessions, sessions }))
+        let (hub, bosh_sessions, resumption, rosters, sessions) = Default::default();
+        Self(Arc::new(Inner { config, hub, bosh_sessions, resumption, rosters, sessions }))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -170,6 +183,14 @@ impl Server {
 
     pub(crate) fn bosh_sessions(&self) -> &Arc<BoshSessions> {
         &self.0.bosh_sessions
+    }
+
+    pub(crate) fn resumption(&self) -> &Resumption {
+        &self.0.resumption
+    }
+
+    pub(crate) fn rosters(&self) -> &Rosters {
+        &self.0.rosters
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -227,6 +248,11 @@ impl Config {
         channel.can_secure() && self.starttls == StartTls::Required
     }
 
+    /// Whether stream management is offered on this channel.
+    pub(crate) fn manages_streams(&self, channel: &SessionChannel) -> bool {
+        self.stream_management && !channel.is_bosh()
+    }
+
     /// What goes out after `<proceed/>` and should not.
     pub(crate) fn injected(&self) -> &str {
         match &self.starttls {
@@ -272,6 +298,8 @@ impl Default for Limits {
             stanza: 256 * 1024,
             sessions: 1024,
             mailbox: 256,
+            unacknowledged: 1024,
+            roster: 1024,
             attempts: 3,
             handshake: Duration::from_secs(10),
             login: Duration::from_secs(60),

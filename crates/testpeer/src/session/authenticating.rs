@@ -52,7 +52,7 @@ impl Authenticating {
                 let challenge = Element::new("challenge", namespaces::SASL);
                 let said = challenge.with_text(Base64::encode_string(&data));
                 self.exchange = Some(exchange);
-                (State::Authenticating(self), vec![Said::Element(said)])
+                (State::Authenticating(Box::new(self)), vec![Said::Element(said)])
             }
             Step::Success { user, data } => {
                 let success = Element::new("success", namespaces::SASL);
@@ -121,7 +121,7 @@ impl Authenticating {
         if self.failures >= config.limits.attempts {
             return ended(StreamCondition::PolicyViolation, said);
         }
-        (State::Authenticating(self), said)
+        (State::Authenticating(Box::new(self)), said)
     }
 }
 

@@ -1,15 +1,22 @@
 //! Binding (RFC 6120, section 7), and the stanzas of a session that is bound.
 //!
-//! Leaves out rosters and subscriptions: presence without an address goes to the user's own
+//! Leaves out subscriptions: presence without an address goes to the user's own
 //! sessions only.
+
+use std::sync::Weak;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use epode_proto::Jid;
 use epode_proto::xml::{Element, namespaces};
 use tokio::sync::mpsc::Receiver;
-use tokio::sync::mpsc::error::TryRecvError;
 
 use super::conditions::{StanzaCondition, StreamCondition};
 use super::machine::{Said, State, Transition};
+use super::seat::{Place, Seat};
+use super::services::{self, Addressee, carbons};
+use super::stream_management::{self, Full, Ledger};
+use super::undelivered;
 use crate::accounts::Accounts;
 use crate::hub::{Delivery, Registration};
 use crate::server::{LegacySession, Server};
@@ -23,6 +30,22 @@ pub(super) struct Bound {
     jid: Jid,
     /// The client has yet to establish the session of RFC 3921.
     awaits_session: bool,
+    /// `None` before stream management is enabled.
+    management: Option<Box<Management>>,
+}
+
+/// A session's part in stream management.
+#[derive(Debug)]
+struct Management {
+    ledger: Ledger,
+    resumption: Option<Granted>,
+}
+
+/// The client may resume the session.
+#[derive(Debug)]
+struct Granted {
+    id: String,
+    time: Duration,
 }
 
 /// Takes the request to bind; any other stanza comes too early.
@@ -40,7 +63,7 @@ pub(super) fn bind(server: &Server, user: String, request: &Element) -> Transiti
                 .with_attr("type", "result")
                 .with_attr("id", id)
                 .with_child(Element::new("bind", namespaces::BIND).with_child(jid));
-            (State::Bound(bound), vec![Said::Element(result)])
+            (State::Bound(Seat::new(bound)), vec![Said::Element(result)])
         }
         Err(condition) => (State::Binding(user), vec![Said::Element(condition.reply_to(request))]),
     }
@@ -61,46 +84,112 @@ impl Bound {
             .map_err(|_| StanzaCondition::Conflict)?;
         let jid = bare.with_resource(registration.resource()).expect("checked above, or ours");
         let awaits_session = config.legacy_session == LegacySession::Required;
-        Ok(Self { server: server.clone(), registration, mailbox, jid, awaits_session })
+        let server = server.clone();
+        Ok(Self { server, registration, mailbox, jid, awaits_session, management: None })
     }
 
     pub(super) fn jid(&self) -> &Jid {
         &self.jid
     }
 
-    pub(super) async fn delivery(&mut self) -> Option<Delivery> {
-        self.mailbox.recv().await
-    }
-
-    pub(super) fn poll_delivery(&mut self) -> Option<Option<Delivery>> {
-        match self.mailbox.try_recv() {
-            Ok(delivery) => Some(Some(delivery)),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(None),
-        }
+    /// Takes from the mailbox what is to be sent, and keeps it if it has to be acknowledged; `None`
+    /// when the mailbox has overflown, or more would be kept than may be.
+    pub(super) fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        self.mailbox.poll_recv(cx).map(|delivery| match &delivery {
+            Some(Delivery::Stanza(stanza)) => self.keep(stanza).ok().and(delivery),
+            _ => delivery,
+        })
     }
 
     /// Takes a stanza of the client's.
-    pub(super) fn handle(mut self, server: &Server, mut stanza: Element) -> Transition {
+    pub(super) fn handle(&mut self, mut stanza: Element) -> Result<Vec<Said>, StreamCondition> {
         if stanza.attr("from").is_some_and(|from| !self.is_own_address(from)) {
-            let error = Said::Element(StreamCondition::InvalidFrom.element());
-            return (State::Closed, vec![error, Said::Close]);
+            return Err(StreamCondition::InvalidFrom);
         }
         stanza.set_attr("from", self.jid.as_str());
-        let reply = match self.route(server, &stanza) {
+        let reply = match self.route(&stanza) {
             Ok(reply) => reply,
             Err(condition) => may_be_refused(&stanza).then(|| condition.reply_to(&stanza)),
         };
-        let said = reply.map(Said::Element).into_iter().collect();
-        (State::Bound(self), said)
+        if let Some(ledger) = self.ledger() {
+            ledger.count_handled();
+        }
+        let Some(reply) = reply else { return Ok(Vec::new()) };
+        self.keep(&reply)?;
+        let request = self.ledger().and_then(Ledger::poll_request);
+        Ok([reply].into_iter().chain(request).map(Said::Element).collect())
+    }
+
+    /// Begins stream management, with resumption within this time if it is wanted; the answer, or
+    /// `None` if it has begun.
+    pub(super) fn enable(
+        &mut self,
+        server: &Server,
+        place: Weak<Place>,
+        wanted: Option<Duration>,
+    ) -> Option<Element> {
+        if self.management.is_some() {
+            return None;
+        }
+        let (config, limit) = (server.config(), server.limits().sessions.saturating_mul(2));
+        let time = wanted.map(|time| time.min(config.resumption)).filter(|it| !it.is_zero());
+        let granted = time.and_then(|time| {
+            let id = server.resumption().enter(self.registration.user(), place, limit)?;
+            Some(Granted { id, time })
+        });
+        let mut enabled = Element::new("enabled", stream_management::NAMESPACE);
+        if let Some(Granted { id, time }) = &granted {
+            enabled.set_attr("id", id.as_str());
+            enabled.set_attr("resume", "true");
+            enabled.set_attr("max", time.as_secs().max(1).to_string());
+            if let Some(location) = &config.resumption_location {
+                enabled.set_attr("location", location.as_str());
+            }
+        }
+        let ledger = Ledger::new(server.limits().unacknowledged);
+        self.management = Some(Box::new(Management { ledger, resumption: granted }));
+        Some(enabled)
+    }
+
+    /// Goes on over another connection, whose client has handled so many stanzas: what is said
+    /// there. `None` if the session cannot be resumed.
+    pub(super) fn resume(&mut self, count: u32) -> Option<Result<Vec<Said>, StreamCondition>> {
+        let management = self.management.as_mut()?;
+        let id = &management.resumption.as_ref()?.id;
+        let ledger = &mut management.ledger;
+        if let Err(condition) = ledger.acknowledge(count) {
+            return Some(Err(condition));
+        }
+        let resumed = Element::new("resumed", stream_management::NAMESPACE)
+            .with_attr("previd", id.as_str())
+            .with_attr("h", ledger.handled().to_string());
+        let mut said = vec![Said::Element(resumed)];
+        said.extend(ledger.waiting().cloned().map(Said::Element));
+        if said.len() > 1 {
+            said.push(Said::Element(ledger.request()));
+        }
+        Some(Ok(said))
+    }
+
+    pub(super) fn resumable_for(&self) -> Option<Duration> {
+        Some(self.management.as_ref()?.resumption.as_ref()?.time)
+    }
+
+    pub(super) fn ledger(&mut self) -> Option<&mut Ledger> {
+        self.management.as_mut().map(|it| &mut it.ledger)
+    }
+
+    /// Keeps what goes out, if it has to be acknowledged.
+    fn keep(&mut self, stanza: &Element) -> Result<(), StreamCondition> {
+        match self.ledger() {
+            Some(ledger) => ledger.keep(stanza).map_err(|Full| StreamCondition::ResourceConstraint),
+            None => Ok(()),
+        }
     }
 
     /// Sends the stanza to where it belongs; `Ok` may hold a reply of the server's own.
-    fn route(
-        &mut self,
-        server: &Server,
-        stanza: &Element,
-    ) -> Result<Option<Element>, StanzaCondition> {
+    fn route(&mut self, stanza: &Element) -> Result<Option<Element>, StanzaCondition> {
+        let server = &self.server;
         if stanza.name() == "iq" && !is_well_formed_iq(stanza) {
             return Err(StanzaCondition::BadRequest);
         }
@@ -112,45 +201,45 @@ impl Bound {
         if self.awaits_session {
             return self.establish_session(stanza);
         }
-        let Some(to) = to else { return self.route_to_own_account(server, stanza) };
-        if !to.domain().eq_ignore_ascii_case(server.domain()) {
-            return Err(StanzaCondition::RemoteServerNotFound);
+        let Some(to) = to else { return self.route_to_own_account(stanza) };
+        if to.domain().eq_ignore_ascii_case(server.domain()) {
+            let Some(local) = to.local() else { return self.answer(Addressee::Server, stanza) };
+            let user = Accounts::canonical(local).ok_or(StanzaCondition::JidMalformed)?;
+            if user == self.registration.user() && to.resource().is_none() {
+                return self.route_to_own_account(stanza);
+            }
+            if stanza.name() == "iq" && to.resource().is_none() {
+                return Err(StanzaCondition::ServiceUnavailable);
+            }
         }
-        let Some(local) = to.local() else { return answer(server, stanza) };
-        let user = Accounts::canonical(local).ok_or(StanzaCondition::JidMalformed)?;
-        if user == self.registration.user() && to.resource().is_none() {
-            return self.route_to_own_account(server, stanza);
-        }
-        if stanza.name() == "iq" && to.resource().is_none() {
-            return Err(StanzaCondition::ServiceUnavailable);
-        }
-        if server.hub().deliver(&user, to.resource(), stanza) {
-            Ok(None)
-        } else {
-            Err(StanzaCondition::ServiceUnavailable)
-        }
+        carbons::copy_sent(server, &self.registration, &to, stanza);
+        server.deliver(&to, stanza).map(|()| None)
+    }
+
+    fn answer(
+        &self,
+        addressee: Addressee,
+        stanza: &Element,
+    ) -> Result<Option<Element>, StanzaCondition> {
+        services::answer(&self.server, &self.registration, addressee, stanza).map(Some)
     }
 
     /// What has no address, or the user's own, is for the account (RFC 6120, section 10.3).
-    fn route_to_own_account(
-        &self,
-        server: &Server,
-        stanza: &Element,
-    ) -> Result<Option<Element>, StanzaCondition> {
+    fn route_to_own_account(&self, stanza: &Element) -> Result<Option<Element>, StanzaCondition> {
         let user = self.registration.user();
         match stanza.name() {
-            "iq" => answer(server, stanza),
+            "iq" => self.answer(Addressee::Account, stanza),
             "presence" => {
                 match stanza.attr("type") {
                     None => drop(self.registration.set_available(true)),
                     Some("unavailable") => drop(self.registration.set_available(false)),
                     Some(_) => return Ok(None),
                 }
-                server.hub().broadcast(user, stanza);
+                self.server.hub().broadcast(user, stanza);
                 Ok(None)
             }
             _ => {
-                server.hub().deliver(user, None, stanza);
+                self.server.hub().deliver(user, None, stanza);
                 Ok(None)
             }
         }
@@ -162,7 +251,7 @@ impl Bound {
             return Err(StanzaCondition::NotAllowed);
         }
         self.awaits_session = false;
-        Ok(Some(result(stanza)))
+        Ok(Some(services::result(stanza)))
     }
 
     fn is_own_address(&self, address: &str) -> bool {
@@ -178,29 +267,21 @@ impl Drop for Bound {
                 .with_attr("type", "unavailable");
             self.server.hub().broadcast(self.registration.user(), &gone);
         }
-    }
-}
-
-/// The server's answer to what is addressed to itself or to an account: to a ping (XEP-0199) and
-/// to the old session request.
-fn answer(server: &Server, stanza: &Element) -> Result<Option<Element>, StanzaCondition> {
-    let pinged = is_request(stanza, "get") && stanza.child("ping", namespaces::PING).is_some();
-    let has_sessions = server.config().legacy_session != LegacySession::Absent;
-    if pinged || (has_sessions && is_session_request(stanza)) {
-        Ok(Some(result(stanza)))
-    } else {
-        Err(StanzaCondition::ServiceUnavailable)
-    }
-}
-
-fn result(request: &Element) -> Element {
-    let mut result = Element::new("iq", namespaces::CLIENT).with_attr("type", "result");
-    for (ours, theirs) in [("id", "id"), ("to", "from"), ("from", "to")] {
-        if let Some(value) = request.attr(theirs) {
-            result.set_attr(ours, value);
+        let Some(management) = self.management.take() else { return };
+        let Management { ledger, resumption } = *management;
+        if let Some(Granted { id, .. }) = resumption {
+            let limit = self.server.limits().sessions;
+            self.server.resumption().end(&id, ledger.handled(), limit);
+        }
+        self.mailbox.close();
+        let user = self.registration.user();
+        for stanza in ledger.into_waiting() {
+            undelivered::handle(&self.server, user, &stanza);
+        }
+        while let Ok(Delivery::Stanza(stanza)) = self.mailbox.try_recv() {
+            undelivered::handle(&self.server, user, &stanza);
         }
     }
-    result
 }
 
 fn is_request(stanza: &Element, kind: &str) -> bool {
@@ -224,7 +305,7 @@ fn is_well_formed_iq(iq: &Element) -> bool {
 }
 
 /// Errors and results are never answered with an error, and presence says nothing to answer.
-fn may_be_refused(stanza: &Element) -> bool {
+pub(super) fn may_be_refused(stanza: &Element) -> bool {
     let kind = stanza.attr("type");
     match stanza.name() {
         "presence" => false,

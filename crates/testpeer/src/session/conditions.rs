@@ -4,12 +4,19 @@
 
 use epode_proto::xml::{Element, namespaces};
 
+use super::stream_management;
+
 /// Why a stream ends (RFC 6120, section 4.9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamCondition {
     BadFormat,
     Conflict,
     ConnectionTimeout,
+    /// The client acknowledged `count` stanzas and was sent fewer (XEP-0198, section 6).
+    HandledCountTooHigh {
+        count: u32,
+        sent: u32,
+    },
     HostUnknown,
     InvalidFrom,
     NotAuthorized,
@@ -27,10 +34,15 @@ pub(crate) enum StreamCondition {
 pub(crate) enum StanzaCondition {
     BadRequest,
     Conflict,
+    FeatureNotImplemented,
+    ItemNotFound,
     JidMalformed,
+    NotAcceptable,
     NotAllowed,
     RemoteServerNotFound,
+    ResourceConstraint,
     ServiceUnavailable,
+    UnexpectedRequest,
 }
 
 impl StreamCondition {
@@ -39,6 +51,7 @@ impl StreamCondition {
             Self::BadFormat => "bad-format",
             Self::Conflict => "conflict",
             Self::ConnectionTimeout => "connection-timeout",
+            Self::HandledCountTooHigh { .. } => "undefined-condition",
             Self::HostUnknown => "host-unknown",
             Self::InvalidFrom => "invalid-from",
             Self::NotAuthorized => "not-authorized",
@@ -54,8 +67,13 @@ impl StreamCondition {
 
     /// The error as it goes over the stream.
     pub(crate) fn element(self) -> Element {
-        Element::new("error", namespaces::STREAM)
-            .with_child(Element::new(self.name(), namespaces::STREAMS))
+        let error = Element::new("error", namespaces::STREAM)
+            .with_child(Element::new(self.name(), namespaces::STREAMS));
+        let Self::HandledCountTooHigh { count, sent } = self else { return error };
+        let detail = Element::new("handled-count-too-high", stream_management::NAMESPACE)
+            .with_attr("h", count.to_string())
+            .with_attr("send-count", sent.to_string());
+        error.with_child(detail)
     }
 }
 
@@ -64,21 +82,34 @@ impl StanzaCondition {
         match self {
             Self::BadRequest => "bad-request",
             Self::Conflict => "conflict",
+            Self::FeatureNotImplemented => "feature-not-implemented",
+            Self::ItemNotFound => "item-not-found",
             Self::JidMalformed => "jid-malformed",
+            Self::NotAcceptable => "not-acceptable",
             Self::NotAllowed => "not-allowed",
             Self::RemoteServerNotFound => "remote-server-not-found",
+            Self::ResourceConstraint => "resource-constraint",
             Self::ServiceUnavailable => "service-unavailable",
+            Self::UnexpectedRequest => "unexpected-request",
         }
     }
 
     const fn kind(self) -> &'static str {
         match self {
-            Self::BadRequest | Self::JidMalformed => "modify",
+            Self::BadRequest | Self::JidMalformed | Self::NotAcceptable => "modify",
+            Self::ResourceConstraint | Self::UnexpectedRequest => "wait",
             Self::Conflict
+            | Self::FeatureNotImplemented
+            | Self::ItemNotFound
             | Self::NotAllowed
             | Self::RemoteServerNotFound
             | Self::ServiceUnavailable => "cancel",
         }
+    }
+
+    /// The condition by itself.
+    pub(crate) fn element(self) -> Element {
+        Element::new(self.name(), namespaces::STANZAS)
     }
 
     /// The stanza that refuses `stanza`, from the address that it was sent to.
@@ -92,7 +123,7 @@ impl StanzaCondition {
         reply.with_child(
             Element::new("error", namespaces::CLIENT)
                 .with_attr("type", self.kind())
-                .with_child(Element::new(self.name(), namespaces::STANZAS)),
+                .with_child(self.element()),
         )
     }
 }

@@ -4,7 +4,7 @@
 
 use epode_proto::xml::{Element, namespaces};
 
-use super::{SessionChannel, starttls};
+use super::{SessionChannel, client_state, starttls, stream_management};
 use crate::offer::Offer;
 use crate::server::{Config, LegacySession};
 
@@ -34,8 +34,9 @@ pub(super) fn before_login(config: &Config, channel: &SessionChannel, offer: &Of
     with_extras(config, features)
 }
 
-/// After the login: binding, and the session of RFC 3921 if the server has it.
-pub(super) fn after_login(config: &Config) -> Element {
+/// After the login: binding, and what the server has of the session of RFC 3921, of stream
+/// management and of client states.
+pub(super) fn after_login(config: &Config, channel: &SessionChannel) -> Element {
     let mut features = Element::new("features", namespaces::STREAM)
         .with_child(Element::new("bind", namespaces::BIND));
     let session = Element::new("session", namespaces::SESSION);
@@ -46,6 +47,13 @@ pub(super) fn after_login(config: &Config) -> Element {
             features.push(session.with_child(optional));
         }
         LegacySession::Required => features.push(session),
+    }
+    let management = Element::new("sm", stream_management::NAMESPACE);
+    let management = config.manages_streams(channel).then_some(management);
+    for feature in management.into_iter().chain([Element::new("csi", client_state::NAMESPACE)]) {
+        if !config.features.contains(&feature) {
+            features.push(feature);
+        }
     }
     with_extras(config, features)
 }

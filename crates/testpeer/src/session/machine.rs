@@ -6,9 +6,10 @@ use epode_proto::Jid;
 use epode_proto::xml::{Element, namespaces};
 
 use super::authenticating::Authenticating;
-use super::bound::{Bound, bind};
+use super::bound::bind;
 use super::conditions::StreamCondition;
-use super::{SessionChannel, features, starttls};
+use super::seat::Seat;
+use super::{SessionChannel, client_state, features, hibernation, starttls, stream_management};
 use crate::hub::Delivery;
 use crate::random;
 use crate::server::{Server, Slot};
@@ -57,10 +58,10 @@ pub(super) enum State {
     Opening(Option<String>),
     /// The handshake of TLS, which the transport does.
     Securing,
-    Authenticating(Authenticating),
+    Authenticating(Box<Authenticating>),
     /// A request to bind, from this user.
     Binding(String),
-    Bound(Bound),
+    Bound(Seat),
     Closed,
 }
 
@@ -96,7 +97,13 @@ impl Machine {
     /// Takes what came through the mailbox; `None` when the mailbox has overflown.
     pub(crate) fn deliver(&mut self, delivery: Option<Delivery>) -> Vec<Said> {
         match delivery {
-            Some(Delivery::Stanza(stanza)) => vec![Said::Element(*stanza)],
+            Some(Delivery::Stanza(stanza)) => {
+                let request = match &self.state {
+                    State::Bound(seat) => seat.poll_request(),
+                    _ => None,
+                };
+                [*stanza].into_iter().chain(request).map(Said::Element).collect()
+            }
             Some(Delivery::Replaced) => self.end(StreamCondition::Conflict),
             None => self.end(StreamCondition::ResourceConstraint),
         }
@@ -114,17 +121,17 @@ impl Machine {
     }
 
     /// What waits in the mailbox now.
-    pub(crate) fn poll_delivery(&mut self) -> Option<Option<Delivery>> {
-        match &mut self.state {
-            State::Bound(bound) => bound.poll_delivery(),
+    pub(crate) fn poll_delivery(&self) -> Option<Option<Delivery>> {
+        match &self.state {
+            State::Bound(seat) => seat.poll_delivery(),
             _ => None,
         }
     }
 
     /// Waits for the mailbox, for ever if there is none. Nothing is lost when dropped early.
-    pub(crate) async fn delivery(&mut self) -> Option<Delivery> {
-        match &mut self.state {
-            State::Bound(bound) => bound.delivery().await,
+    pub(crate) async fn delivery(&self) -> Option<Delivery> {
+        match &self.state {
+            State::Bound(seat) => seat.delivery().await,
             _ => std::future::pending().await,
         }
     }
@@ -144,7 +151,7 @@ impl Machine {
     /// The bound address.
     pub(crate) fn jid(&self) -> Option<&Jid> {
         match &self.state {
-            State::Bound(bound) => Some(bound.jid()),
+            State::Bound(seat) => Some(seat.jid()),
             _ => None,
         }
     }
@@ -170,9 +177,9 @@ impl Machine {
             None => {
                 let offer = config.offer(&self.channel);
                 let features = features::before_login(config, &self.channel, &offer);
-                (State::Authenticating(Authenticating::new(offer)), features)
+                (State::Authenticating(Box::new(Authenticating::new(offer))), features)
             }
-            Some(user) => (State::Binding(user), features::after_login(config)),
+            Some(user) => (State::Binding(user), features::after_login(config, &self.channel)),
         };
         said.push(Said::Element(features));
         (state, said)
@@ -185,12 +192,23 @@ impl Machine {
         if starttls::is_command(&element) {
             return starttls::answer(self.server.config(), &self.channel, &state);
         }
+        if element.namespace() == stream_management::NAMESPACE
+            && self.server.config().manages_streams(&self.channel)
+        {
+            return stream_management::handle(&self.server, state, &element);
+        }
         match state {
             State::Authenticating(state) if element.namespace() == namespaces::SASL => {
                 state.handle(&self.server, &self.channel, &element)
             }
             State::Binding(user) if is_stanza(&element) => bind(&self.server, user, &element),
-            State::Bound(bound) if is_stanza(&element) => bound.handle(&self.server, element),
+            State::Bound(seat) if is_stanza(&element) => match seat.handle(element) {
+                Ok(said) => (State::Bound(seat), said),
+                Err(condition) => self.fail(&State::Bound(seat), condition),
+            },
+            State::Bound(seat) if client_state::is_indication(&element) => {
+                (State::Bound(seat), Vec::new())
+            }
             state => {
                 let early = is_stanza(&element);
                 let condition = if early {
@@ -216,6 +234,15 @@ impl Machine {
     fn header(&self, to: Option<&str>) -> Said {
         let from = self.server.domain().to_owned();
         Said::Open(Header { id: random::name(), from, to: to.map(str::to_owned) })
+    }
+}
+
+impl Drop for Machine {
+    /// Whoever carries it has lost the connection, unless the conversation is over.
+    fn drop(&mut self) {
+        if let State::Bound(seat) = std::mem::replace(&mut self.state, State::Closed) {
+            hibernation::begin(seat);
+        }
     }
 }
 

@@ -4,11 +4,17 @@
 
 mod authenticating;
 mod bound;
+mod client_state;
 pub(crate) mod conditions;
 mod features;
+mod hibernation;
 pub(crate) mod machine;
+mod seat;
+pub(crate) mod services;
 mod starttls;
+mod stream_management;
 pub(crate) mod tcp;
+mod undelivered;
 mod websocket;
 
 #[cfg(test)]
@@ -20,6 +26,8 @@ use epode_proto::xml::Limits;
 use crate::hub::Delivery;
 use conditions::StreamCondition;
 use machine::{Machine, Said};
+pub(crate) use seat::Place;
+pub(crate) use services::Rosters;
 
 /// What the server knows of a connection's channel.
 ///
@@ -38,6 +46,8 @@ pub struct SessionChannel {
     bindings: Vec<Binding>,
     /// STARTTLS can encrypt it.
     can_secure: bool,
+    /// It is made of requests, which are acknowledged in another way (XEP-0124, section 9).
+    is_bosh: bool,
 }
 
 /// Channel binding data, as the server's end has it.
@@ -48,6 +58,9 @@ pub(crate) struct Binding {
 }
 
 /// One WebSocket connection's conversation: text frames in, text frames out (RFC 7395).
+///
+/// Dropped before `<close/>`, it is a connection that broke: a session that can be resumed
+/// (XEP-0198) waits for that in a task of the tokio runtime, if there is one here.
 ///
 /// ```
 /// use epode_testpeer::{Server, SessionChannel};
@@ -106,6 +119,16 @@ impl SessionChannel {
     pub(crate) fn with_starttls(mut self) -> Self {
         self.can_secure = true;
         self
+    }
+
+    /// The stream goes over BOSH.
+    pub(crate) fn over_bosh(mut self) -> Self {
+        self.is_bosh = true;
+        self
+    }
+
+    pub(crate) fn is_bosh(&self) -> bool {
+        self.is_bosh
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {

@@ -1,5 +1,8 @@
 //! Conversations of one or two sessions, with a client that is written out by hand.
 
+mod services;
+mod stream_management;
+
 use base64ct::{Base64, Encoding};
 use epode_proto::xml::{Element, namespaces};
 
@@ -693,7 +696,8 @@ fn a_close_is_answered() {
 #[test]
 fn stream_elements_may_have_a_fixed_answer() {
     let failed = Element::new("failed", "urn:xmpp:sm:3");
-    let mut session = session(builder().answer("enable", "urn:xmpp:sm:3", failed.clone()));
+    let builder = builder().without_stream_management();
+    let mut session = session(builder.answer("enable", "urn:xmpp:sm:3", failed.clone()));
     open(&mut session);
     auth(&mut session, "PLAIN", b"\0alice\0pencil");
     open(&mut session);

@@ -63,7 +63,7 @@ pub(super) async fn ask(
     fault: Option<BoshFault>,
 ) -> Result<Answer, Busy> {
     // Over several connections of TLS, nothing that belongs to one is of use.
-    let channel = channel.without_binding("tls-exporter");
+    let channel = channel.without_binding("tls-exporter").over_bosh();
     let body = match Body::parse(bytes, bytes.len()) {
         Ok(body) => body,
         Err(condition) => return Ok(refused(condition)),

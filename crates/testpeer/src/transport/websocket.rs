@@ -91,7 +91,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
         }
-        close(self.socket, self.write).await;
+        let Self { socket, session, write, .. } = self;
+        drop(session);
+        close(socket, write).await;
     }
 }
 
