@@ -21,13 +21,13 @@ impl Driver {
     pub(super) fn keep_session(&mut self) {
         let Some(store) = &self.sessions else { return };
         let session = self.connection.session();
-        let mark = session.mark();
+        let mark = Some(session.mark());
         let is_managed = session.jid().is_some() && lock(&self.attachment).is_none();
         if self.kept == mark || !is_managed || self.end.get().is_some() {
             return;
         }
         self.kept = mark;
-        if let Err(error) = store.save(&StoredSession::Managed(session.clone())) {
+        if let Err(error) = store.save(&StoredSession::Managed(session.snapshot())) {
             tracing::warn!(%error, "the session could not be kept");
             let _ = store.remove(); // what it has is of no use any more
         }
@@ -35,8 +35,7 @@ impl Driver {
 
     /// A session that was closed need not be kept; one that was lost may be taken up again.
     pub(super) fn forget_session(&self, reason: Option<&Reason>) {
-        let is_managed = self.connection.session().jid().is_some();
-        if let (Some(store), None, true) = (&self.sessions, reason, is_managed)
+        if let (Some(store), None, true) = (&self.sessions, reason, self.kept.is_some())
             && let Err(error) = store.remove()
         {
             tracing::warn!(%error, "the session that is over could not be removed");

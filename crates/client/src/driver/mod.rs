@@ -157,7 +157,7 @@ pub(crate) struct Driver {
     attachment: Arc<Mutex<Option<Attachment>>>,
     sessions: Option<Arc<dyn SessionStore>>,
     /// What of the session is kept.
-    kept: SessionMark,
+    kept: Option<SessionMark>,
     /// Who wants to hand the session over.
     heir: Option<oneshot::Sender<Result<Attachment, Error>>>,
     /// A fuller account of why it is over than the machine has.
@@ -194,7 +194,6 @@ pub(crate) struct Parts {
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
         let counts = parts.sessions.is_some();
-        let kept = parts.connection.session().mark();
         Self {
             connection: parts.connection,
             zero: Instant::now(),
@@ -229,7 +228,7 @@ impl Driver {
             keys: None,
             attachment: parts.attachment,
             sessions: parts.sessions,
-            kept,
+            kept: None,
             heir: None,
             error: None,
         }

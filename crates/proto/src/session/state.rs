@@ -122,6 +122,14 @@ impl SessionState {
         self.is_resumable()
     }
 
+    /// As another process will find it: what the application has not handled was not received.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        let received = self.inbound.total - self.inbound.pending() as u64;
+        let inbound = Inbound::restored(received, self.inbound.handled);
+        Self { inbound, ..self.clone() }
+    }
+
     /// Where it stands: to see whether it has to be kept again.
     #[must_use]
     pub fn mark(&self) -> SessionMark {
