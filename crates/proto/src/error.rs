@@ -315,6 +315,8 @@ pub enum Wait {
     Session,
     /// The server's answer to the request to resume a session.
     Resumed,
+    /// The server's answer to the request for stream management.
+    Enabled,
     /// Stanzas.
     Stanza,
     /// A sign of life.
@@ -337,6 +339,7 @@ impl fmt::Display for Wait {
             Self::Bound => "the server's answer to the bind request",
             Self::Session => "the server's answer to the session request",
             Self::Resumed => "the server's answer to the request to resume the session",
+            Self::Enabled => "the server's answer to the request for stream management",
             Self::Stanza => "a stanza",
             Self::SignOfLife => "a sign of life from the server",
             Self::Close => "the end of the stream",

@@ -44,6 +44,8 @@ pub(crate) struct Online {
     unasked: u32,
     /// When to ask for one.
     ask_at: Option<Time>,
+    /// Until when the server must say whether it counts.
+    enabled_by: Option<Time>,
     /// An acknowledgement was given before all was handled.
     owes: bool,
 }
@@ -52,7 +54,8 @@ pub(crate) struct Online {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Management {
     Off,
-    /// We have asked for it, and count what we send.
+    /// We have asked for it. Nothing is sent meanwhile: if the connection were lost before the answer
+    /// came, it would have to be sent once more, and could arrive twice.
     Requested,
     On,
 }
@@ -66,6 +69,7 @@ impl Online {
         if let Some(wanted) = wanted {
             core.send(&management::enable(&wanted));
             online.management = Management::Requested;
+            online.enabled_by = Some(core.now() + core.settings().timeouts.reply);
         }
         online.go_on(core);
         online
@@ -92,6 +96,7 @@ impl Online {
             ping: None,
             unasked: 0,
             ask_at: None,
+            enabled_by: None,
             owes: false,
         }
     }
@@ -106,6 +111,9 @@ impl Online {
 
     /// Sends what waits.
     pub(crate) fn flush(&mut self, core: &mut Core) {
+        if self.management == Management::Requested {
+            return;
+        }
         while let Some(number) = core.send_next() {
             self.pulse.speak(core.now());
             core.push(Action::Sent(number));
@@ -115,7 +123,7 @@ impl Online {
             }
             self.unasked += 1;
             let wanted = core.settings().stream_management.unwrap_or_default();
-            if self.unasked >= wanted.every && self.management == Management::On {
+            if self.unasked >= wanted.every {
                 self.ask(core);
             } else {
                 self.ask_at = self.ask_at.or_else(|| Some(core.now() + wanted.after));
@@ -174,7 +182,10 @@ impl Online {
 
     /// Does what is due.
     pub(crate) fn tick(&mut self, core: &mut Core) -> Result<(), Error> {
-        if self.ask_at().is_some_and(|at| at <= core.now()) {
+        if self.enabled_by.is_some_and(|at| at <= core.now()) {
+            return Err(Error::TimedOut(Wait::Enabled));
+        }
+        if self.ask_at.is_some_and(|at| at <= core.now()) {
             self.ask(core);
         }
         match self.pulse.due(core.now()) {
@@ -188,13 +199,19 @@ impl Online {
 
     /// When something is due next.
     pub(crate) fn wake(&self) -> Option<Time> {
-        [self.ask_at(), self.pulse.next()].into_iter().flatten().min()
+        [self.enabled_by, self.ask_at, self.pulse.next()].into_iter().flatten().min()
     }
 
     /// The application wants the end: the server learns what arrived (XEP-0198, section 4).
+    /// What waits goes out before that, whether it will be acknowledged or not.
     pub(crate) fn close(mut self, core: &mut Core) {
-        if self.management == Management::On {
-            self.acknowledge(core);
+        match self.management {
+            Management::On => self.acknowledge(core),
+            Management::Off => {}
+            Management::Requested => {
+                self.management = Management::Off;
+                self.flush(core);
+            }
         }
         core.session.stream = None;
     }
@@ -202,16 +219,16 @@ impl Online {
     fn manage(&mut self, core: &mut Core, element: &Element) -> Result<(), Error> {
         match (Said::parse(element), self.management) {
             (Some(Said::Enabled(stream)), Management::Requested) => {
-                self.management = Management::On;
+                (self.management, self.enabled_by) = (Management::On, None);
                 core.session.inbound.begin_count();
                 core.session.stream = stream;
                 core.touch();
+                self.flush(core);
                 Ok(())
             }
             (Some(Said::Failed(_)), Management::Requested) => {
-                self.management = Management::Off;
-                self.ask_at = None;
-                let_go(core);
+                (self.management, self.enabled_by) = (Management::Off, None);
+                self.flush(core);
                 Ok(())
             }
             (Some(Said::Request), Management::On) => {
@@ -226,11 +243,6 @@ impl Online {
     fn acknowledge(&mut self, core: &mut Core) {
         core.send(&management::answer(core.session.inbound.handled));
         self.owes = core.session.inbound.pending() > 0;
-    }
-
-    /// When to ask for an acknowledgement: not before the server has said that it counts.
-    fn ask_at(&self) -> Option<Time> {
-        self.ask_at.filter(|_| self.management == Management::On)
     }
 
     fn ask(&mut self, core: &mut Core) {
@@ -249,7 +261,7 @@ impl Online {
             .with_attr("to", core.domain())
             .with_attr("id", id.as_str())
             .with_child(Element::new("ping", PING));
-        core.queue(ping); // a server that is about to say that it counts has counted it
+        core.queue(ping);
         self.flush(core);
         self.ping = Some(id);
     }
