@@ -8,7 +8,10 @@ mod place;
 
 use std::error::Error;
 
-use epode::{Builder, Element, Jid, proto::xml::namespaces::CLIENT};
+use epode::{
+    Builder, Element, Jid,
+    stanza::{self, Message, MessageType, Presence},
+};
 use place::Place;
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,7 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let place = Place::find("EPODE_PASSWORD").await?;
     let mut session = place.client()?.password(&*place.secret).connect().await?;
     println!("{} echoes", session.jid());
-    session.send(Element::new("presence", CLIENT)).await?; // here I am
+    session.send(Presence::available()).await?;
 
     let visitor = place.visitor()?;
     let outbox = session.outbox();
@@ -44,34 +47,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The echo of a chat message; and for a request that nobody here understands, the error that the
-/// protocol demands (RFC 6120, section 8.2.3). Errors are never answered.
-fn reply_to(stanza: &Element) -> Option<Element> {
-    let from = stanza.attr("from")?;
-    match (stanza.name(), stanza.attr("type").unwrap_or_default()) {
-        ("message", "chat" | "normal" | "") => {
-            let body = stanza.child("body", CLIENT)?;
-            let echo = Element::new("message", CLIENT).with_attr("to", from);
-            Some(echo.with_attr("type", "chat").with_child(body.clone()))
-        }
-        ("iq", "get" | "set") => {
-            let unavailable =
-                Element::new("service-unavailable", "urn:ietf:params:xml:ns:xmpp-stanzas");
-            let error = Element::new("error", CLIENT).with_attr("type", "cancel");
-            let reply = Element::new("iq", CLIENT).with_attr("to", from).with_attr("type", "error");
-            let reply = reply.with_attr("id", stanza.attr("id").unwrap_or_default());
-            Some(reply.with_child(error.with_child(unavailable)))
-        }
-        _ => None,
-    }
+/// The echo of a chat message. Errors are never answered.
+fn reply_to(stanza: &Element) -> Option<Message> {
+    let is_chat = matches!(MessageType::of(stanza), Some(MessageType::Chat | MessageType::Normal));
+    let from = stanza::from(stanza).ok()??;
+    let said = stanza::body(stanza, &[]).filter(|_| is_chat)?;
+    Some(Message::chat(from).body(said))
 }
 
 /// Says something to the bot, and waits for the echo.
 async fn visit(client: Builder, bot: &Jid) -> Result<(), Box<dyn Error>> {
     let mut session = client.connect().await?;
-    let body = Element::new("body", CLIENT).with_text("Is anybody there?");
-    let message = Element::new("message", CLIENT).with_attr("to", bot.to_string());
-    session.send(message.with_attr("type", "chat").with_child(body)).await?;
+    session.send(Message::chat(bot).body("Is anybody there?")).await?;
     let echo = session.receive().await.ok_or("the connection has ended")?;
     println!("{} heard {echo}", session.jid());
     session.disconnect().await?;

@@ -25,6 +25,8 @@ pages! {
     key_caching = "docs/guide/key-caching.md",
     finding_the_server = "docs/guide/finding-the-server.md",
     bosh = "docs/guide/bosh.md",
+    lasting_sessions = "docs/guide/lasting-sessions.md",
+    stanzas = "docs/guide/stanzas.md",
     channel_binding = "docs/guide/channel-binding.md",
     pins = "docs/guide/pins.md",
     coming_from_strophe = "docs/coming-from-strophe.md",

@@ -10,7 +10,9 @@ use epode::{
     StatusCode, StatusEvents, StoredSession, StreamManagement,
     stanza::{Iq, Message, Presence, body},
 };
-use epode_testpeer::{ListenOptions, Running, Server, ServerBuilder};
+use epode_testpeer::{
+    ListenOptions, Running, Server, ServerBuilder, listen_script, script::Script,
+};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -249,6 +251,60 @@ async fn a_password_that_is_wrong_now_is_tried_once() {
     assert_eq!(codes(&statuses), expected, "{statuses:?}");
     let end = session.ended().await.expect("it was not asked for");
     assert_eq!(end.condition(), "stale-keys"); // another salt: only the keys of SCRAM were kept
+}
+
+/// What a server says that sends clients elsewhere, before anything else.
+fn sends_to(place: &str) -> Script {
+    let text = format!(
+        "framing: tcp\n\
+         C: <stream:stream xmlns:stream='http://etherx.jabber.org/streams' to='*' version='1.0' \
+         xml:lang='*'>\n\
+         S: <stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:client' \
+         id='1' from='localhost' version='1.0'>\n\
+         S: <stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{place}\
+         </see-other-host></stream:error></stream:stream>\n\
+         S: !close\n"
+    );
+    Script::parse(&text).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_sends_clients_elsewhere_is_followed_with_tls() {
+    use StatusCode::{Authenticating, Connected, Connecting, Redirect};
+
+    let peer = Peer::start(server()).await;
+    let place = format!("127.0.0.1:{}", peer.line.port);
+    let first = listen_script(&sends_to(&place)).await.unwrap();
+    peer.line.cut(); // nobody is there yet
+    let endpoint = format!("xmpp://{}", first.address());
+    let mut builder = peer.client("alice@localhost").endpoint(&endpoint).unwrap();
+    let mut events = builder.watch();
+    let session = builder.connect().await.unwrap();
+    let statuses = until(&mut events, Connected).await;
+    assert_eq!(codes(&statuses), [Connecting, Redirect, Connecting, Authenticating, Connected]);
+    assert_eq!(statuses[1], Status::Redirect(place));
+    assert!(session.login().unwrap().binding.is_some(), "it is inside TLS");
+    session.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn redirections_have_an_end_and_may_be_switched_off() {
+    let peer = Peer::start(server()).await;
+    let circle = Line::to(0).await;
+    let script = sends_to(&format!("127.0.0.1:{}", circle.port));
+    let running = listen_script(&script).await.unwrap();
+    circle.target.send_replace(running.address().port());
+    let endpoint = format!("xmpp://127.0.0.1:{}", circle.port);
+    for (policy, followed) in [(soon(), 3), (soon().redirects(1), 1), (Reconnect::off(), 0)] {
+        let builder = peer.client("alice@localhost").endpoint(&endpoint).unwrap();
+        let mut builder = builder.reconnect(policy);
+        let mut events = builder.watch();
+        let error = builder.connect().await.unwrap_err();
+        assert_eq!(error.condition(), "see-other-host");
+        let statuses = until(&mut events, StatusCode::Disconnected).await;
+        let redirects = codes(&statuses).iter().filter(|it| **it == StatusCode::Redirect).count();
+        assert_eq!(redirects, followed, "{statuses:?}");
+    }
 }
 
 #[tokio::test]

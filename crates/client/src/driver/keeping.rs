@@ -43,14 +43,14 @@ impl Driver {
     }
 
     /// Where the server sends us, and how to get there, if that is followed.
-    pub(super) fn redirected(&mut self, reason: &Reason) -> Option<(String, Way)> {
+    pub(super) fn redirected(&self, reason: &Reason) -> Option<(String, Way)> {
         let place = match reason {
-            Reason::Stream(error) => error.see_other_host.clone()?,
-            Reason::Redirected(uri) => uri.clone(),
+            Reason::Stream(error) => error.see_other_host.as_deref()?,
+            Reason::Redirected(uri) => uri,
             _ => return None,
         };
-        let endpoint = self.moved_to(&place)?;
-        self.attempts.follows().then_some((place, Way::Endpoint(endpoint)))
+        let endpoint = self.moved_to(place).filter(|_| self.attempts.may_follow())?;
+        Some((place.to_owned(), Way::Endpoint(endpoint)))
     }
 
     /// Where the server would have a session resumed, the first time that it is tried.

@@ -524,6 +524,12 @@ impl Driver {
         }
         let status = match status {
             Status::Disconnected(Some(reason)) => self.again(reason),
+            // It is no failure.
+            Status::ConnFail(reason) | Status::Error(reason)
+                if self.redirected(&reason).is_some() =>
+            {
+                return;
+            }
             status => status,
         };
         tracing::debug!(%status, "status");
@@ -550,8 +556,8 @@ impl Driver {
     /// The connection is over: whether it is made anew, and when.
     fn again(&mut self, reason: epode_proto::Error) -> Status {
         let is_session = self.milestone.is_none() && self.connection.session().jid().is_some();
-        let elsewhere = self.redirected(&reason);
-        if let Some((place, way)) = elsewhere {
+        if let Some((place, way)) = self.redirected(&reason) {
+            self.attempts.follow();
             self.wait(Duration::ZERO);
             self.elsewhere = Some(way);
             return Status::Redirect(place);

@@ -129,9 +129,13 @@ impl Attempts {
     }
 
     /// Whether to go where the server says.
-    pub(super) fn follows(&mut self) -> bool {
+    pub(super) fn may_follow(&self) -> bool {
+        self.redirected < self.policy.redirects
+    }
+
+    /// It is gone there.
+    pub(super) fn follow(&mut self) {
         self.redirected += 1;
-        self.redirected <= self.policy.redirects
     }
 
     /// Whether the attempt that is being made is the first.
@@ -214,9 +218,13 @@ mod tests {
     #[test]
     fn redirects_are_limited() {
         let mut attempts = Attempts::new(Reconnect::default());
-        assert_eq!([(); 4].map(|()| attempts.follows()), [true, true, true, false]);
+        for _ in 0..3 {
+            assert!(attempts.may_follow());
+            attempts.follow();
+        }
+        assert!(!attempts.may_follow());
         attempts.connected();
-        assert!(attempts.follows());
-        assert!(!Attempts::new(Reconnect::off()).follows());
+        assert!(attempts.may_follow());
+        assert!(!Attempts::new(Reconnect::off()).may_follow());
     }
 }

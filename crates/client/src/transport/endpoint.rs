@@ -332,6 +332,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_server_may_send_clients_to_a_place_that_is_protected_as_well() {
+        let moved = |from: &str, to: &str| {
+            let from: Endpoint = from.parse().expect("it is an endpoint");
+            from.moved_to(to).map(|endpoint| endpoint.to_string())
+        };
+        let rows = [
+            ("xmpp://a.example", "b.example", Some("xmpp://b.example")),
+            ("xmpps://a.example", "b.example:5333", Some("xmpp://b.example:5333")),
+            ("xmpp://a.example", "[2001:db8::1]:1", Some("xmpp://[2001:db8::1]:1")),
+            ("xmpp://a.example", "b.example/x", None),
+            ("xmpp://a.example", "user@b.example", None),
+            ("xmpp://a.example", "ws://b.example/", None),
+            ("xmpp://a.example", "b.example:0", None),
+            ("xmpp://a.example", "", None),
+            ("wss://a.example/ws", "wss://b.example/ws", Some("wss://b.example/ws")),
+            ("wss://a.example/ws", "ws://b.example/ws", None),
+            ("wss://a.example/ws", "https://b.example/", None),
+            ("wss://a.example/ws", "b.example", None),
+            ("ws://a.example/ws", "ws://b.example/ws", Some("ws://b.example/ws")),
+            ("ws://a.example/ws", "wss://b.example/ws", Some("wss://b.example/ws")),
+            ("https://a.example/bosh", "https://b.example/bosh", None),
+        ];
+        for (from, to, expected) in rows {
+            assert_eq!(moved(from, to).as_deref(), expected, "from {from} to {to}");
+        }
+    }
+
+    #[test]
     fn urls_are_read() {
         let table = [
             ("ws://localhost:5280/ws", (false, "localhost", 5280, "/ws")),
