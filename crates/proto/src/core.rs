@@ -79,6 +79,7 @@ impl Core {
         (self.flights, self.heard, self.now) = (0, true, Time::ZERO);
         (self.language, self.features) = (None, None);
         self.settings.unix_zero = unix_zero;
+        self.session.expire(unix_zero);
         if let Some(jid) = self.session.jid() {
             self.settings.ask_for(jid);
         }

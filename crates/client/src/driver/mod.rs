@@ -244,6 +244,7 @@ impl Driver {
             if self.end.get().is_some() {
                 return self.inbox.leave();
             }
+            self.keep_session(); // nothing has gone out yet
             let event = self.event().await;
             self.take(event);
         }
@@ -423,7 +424,6 @@ impl Driver {
                     return;
                 }
             }
-            self.keep_session();
             if !secures {
                 return;
             }
