@@ -1,7 +1,7 @@
 //! What somebody is and can do, and what there is at their place (XEP-0030).
 //!
 //! We have no items. Whether an answer may be kept for others too is known by
-//! [`entity_caps`](super::entity_caps).
+//! [`entity_caps`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
