@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     Probe(ProbeArgs),
     Send(SendArgs),
+    Chat(ChatArgs),
     Prebind(PrebindArgs),
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -164,6 +165,19 @@ pub(crate) struct SendArgs {
     pub(crate) client: ClientArgs,
     #[command(flatten)]
     pub(crate) session: AttachArgs,
+}
+
+/// Log in and talk with somebody, line by line.
+#[derive(Args, Debug)]
+#[command(after_help = CHAT_HELP)]
+pub(crate) struct ChatArgs {
+    /// Whom to talk with
+    pub(crate) jid: Jid,
+    /// The account that talks
+    #[arg(long = "as", value_name = "ACCOUNT")]
+    pub(crate) account: Jid,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
 }
 
 /// Log in over BOSH, and leave the session to another program.
@@ -520,6 +534,26 @@ Without a flag that names a secret, the password is asked for at the terminal.
 Examples:
   epode send --as alice@example.org bob@example.org 'Hello!'
   uptime | epode send --as alice@example.org --password-file alice.password bob@example.org -";
+
+const CHAT_HELP: &str = "\
+Each line of the standard input is a message; its end, by Ctrl-D, or Ctrl-C ends the chat. Lines
+that are typed while there is no connection are sent with the next one: a connection that is lost
+is made anew, and its session resumed where the server allows.
+
+What is shown, times being those of UTC:
+  12:00:00Z bob@example.org/desk: Hi      a message; further lines of it begin with a bar
+  12:00:05Z me [1]: Hello                 one of ours, with its number
+  [1] sent                                what became of it: queued, sent, server has it,
+                                          delivered (XEP-0184), lost, refused
+  * bob@example.org/desk is away: lunch   presence, if it is ours to see
+  * reconnecting in 0.4 s: ...            the connection: online, quiet, heard again,
+                                          reconnecting, resumed, offline
+On a terminal, what became of a message stands beside it, and changes there.
+Without a flag that names a secret, the password is asked for at the terminal.
+
+Examples:
+  epode chat --as alice@example.org bob@example.org
+  epode chat --as alice@example.org/pipe --password-file alice.password bob@example.org < lines.txt";
 
 const PREBIND_HELP: &str = "\
 The session is one line of JSON: jid, sid and rid, and what the server granted. Whoever has it has

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use epode::{
     Advice, Attachment, Builder, CertificateProblem, Direction, Endpoint, Error, GivenUp, Jid,
-    ProxySettings, Route, Session, TlsOptions, TransportError,
+    ProxySettings, Reconnect, Route, Session, TlsOptions, TransportError,
     discovery::DiscoveryOptions,
     proto::{self, PeerFault},
     sasl::{self, NoMechanism, PassedOver, Policy, Secret, Skip},
@@ -57,12 +57,14 @@ pub(crate) fn require_bosh(args: &ClientArgs, purpose: &str) -> Result<(), Failu
     }
 }
 
-/// A client that can find the server and connect to it.
+/// A client that can find the server and connect to it, once: a command that does one thing is
+/// better told that it failed.
 fn reaching(jid: &Jid, args: &ClientArgs, endpoint: Option<&Endpoint>) -> Result<Builder, Failure> {
     let discovery = DiscoveryOptions::new().with_order(args.server.order.into());
     let mut builder = Builder::new(jid.clone())
         .discovery(discovery)
         .tls(tls(args)?)
+        .reconnect(Reconnect::off())
         .timeout(Duration::from_secs(args.server.timeout));
     if let Some(endpoint) = endpoint {
         builder = builder

@@ -2,6 +2,7 @@
 //! box. What a login is lives in the library; here are flags, files, words and exit codes.
 
 mod args;
+mod chat;
 mod client;
 mod commands;
 mod exit;

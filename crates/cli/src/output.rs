@@ -86,13 +86,19 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 
 /// The same for JSON, where such characters stand in strings only.
 pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
-    escaped(json, |c| format!("\\u{:04x}", u32::from(c))) // all of them have four digits
+    let unit = |unit: &u16| format!("\\u{unit:04x}");
+    escaped(json, |c| c.encode_utf16(&mut [0; 2]).iter().map(unit).collect())
 }
 
 fn escaped(text: &str, escape: impl Fn(char) -> String) -> Cow<'_, str> {
     let is_harmful = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(
+                c,
+                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+                    | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+                    | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+            )
     };
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
@@ -127,6 +133,7 @@ mod tests {
         assert_eq!(printable("hällo <a b='c'/>"), "hällo <a b='c'/>");
         assert_eq!(printable("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
         assert_eq!(printable_json("{\"a\":\"\u{9b}31m\"}"), r#"{"a":"\u009b31m"}"#);
+        assert_eq!(printable_json("\u{e0041}\u{feff}"), r"\udb40\udc41\ufeff");
         assert_eq!(printable("\u{9b}31m\u{202e}txt"), "\\u{9b}31m\\u{202e}txt");
     }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn watch(mut events: StatusEvents) -> Seen {
 }
 
 impl Seen {
-    fn note(&mut self, status: &Status) {
+    pub(crate) fn note(&mut self, status: &Status) {
         match status {
             Status::Authenticating(choice) => self.choice = Some(choice.clone()),
             Status::Connected(connected) => self.jid = Some(connected.jid.clone()),
@@ -216,7 +216,9 @@ pub(crate) fn milliseconds(time: Duration) -> f64 {
 fn colour(code: StatusCode) -> Colour {
     match code {
         StatusCode::Connected | StatusCode::Attached => Colour::Green,
-        StatusCode::BindRequired => Colour::Yellow,
+        StatusCode::BindRequired | StatusCode::Redirect | StatusCode::Reconnecting => {
+            Colour::Yellow
+        }
         StatusCode::Error
         | StatusCode::ConnFail
         | StatusCode::AuthFail

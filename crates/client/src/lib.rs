@@ -56,6 +56,7 @@ mod pins;
 mod private_file;
 mod resolver;
 mod route;
+pub mod services;
 mod session;
 mod sessions;
 mod transport;

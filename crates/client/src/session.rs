@@ -43,7 +43,7 @@ impl Session {
     /// resource, and may be given another.
     #[must_use]
     pub fn jid(&self) -> Jid {
-        self.running.handle.standing().jid.clone().expect("a session has an address")
+        self.running.handle.address()
     }
 
     /// How the last login went: mechanism, proof, flights. None for a session that was taken over
@@ -231,6 +231,18 @@ impl Outbox {
     pub async fn send_iq(&self, request: impl Into<Element>) -> Result<Element, RequestError> {
         send_request(&self.handle, REQUEST_LIMIT, request.into()).await
     }
+
+    /// Our address, as [`Session::jid`].
+    #[must_use]
+    pub fn jid(&self) -> Jid {
+        self.handle.address()
+    }
+
+    /// Where handlers are registered, as [`Session::handlers`].
+    #[must_use]
+    pub fn handlers(&self) -> &Handlers {
+        &self.handle.handlers
+    }
 }
 
 impl fmt::Debug for Outbox {
@@ -338,6 +350,12 @@ impl Running {
         let _ = self.task.await;
         let stopped = || epode_proto::Error::ConnectionLost("its task was stopped".to_owned());
         self.handle.end.get().cloned().unwrap_or_else(|| Some(stopped()))
+    }
+}
+
+impl Handle {
+    fn address(&self) -> Jid {
+        self.standing().jid.clone().expect("a session has an address")
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use epode::{
-    Authenticating, Builder, Connected, Error, Jid,
+    Authenticating, Builder, Connected, Error, Jid, Reconnect,
     sasl::{MechanismName, Policy, Secret},
 };
 use epode_testpeer::{ListenOptions, Running, Server};
@@ -138,6 +138,7 @@ fn client(
     let client = |local| {
         let jid = Jid::new(local, DOMAIN, None).map_err(internal)?;
         let builder = Builder::new(jid).policy(Arc::new(policy)).timeout(TIMEOUT);
+        let builder = builder.reconnect(Reconnect::off());
         builder.ca_pem(running.ca_pem()).map_err(internal)
     };
     let alice = Some(USER);

@@ -82,7 +82,7 @@ async fn attempt(
     let work = async {
         let session = client::connect(builder, session, args.explicit_bind).await?;
         let _ = route.send(session.route()); // nobody prints any more
-        let keys = session.scram_keys().cloned();
+        let keys = session.scram_keys();
         if let Err(error) = session.disconnect().await {
             complain("warning", &format!("connected, but the connection ended badly: {error}"));
         }

@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod chat;
 mod completions;
 mod demo;
 mod explain;
@@ -25,6 +26,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(&args).await,
         Command::Probe(args) => probe::run(&args).await,
         Command::Send(args) => send::run(&args).await,
+        Command::Chat(args) => chat::run(&args).await,
         Command::Prebind(args) => prebind::run(&args).await,
         Command::Keys(KeysCommand::Derive(args)) => keys::derive(&args),
         Command::Completions(args) => completions::run(&args),

@@ -7,8 +7,8 @@ use std::{
 };
 
 use epode::{
-    Builder, Direction, Element, Endpoint, Error, Explanation, Jid, Phase, ProxySettings, Report,
-    TransportError,
+    Builder, Direction, Element, Endpoint, Error, Explanation, Jid, Phase, ProxySettings,
+    Reconnect, Report, TransportError,
     proto::{
         self, PeerFault,
         stream::Features,
@@ -164,6 +164,7 @@ impl Visit<'_> {
             .secret(Secret::Ask(SecretKind::Password))
             .endpoint(&self.endpoint.to_string())
             .map_err(|error| error.to_string())?
+            .reconnect(Reconnect::off())
             .timeout(limit);
         if self.no_proxy {
             builder = builder.proxies(ProxySettings::none());

@@ -2,6 +2,7 @@
 
 mod bosh;
 mod cases;
+mod chat;
 mod logins;
 mod pins;
 mod probe;
