@@ -138,7 +138,7 @@ async fn what_is_piped_in_arrives_before_the_end() {
     let of = |line| {
         let is_its = |object: &&serde_json::Value| object["line"] == line;
         let words = |object: &serde_json::Value| {
-            let word = object["mark"].as_str().or(object["text"].as_str());
+            let word = object["mark"].as_str().or_else(|| object["text"].as_str());
             format!("{} {}", object["event"].as_str().unwrap(), word.unwrap())
         };
         objects.iter().filter(is_its).map(words).collect::<Vec<_>>()
