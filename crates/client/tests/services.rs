@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use epode::{
-    Client, Element, Error, Jid, Outbox, Pattern, RequestError, Session,
+    Client, Element, Error, Jid, Outbox, Pattern, Reconnect, RequestError, Session, Status,
     sasl::Channel,
     services::{
         ServiceError,
@@ -18,7 +18,12 @@ use epode::{
     },
     stanza::{Iq, Message, Presence, StanzaErrorCondition as Condition},
 };
-use epode_testpeer::{Server, ServerBuilder, SessionChannel};
+use epode_testpeer::{ListenOptions, Server, ServerBuilder, SessionChannel};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
 
 const CLIENT: &str = "jabber:client";
 
@@ -201,6 +206,59 @@ async fn the_roster_follows_what_other_clients_change() {
     assert_eq!(roster.items().len(), 3);
     roster.renew().await.unwrap();
     assert_eq!(roster.items().len(), 3);
+}
+
+/// Carries connections to a server, and cuts the first one when it is told to.
+async fn way_to(far: std::net::SocketAddr) -> (std::net::SocketAddr, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (cut, is_cut) = oneshot::channel();
+    tokio::spawn(async move {
+        let carry = async || {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(far).await.unwrap();
+            copy_bidirectional(&mut near, &mut far).await
+        };
+        tokio::select! {
+            _ = carry() => {}
+            _ = is_cut => {}
+        }
+        let _ = carry().await;
+    });
+    (address, cut)
+}
+
+#[tokio::test]
+async fn a_new_session_asks_for_the_roster_again() {
+    let server = builder().resumption(Duration::ZERO).build();
+    let running = server.listen(ListenOptions::default()).await.unwrap();
+    let (address, cut) = way_to(running.starttls()).await;
+    let mut client = Client::builder("alice@localhost/a").unwrap().password("secret");
+    let mut statuses = client.watch();
+    let client = client.endpoint(&format!("xmpp://{address}")).unwrap();
+    let client = client.ca_pem(running.ca_pem()).unwrap();
+    let session = client.reconnect(Reconnect::default().first(Duration::ZERO)).connect().await;
+    let (session, other) = (session.unwrap(), connect(&server, "alice@localhost/b").await);
+    let ours = Roster::fetch(&session.outbox(), 10).await.unwrap();
+    let theirs = Roster::fetch(&other.outbox(), 10).await.unwrap();
+    let mut changes = ours.changes();
+    let mut connected = async || loop {
+        if let Some(Status::Connected(connected)) = statuses.next().await {
+            return connected.resumed;
+        }
+    };
+    assert!(!connected().await);
+
+    cut.send(()).unwrap();
+    assert!(!connected().await, "it is not to be resumed");
+    theirs.set(&Item::new(jid("bob@localhost"))).await.unwrap();
+    assert_eq!(ours.items(), [], "nobody has asked yet");
+    ours.renew().await.unwrap();
+    assert_eq!(ours.items().len(), 1);
+    changes.mark_unchanged();
+    theirs.remove(&jid("bob@localhost")).await.unwrap();
+    changes.changed().await.unwrap();
+    assert_eq!(ours.items(), []);
 }
 
 #[tokio::test]

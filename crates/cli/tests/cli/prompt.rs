@@ -1,4 +1,4 @@
-//! The prompt, on a terminal of its own.
+//! The prompt and the chat, on a terminal of their own.
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Write},
@@ -9,9 +9,18 @@ use std::{
 };
 
 use crate::support::{LIMIT, PASSWORD, Peer};
+use epode::{
+    Client, Session,
+    services::{
+        receipts::{self, Delivered},
+        version,
+    },
+    stanza::Message,
+};
+use epode_testpeer::Server;
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, tcgetattr},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
 /// The command at a terminal, and what a person there sees.
@@ -28,6 +37,8 @@ impl Terminal {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap().into_bytes();
         let slave = std::ffi::OsString::from_vec(name);
         let slave = OpenOptions::new().read(true).write(true).open(slave).unwrap();
@@ -35,7 +46,7 @@ impl Terminal {
         let mut command = Command::new("setsid");
         command.args(["--ctty", env!("CARGO_BIN_EXE_epode")]);
         command.args(args.split_whitespace().map(|word| peer.fill(word)));
-        command.current_dir(peer.folder.path()).env("NO_COLOR", "1");
+        command.current_dir(peer.folder.path()).env("NO_COLOR", "1").env("TERM", "xterm");
         let end = || slave.try_clone().unwrap();
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let master = File::from(master);
@@ -159,4 +170,49 @@ async fn bad_input_is_seen_before_anything_is_asked() {
         assert_eq!(code, Some(2), "{seen}");
         assert!(seen.contains(error) && !seen.contains("Password"), "{seen}");
     }
+}
+
+/// What there is in the next stanza that has it.
+async fn next<T>(session: &mut Session, find: impl Fn(&epode::Element) -> Option<T>) -> T {
+    loop {
+        let stanza = tokio::time::timeout(LIMIT, session.receive()).await.unwrap().unwrap();
+        if let Some(found) = find(&stanza) {
+            return found;
+        }
+    }
+}
+
+#[tokio::test]
+async fn marks_of_a_chat_change_where_they_stand() {
+    let server = Server::builder("localhost").account("alice", PASSWORD).account("bob", PASSWORD);
+    let peer = Peer::of(server.build()).await;
+    let bob = Client::builder("bob@localhost/b").unwrap().password(PASSWORD);
+    let mut bob = bob.endpoint(peer.running.ws_url()).unwrap().connect().await.unwrap();
+    let chat =
+        "chat --as alice@localhost/a bob@localhost --password-file alice.password --via {ws}";
+    let mut terminal = Terminal::run(&peer, chat);
+    let alice = "alice@localhost/a".parse().unwrap();
+    while version::ask(&bob.outbox(), &alice).await.is_err() {
+        assert!(terminal.child.try_wait().unwrap().is_none(), "it ended");
+        tokio::task::yield_now().await;
+    }
+    terminal.master.write_all(b"Hello\r").unwrap();
+    let receipt = next(&mut bob, receipts::due).await;
+    bob.send(receipt).await.unwrap();
+    // Once this one is there, so is the receipt before it.
+    bob.send(receipts::request(Message::chat(&alice).body("Bye"))).await.unwrap();
+    next(&mut bob, Delivered::of).await;
+    terminal.master.write_all(b"\x04").unwrap();
+    let (code, seen) = tokio::task::spawn_blocking(move || terminal.end()).await.unwrap();
+    assert_eq!(code, Some(0), "{seen}");
+    let own = "Z               me [1]: Hello\r\n";
+    for shown in
+        ["* online: alice@localhost/a\r\n", "\x1b[1A\r\x1b[J", own, "Z bob@localhost/b: Bye\r\n"]
+    {
+        assert!(seen.contains(shown), "{seen:?}");
+    }
+    for mark in ["\x1b7\x1b[1A\x1b[11G", "delivered    \x1b8"] {
+        assert!(seen.contains(mark), "{seen:?}");
+    }
+    assert!(!seen.contains("[1] "), "{seen:?}");
 }

@@ -190,18 +190,7 @@ impl Roster {
         let answer = self.outbox.send_iq(Iq::get(Element::new("query", NAMESPACE))).await;
         let mut kept = lock(&self.kept);
         let pushed = kept.pushed.take().unwrap_or_default();
-        let answer = answer?;
-        let items = content(&answer, "query", NAMESPACE)?.children();
-        let items = items.filter(|it| it.is("item", NAMESPACE)).filter_map(Item::parse);
-        let mut items = items.map(|item| (item.jid.clone(), item)).collect();
-        // What was told meanwhile may be newer than the answer, and is never older.
-        pushed.into_values().for_each(|change| change.apply(&mut items));
-        if items.len() > kept.limit {
-            return Err(RosterError::TooLarge { limit: kept.limit });
-        }
-        kept.items = items;
-        kept.changed.send_modify(|count| *count += 1);
-        Ok(())
+        kept.replace(content(&answer?, "query", NAMESPACE)?, pushed)
     }
 
     /// All contacts, in the order of their addresses. One whose address is none is left out.
@@ -259,6 +248,24 @@ struct Kept {
 }
 
 impl Kept {
+    /// Takes the answer of the server. What was told meanwhile may be newer, and is never older.
+    fn replace(
+        &mut self,
+        query: &Element,
+        pushed: BTreeMap<Jid, Change>,
+    ) -> Result<(), RosterError> {
+        let items = query.children().filter(|it| it.is("item", NAMESPACE));
+        let items = items.filter_map(Item::parse);
+        let mut items = items.map(|item| (item.jid.clone(), item)).collect();
+        pushed.into_values().for_each(|change| change.apply(&mut items));
+        if items.len() > self.limit {
+            return Err(RosterError::TooLarge { limit: self.limit });
+        }
+        self.items = items;
+        self.changed.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
     fn push(&mut self, change: Change) -> Result<(), StanzaError> {
         let is_full = |len: usize| len >= self.limit;
         let is_new = matches!(&change, Change::Set(it) if !self.items.contains_key(&it.jid));
@@ -368,5 +375,24 @@ mod tests {
         }
         let third = kept.push(Change::Remove("z@b".parse().unwrap()));
         assert_eq!(condition(third), StanzaErrorCondition::ResourceConstraint);
+    }
+
+    #[test]
+    fn what_was_told_meanwhile_holds() {
+        let (changed, _) = watch::channel(0);
+        let pushed = Some(BTreeMap::new());
+        let mut kept = Kept { items: BTreeMap::new(), pushed, limit: 3, changed };
+        kept.push(Change::Remove("a@b".parse().unwrap())).unwrap();
+        kept.push(Change::Set(Item::new("c@b".parse().unwrap()).with_name("new"))).unwrap();
+        let pushed = kept.pushed.take().unwrap();
+        let answer = query("<item jid='a@b'/><item jid='b@b'/><item jid='@'/><item jid='c@b'/>");
+        kept.replace(&answer, pushed).unwrap();
+        let names: Vec<_> =
+            kept.items.values().map(|it| (it.jid.as_str(), it.name.as_deref())).collect();
+        assert_eq!(names, [("b@b", None), ("c@b", Some("new"))]);
+        let four = query("<item jid='a@b'/><item jid='b@b'/><item jid='c@b'/><item jid='d@b'/>");
+        let refused = kept.replace(&four, BTreeMap::new());
+        assert_eq!(refused, Err(RosterError::TooLarge { limit: 3 }));
+        assert_eq!(kept.items.len(), 2, "it stays as it was");
     }
 }
