@@ -32,7 +32,7 @@ pub enum Error {
     #[error("the server refused the session that it demands: {0}")]
     Session(StanzaError),
     /// The server does not take the component, or not now (XEP-0114).
-    #[error("the server refused the component: {0}")]
+    #[error("the component is not let in: {0}")]
     Component(StreamError),
     /// The component's connection is neither encrypted nor within this machine; nothing was said
     /// over it. Whoever wants it so says
