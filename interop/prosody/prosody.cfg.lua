@@ -12,6 +12,8 @@ interfaces = { "127.0.0.1" }
 c2s_ports = { @starttls_port@, @plain_port@ }
 c2s_direct_tls_ports = { @tls_port@ }
 s2s_ports = {}
+component_interfaces = { "127.0.0.1" }
+component_ports = { @component_port@ }
 http_interfaces = { "127.0.0.1" }
 https_interfaces = { "127.0.0.1" }
 http_ports = { @http_port@ }
@@ -44,6 +46,9 @@ https_ssl = listed
 -- SHA-256 of the certificate, for tls-server-end-point. Prosody 13's own "auto" is good for the
 -- first connection only; 0.12 does not know the option.
 tls_server_end_point_hash = "@end_point@"
+
+Component "bridge.localhost" -- one of ours
+component_secret = "pass & word"
 
 VirtualHost "localhost"
 authentication = "internal_hashed"

@@ -3,6 +3,7 @@
 //! `cargo xtask interop` installs the servers and runs this. Words on the command line choose rows:
 //! those that have all of them, as in `cargo xtask interop -- prosody-13 SCRAM-SHA-1`.
 
+mod components;
 mod exchange;
 mod handover;
 mod login;

@@ -10,6 +10,7 @@ use epode::{Builder, Client};
 use epode_interop::{Place, Release, Rig, Software, Transport};
 
 use crate::{
+    components::{self, Part},
     exchange, handover,
     servers::{PASSWORD, Servers},
 };
@@ -36,6 +37,8 @@ pub(crate) enum Act {
     Restore,
     /// Somebody takes over a session that is not there.
     WrongSid,
+    /// An external component comes to this.
+    Component(Part),
     /// Somebody takes over a session with request ids that are far away from its own.
     WrongRid,
 }
@@ -63,6 +66,10 @@ fn of(server: &'static Release) -> Vec<Scene> {
     for &transport in &transports[..if is_new { 2 } else { 1 }] {
         scenes.push(scene(transport, Act::Exchange, IN_ORDER));
         scenes.push(scene(transport, Act::ExchangeWithCuts(places(server)), IN_ORDER));
+    }
+    for part in Part::ALL {
+        let expected = part.expected(server.software);
+        scenes.push(scene(Transport::Tcp, Act::Component(part), expected));
     }
     let transport = Transport::Bosh;
     scenes.push(scene(transport, Act::Prebind, "attached and online"));
@@ -95,6 +102,7 @@ impl Scene {
             Act::ExchangeWithCuts(places) => {
                 exchange::exchange(rig, server, self.transport, (places, seed)).await
             }
+            Act::Component(part) => components::play(rig, server, part).await,
             Act::Prebind => handover::prebind(rig, &url).await,
             Act::Restore => handover::restore(rig, self.server, &url).await,
             Act::WrongSid => handover::wrong_sid(rig, &url).await,
@@ -135,6 +143,7 @@ impl fmt::Display for Act {
                     write!(f, "{} {place}", if index == 0 { ", but not" } else { " or" })
                 });
             }
+            Self::Component(part) => part.name(),
             Self::Prebind => "prebind and attach, 2 processes",
             Self::Restore => "killed and restored, 2 processes",
             Self::WrongSid => "attach with a wrong sid",
@@ -150,7 +159,7 @@ pub(crate) const IN_ORDER: &str = "all in order, each once";
 mod tests {
     use epode_interop::{Place, Release, Transport};
 
-    use super::{Act, Played, scenes};
+    use super::{Act, Part, Played, Scene, scenes};
 
     #[test]
     fn every_server_is_cut_and_every_session_taken_over() {
@@ -165,6 +174,9 @@ mod tests {
             for act in [Act::Exchange, Act::Prebind, Act::Restore, Act::WrongSid, Act::WrongRid] {
                 assert!(acts.contains(&act), "{server} {act}");
             }
+            let is_component = |scene: &&Scene| matches!(scene.act, Act::Component(_));
+            let of_server = scenes.iter().filter(|scene| scene.server == server);
+            assert_eq!(of_server.filter(is_component).count(), Part::ALL.len(), "{server}");
         }
     }
 

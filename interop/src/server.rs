@@ -31,6 +31,8 @@ pub struct Ports {
     pub http: u16,
     /// The same inside TLS.
     pub https: u16,
+    /// External components.
+    pub component: u16,
 }
 
 /// How a client reaches a server.
@@ -82,8 +84,8 @@ impl Server {
     /// # Errors
     /// What [`Error`] says about servers that do not start.
     pub fn wait_until_ready(&mut self) -> Result<(), Error> {
-        let Ports { starttls, plain, tls, http, https } = self.ports;
-        self.process.wait_until_open(&[starttls, plain, tls, http, https])
+        let Ports { starttls, plain, tls, http, https, component } = self.ports;
+        self.process.wait_until_open(&[starttls, plain, tls, http, https, component])
     }
 
     /// Which server it is.
@@ -141,8 +143,8 @@ pub(crate) trait Control: fmt::Debug {
 
 impl Ports {
     fn free() -> Result<Self, Error> {
-        let [starttls, plain, tls, http, https] = ports::free()?;
-        Ok(Self { starttls, plain, tls, http, https })
+        let [starttls, plain, tls, http, https, component] = ports::free()?;
+        Ok(Self { starttls, plain, tls, http, https, component })
     }
 
     /// The port for a transport.
@@ -206,6 +208,7 @@ pub(crate) fn config_text(
         ("tls_port", ports.tls.to_string()),
         ("http_port", ports.http.to_string()),
         ("https_port", ports.https.to_string()),
+        ("component_port", ports.component.to_string()),
         ("authority", text(certificates.authority_file())),
         ("chain", text(&server.chain)),
         ("key", text(&server.key)),
@@ -230,7 +233,7 @@ mod tests {
     #[test]
     fn every_placeholder_has_a_value() {
         let rig = Rig::new().unwrap();
-        let ports = Ports { starttls: 1, plain: 2, tls: 3, http: 4, https: 5 };
+        let ports = Ports { starttls: 1, plain: 2, tls: 3, http: 4, https: 5, component: 6 };
         for release in Release::ALL {
             let folder = Path::new("/nowhere");
             let text = config_text(&rig, release, ports, folder, &[("validator", "https://v/")]);

@@ -22,6 +22,7 @@ use tokio::{
 use crate::{
     Direction, Error, Reconnect, Report, Session, StatusEvents, Unbound,
     answers::Answers,
+    component::ComponentBuilder,
     discovery::DiscoveryOptions,
     driver::{Driver, Handle, Mark, Parcel, Parts, Reached, TranscriptSink, unix_time},
     handlers::Router,
@@ -47,6 +48,19 @@ impl Client {
     /// [`JidError`] if `jid` is no address.
     pub fn builder(jid: &str) -> Result<Builder, JidError> {
         Ok(Builder::new(jid.parse()?))
+    }
+
+    /// An external component (XEP-0114) with this domain, as `bridge.example.org`, and the secret
+    /// that it shares with its server.
+    ///
+    /// # Errors
+    ///
+    /// [`JidError`] if `domain` is no address; of another one than a domain its domain is taken.
+    pub fn component(
+        domain: &str,
+        secret: impl Into<String>,
+    ) -> Result<ComponentBuilder, JidError> {
+        Ok(ComponentBuilder::new(domain.parse()?, secret))
     }
 }
 
@@ -87,8 +101,13 @@ impl Builder {
     /// A client of this account or domain.
     #[must_use]
     pub fn new(jid: Jid) -> Self {
+        Self::with(Settings::new(jid, Secret::None))
+    }
+
+    /// A client with these settings, and else the defaults.
+    pub(crate) fn with(settings: Settings) -> Self {
         Self {
-            settings: Settings::new(jid, Secret::None),
+            settings,
             stream: None,
             endpoint: None,
             discovery: DiscoveryOptions::new(),
@@ -486,6 +505,11 @@ impl Builder {
             }
             _ => Err(Error::Ended),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn endpoint_url(&self) -> String {
+        self.endpoint.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
     fn bosh_options(&self) -> bosh::Options {

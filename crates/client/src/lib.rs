@@ -44,6 +44,7 @@
 
 mod answers;
 mod builder;
+mod component;
 pub mod discovery;
 mod driver;
 mod error;
@@ -75,6 +76,7 @@ pub use epode_proto::{
 
 pub use crate::{
     builder::{Builder, Client},
+    component::ComponentBuilder,
     driver::{Delivery, NotDelivered, Receipt, Reconnect, RequestError},
     error::Error,
     handlers::{Handlers, StanzaStream},

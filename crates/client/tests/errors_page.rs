@@ -49,6 +49,7 @@ fn own_errors() -> Vec<Error> {
         proto::Error::TimedOut(Wait::Answer),
         proto::Error::ConnectionLost("cable cut".to_owned()),
         proto::Error::ConnectionClosed,
+        proto::Error::Unencrypted,
         proto::Error::Redirected("wss://example.net/".to_owned()),
         proto::Error::PeerMisbehaved(PeerFault::Frame(FrameError::Xml(not_xml))),
         proto::Error::PeerMisbehaved(PeerFault::BindNotOffered),

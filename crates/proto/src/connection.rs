@@ -202,7 +202,12 @@ impl Connection {
                 | Input::Attached(_)
                 | Input::NotAttached(_),
                 state,
-            ) => (!matches!(state, State::Unopened(_))).then_some("the transport is open already"),
+            ) if !matches!(state, State::Unopened(_)) => Some("the transport is open already"),
+            (Input::Opened(_) | Input::OpenedBosh(_) | Input::Attached(_), _)
+                if self.core.settings().is_component =>
+            {
+                Some("a component speaks over a TCP stream")
+            }
             (Input::Received(_), State::Unopened(_)) => Some("the transport is not open yet"),
             (Input::Received(_), State::Secured(_)) => Some("the stream is being encrypted"),
             (Input::Secured(_), State::Secured(_)) => None,
@@ -213,11 +218,14 @@ impl Connection {
             (Input::Bind, _) => Some("binding is not due"),
             (Input::Send(element), state) if self.takes_stanzas(state) => {
                 let counts = !matches!(state, State::BindCall(_));
+                let lacks_address =
+                    self.core.settings().is_component && element.attr("to").is_none();
                 match (element.check().is_ok(), self.core.has_room()) {
                     (false, _) => Some("the stanza has a character that XML cannot carry"),
                     _ if counts && !session::is_stanza(element) => {
                         Some("only message, presence and iq are sent in a session")
                     }
+                    _ if lacks_address => Some("a stanza of a component says to whom it goes"),
                     (true, false) => Some("too many stanzas wait for the server"),
                     (true, true) => None,
                 }
@@ -243,7 +251,7 @@ impl Connection {
                 (Stimulus::Opened, Ok(state.opened_bosh(&mut self.core, channel)))
             }
             (Input::OpenedTcp(channel), State::Unopened(state)) => {
-                (Stimulus::Opened, Ok(state.opened_tcp(&mut self.core, channel)))
+                (Stimulus::Opened, state.opened_tcp(&mut self.core, channel))
             }
             (Input::Secured(channel), State::Secured(state)) => {
                 (Stimulus::Secured, state.secured(&mut self.core, channel))
@@ -314,6 +322,9 @@ impl Connection {
             }
             Ok(framing::Frame::Open(header)) => match state {
                 State::Header(state) => (Stimulus::Header, state.handle(&mut self.core, &header)),
+                State::ComponentHeader(state) => {
+                    (Stimulus::Header, Ok(state.handle(&mut self.core, &header)))
+                }
                 State::Close(_) => (Stimulus::Header, Ok(state)),
                 _ => {
                     let fault = PeerFault::UnexpectedHeader(state.phase().wait());
@@ -332,10 +343,14 @@ impl Connection {
     fn element(&mut self, state: State, element: Element) -> Result<State, Error> {
         let is_closing = matches!(state, State::Close(_));
         if let Some(error) = StreamError::parse(&element).filter(|_| !is_closing) {
-            return Err(Error::Stream(error));
+            return Err(match state {
+                State::Handshake(_) => Error::Component(error),
+                _ => Error::Stream(error),
+            });
         }
         match state {
             State::Features(state) => state.handle(&mut self.core, element),
+            State::Handshake(state) => state.handle(&mut self.core, &element),
             State::Proceed(state) => state.handle(&mut self.core, &element),
             State::SaslReply(state) => state.handle(&mut self.core, element),
             State::Answer(state) => state.handle(&mut self.core, &element),
@@ -488,6 +503,7 @@ fn status_for(phase: Phase, error: &Error) -> Option<Status> {
         Phase::Unopened
             | Phase::LoginHeader
             | Phase::LoginFeatures
+            | Phase::ComponentHeader
             | Phase::Proceed
             | Phase::Secured
     );
@@ -496,6 +512,7 @@ fn status_for(phase: Phase, error: &Error) -> Option<Status> {
         Error::Login(_) | Error::Weaker(_) | Error::Bind(_) | Error::Session(_) => {
             Some(Status::AuthFail(error))
         }
+        Error::Component(_) => Some(Status::AuthFail(error)),
         Error::Unreachable(_)
         | Error::ConnectionLost(_)
         | Error::Bosh(_)

@@ -12,7 +12,7 @@ use crate::{
     framing::{self, FrameError, tcp, websocket},
     session::{is_offered, resume},
     stream::is_language,
-    xml::namespaces::{SASL, STREAM},
+    xml::namespaces::{COMPONENT, SASL, STREAM},
 };
 
 /// What all states share.
@@ -124,8 +124,12 @@ impl Core {
         !matches!(self.wire, Wire::Bosh) && self.features.as_ref().is_some_and(is_offered)
     }
 
-    /// Takes a stanza of the session, and gives its number. It goes out in its turn.
-    pub(crate) fn queue(&mut self, stanza: Element) -> u64 {
+    /// Takes a stanza of the session, and gives its number. It goes out in its turn. A component
+    /// says of each from whom it is (XEP-0114, section 3).
+    pub(crate) fn queue(&mut self, mut stanza: Element) -> u64 {
+        if self.settings.is_component && stanza.attr("from").is_none() {
+            stanza.set_attr("from", self.domain());
+        }
         let at = self.unix();
         self.session.outbound.push(stanza, at)
     }
@@ -263,13 +267,19 @@ impl Core {
         let (domain, language) = (self.domain(), &self.settings.language);
         self.transmit(Frame::new(match self.wire {
             Wire::WebSocket | Wire::Bosh => websocket::open(domain, None, language).to_xml(),
+            Wire::Tcp(_) if self.settings.is_component => tcp::open_component(domain),
             Wire::Tcp(_) => tcp::open(domain, None, language),
         }));
     }
 
     /// From now on bytes are a stream (RFC 6120), not messages of a WebSocket (RFC 7395).
     pub(crate) fn use_tcp(&mut self) {
-        self.wire = Wire::Tcp(Box::new(tcp::Decoder::new(self.settings.limits)));
+        let limits = self.settings.limits;
+        self.wire = Wire::Tcp(Box::new(if self.settings.is_component {
+            tcp::Decoder::of_component(limits)
+        } else {
+            tcp::Decoder::new(limits)
+        }));
     }
 
     /// From now on frames travel by BOSH (XEP-0206).
@@ -362,7 +372,7 @@ impl Wire {
 /// Features and the login are done with once there are stanzas: an element of theirs is nobody's.
 pub(crate) fn refuse_negotiation(element: &Element, wait: Wait) -> Result<(), Error> {
     match element.namespace() {
-        STREAM | SASL => Err(Error::unexpected(element, wait)),
+        STREAM | SASL | COMPONENT => Err(Error::unexpected(element, wait)),
         _ => Ok(()),
     }
 }

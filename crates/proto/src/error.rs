@@ -31,6 +31,16 @@ pub enum Error {
     /// The server refused the session that it demands (RFC 3921).
     #[error("the server refused the session that it demands: {0}")]
     Session(StanzaError),
+    /// The server does not take the component, or not now (XEP-0114).
+    #[error("the component is not let in: {0}")]
+    Component(StreamError),
+    /// The component's connection is neither encrypted nor within this machine; nothing was said
+    /// over it. Whoever wants it so says
+    /// [`Settings::danger_allow_unencrypted_stream`](crate::Settings::danger_allow_unencrypted_stream).
+    #[error(
+        "the connection to the server of the component is not encrypted: connect to a loopback address or inside TLS"
+    )]
+    Unencrypted,
     /// The server ended the stream with an error.
     #[error("{0}")]
     Stream(StreamError),
@@ -74,7 +84,9 @@ impl Error {
                 sasl::Error::Rejected(rejection) | sasl::Error::BindingRefused { rejection, .. },
             ) if rejection.text.is_some() => Some(&mut rejection.language),
             Self::Bind(error) | Self::Session(error) => error.text.as_mut().map(|it| &mut it.lang),
-            Self::Stream(error) => error.text.as_mut().map(|it| &mut it.lang),
+            Self::Stream(error) | Self::Component(error) => {
+                error.text.as_mut().map(|it| &mut it.lang)
+            }
             _ => None,
         };
         if let (Some(unnamed @ None), Some(language)) = (unnamed, language) {
@@ -91,7 +103,8 @@ impl Error {
             Self::Login(error) => login_condition(error),
             Self::Weaker(_) => "weaker-than-before",
             Self::Bind(error) | Self::Session(error) => error.condition.as_str(),
-            Self::Stream(error) => &error.condition,
+            Self::Stream(error) | Self::Component(error) => &error.condition,
+            Self::Unencrypted => "encryption-required",
             Self::Redirected(_) => "see-other-uri",
             Self::PeerMisbehaved(PeerFault::Frame(FrameError::Xml(_))) => "not-well-formed",
             Self::PeerMisbehaved(PeerFault::StartTlsNotOffered | PeerFault::StartTlsRefused) => {
@@ -117,7 +130,7 @@ impl Error {
                 Some(Text { text, lang })
             }
             Self::Bind(error) | Self::Session(error) => error.text.clone(),
-            Self::Stream(error) => error.text.clone(),
+            Self::Stream(error) | Self::Component(error) => error.text.clone(),
             _ => None,
         }
     }
@@ -157,6 +170,8 @@ impl Error {
                 | "internal-server-error"
                 | "connection-timeout"
                 | "reset" => Advice::Wait,
+                // The server has not noticed yet that the connection before this one is lost.
+                "conflict" if matches!(self, Self::Component(_)) => Advice::Wait,
                 // A session that is lost; the next is a new one.
                 "item-not-found"
                 | "other-request"
@@ -303,6 +318,8 @@ pub enum Wait {
     Proceed,
     /// The TLS handshake.
     Secured,
+    /// The server's word on a component's handshake.
+    Handshake,
     /// The server's next step in the login.
     SaslReply,
     /// The application's answer to a question.
@@ -333,6 +350,7 @@ impl fmt::Display for Wait {
             Self::Features => "the server's features",
             Self::Proceed => "the server's consent to encrypt",
             Self::Secured => "the TLS handshake",
+            Self::Handshake => "the server's answer to the handshake",
             Self::SaslReply => "the server's next step in the login",
             Self::Answer => "the application's answer",
             Self::BindCall => "the application's call to bind",

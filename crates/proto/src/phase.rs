@@ -17,6 +17,10 @@ pub enum Phase {
     Proceed,
     /// The TLS handshake is under way.
     Secured,
+    /// The server's stream header to a component is due.
+    ComponentHeader,
+    /// The server's word on a component's handshake is due.
+    Handshake,
     /// The server's next step in the login is due.
     SaslReply,
     /// The application's answer is due.
@@ -47,7 +51,8 @@ impl Phase {
     pub fn wait(self) -> Wait {
         match self {
             Self::Unopened => Wait::Transport,
-            Self::LoginHeader | Self::BindHeader => Wait::Header,
+            Self::LoginHeader | Self::BindHeader | Self::ComponentHeader => Wait::Header,
+            Self::Handshake => Wait::Handshake,
             Self::LoginFeatures | Self::BindFeatures => Wait::Features,
             Self::Proceed => Wait::Proceed,
             Self::Secured => Wait::Secured,

@@ -35,6 +35,7 @@ pub struct Settings {
     pub(crate) session: Option<SessionState>,
     pub(crate) unix_zero: u64,
     pub(crate) renewable: bool,
+    pub(crate) is_component: bool,
 }
 
 impl Settings {
@@ -61,7 +62,28 @@ impl Settings {
             session: None,
             unix_zero: 0,
             renewable: false,
+            is_component: false,
         }
+    }
+
+    /// An external component (XEP-0114), by its domain, and the secret that it shares with its
+    /// server. It speaks over a TCP stream ([`Input::OpenedTcp`](crate::Input::OpenedTcp)); what is
+    /// about SASL, binding and stream management does not concern it.
+    ///
+    /// ```
+    /// use epode_proto::{Connection, Settings};
+    ///
+    /// let settings = Settings::component("bridge.example.org".parse()?, "secret");
+    /// assert!(!format!("{settings:?}").contains("secret\""));
+    /// let connection = Connection::new(settings);
+    /// # Ok::<(), epode_proto::JidError>(())
+    /// ```
+    #[must_use]
+    pub fn component(domain: Jid, secret: impl Into<String>) -> Self {
+        let domain = Jid::new(None, domain.domain(), None);
+        let domain = domain.expect("the domain of an address is an address");
+        let settings = Self::new(domain, Secret::password(secret));
+        Self { is_component: true, stream_management: None, ..settings }
     }
 
     /// Whose secret it is, where that is not the JID's local part. The login then asks to act as
@@ -131,8 +153,8 @@ impl Settings {
         self
     }
 
-    /// Goes on over a TCP stream that the server does not offer to encrypt. For test networks
-    /// only: whoever is on the way reads and changes everything, and can take the offer away.
+    /// Goes on over a TCP stream that the server does not offer to encrypt, and as a component over
+    /// one that is neither encrypted nor within this machine. For test networks only: whoever is on the way reads and changes everything, and can take the offer away.
     #[must_use]
     pub fn danger_allow_unencrypted_stream(mut self) -> Self {
         self.unencrypted_allowed = true;

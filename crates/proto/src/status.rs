@@ -30,6 +30,8 @@ pub enum Status {
     AuthFail(Error),
     /// 5: logged in and bound: stanzas can be sent and received.
     Connected(Connected),
+    /// 5: connected as the component of this domain (XEP-0114): stanzas can be sent and received.
+    ComponentConnected(Jid),
     /// 6: it is over. The reason is there unless the application asked for it.
     Disconnected(Option<Error>),
     /// 7: the application asked for the end.
@@ -59,7 +61,7 @@ impl Status {
             Self::ConnFail(_) => StatusCode::ConnFail,
             Self::Authenticating(_) => StatusCode::Authenticating,
             Self::AuthFail(_) => StatusCode::AuthFail,
-            Self::Connected(_) => StatusCode::Connected,
+            Self::Connected(_) | Self::ComponentConnected(_) => StatusCode::Connected,
             Self::Disconnected(_) => StatusCode::Disconnected,
             Self::Disconnecting => StatusCode::Disconnecting,
             Self::Attached(_) => StatusCode::Attached,
@@ -98,7 +100,7 @@ impl fmt::Display for Status {
                 write!(f, " {}", connected.jid)?;
                 if connected.resumed { f.write_str(" resumed") } else { Ok(()) }
             }
-            Self::Attached(jid) => write!(f, " {jid}"),
+            Self::Attached(jid) | Self::ComponentConnected(jid) => write!(f, " {jid}"),
             Self::Redirect(place) => write!(f, " {place:?}"),
             Self::Reconnecting(Reconnecting { attempt, wait, reason }) => {
                 let condition = reason.condition();

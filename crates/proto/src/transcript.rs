@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// A frame without its secrets: the content of SASL elements, and of every element that is called
-/// `password`, whatever its namespace. Not even the length of a secret is shown. What is not XML
+/// `password` or `handshake`, whatever its namespace. Not even the length of a secret is shown. What is not XML
 /// is shown by its length alone.
 ///
 /// ```
@@ -86,7 +86,7 @@ fn redact(element: Element) -> Element {
         shown.set_attr_ns(namespace.unwrap_or_default(), name, value);
     }
     let is_login = element.namespace() == SASL && !matches!(element.name(), "mechanism" | "text");
-    let is_secret = is_login || element.name() == "password";
+    let is_secret = is_login || matches!(element.name(), "password" | "handshake");
     for node in element.nodes() {
         match node {
             Node::Element(child) => shown.push(redact(child.clone())),

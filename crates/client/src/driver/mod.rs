@@ -463,7 +463,14 @@ impl Driver {
     /// Nobody handles this request, so somebody else must not wait for the answer.
     fn refuse(&mut self, request: &Element) {
         let error = StanzaError::new(StanzaErrorCondition::ServiceUnavailable);
-        if let Err(error) = self.send(Iq::error(request, error).into()) {
+        let mut refusal = Element::from(Iq::error(request, error));
+        let has_one_address =
+            lock(&self.standing).jid.as_ref().is_some_and(|jid| jid.resource().is_some());
+        // A component has many, and who asked one of them hears from no other.
+        if let Some(asked) = request.attr("to").filter(|_| !has_one_address) {
+            refusal.set_attr("from", asked);
+        }
+        if let Err(error) = self.send(refusal) {
             tracing::debug!(%error, "a request is not refused");
         }
     }
@@ -544,6 +551,12 @@ impl Driver {
             Status::Connected(connected) => self.connected(connected),
             Status::Attached(jid) => {
                 self.begin_session(jid);
+                self.reach(Ok(Reached::Online));
+            }
+            Status::ComponentConnected(jid) => {
+                self.attempts.connected();
+                self.begin_session(jid);
+                self.requests.begin_anew();
                 self.reach(Ok(Reached::Online));
             }
             // Nobody waits for an answer any more.

@@ -275,6 +275,9 @@ pub enum EndpointError {
         /// The scheme, cut off after 32 characters.
         scheme: String,
     },
+    /// It is no URL of a server's port for components.
+    #[error("the URL is none of components; begin it with tcp://, or with xmpps:// inside TLS")]
+    NotOfComponents,
     /// A blank, a control character or a backslash stands in it.
     #[error("the URL contains {found:?}; remove it, or write it percent-encoded")]
     Character {

@@ -4,7 +4,7 @@
 
 use super::{Frame, FrameError};
 use crate::stream::{StreamHeader, excerpt};
-use crate::xml::namespaces::{CLIENT, STREAM};
+use crate::xml::namespaces::{CLIENT, COMPONENT, STREAM};
 use crate::xml::{Element, Limits, Scope, StreamEvent, StreamReader, append_attribute, write};
 
 /// The text that opens a stream to the server of the domain `to`; [`CLOSE`] ends it.
@@ -33,6 +33,29 @@ pub fn open(to: &str, from: Option<&str>, lang: &str) -> String {
     if let Some(from) = from {
         append_attribute("from", from, &mut header);
     }
+    header.push('>');
+    header
+}
+
+/// The text that opens the stream of the external component `domain` to its server (XEP-0114,
+/// section 3). Elements in it are written by [`encode`], too: those of `jabber:client` are then in
+/// the stream's own namespace, since neither is named.
+///
+/// ```
+/// use epode_proto::framing::tcp;
+///
+/// assert_eq!(
+///     tcp::open_component("bridge.example.org"),
+///     "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+///      xmlns:stream='http://etherx.jabber.org/streams' to='bridge.example.org'>"
+/// );
+/// ```
+#[must_use]
+pub fn open_component(domain: &str) -> String {
+    let mut header = String::from("<?xml version='1.0'?><stream:stream");
+    append_attribute("xmlns", COMPONENT, &mut header);
+    append_attribute("xmlns:stream", STREAM, &mut header);
+    append_attribute("to", domain, &mut header);
     header.push('>');
     header
 }
@@ -73,13 +96,34 @@ pub struct Decoder {
     limits: Limits,
     reader: StreamReader,
     failed: Option<FrameError>,
+    is_component: bool,
 }
 
 impl Decoder {
     /// A decoder before the first byte of a stream.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, reader: StreamReader::new(limits), failed: None }
+        Self { limits, reader: StreamReader::new(limits), failed: None, is_component: false }
+    }
+
+    /// The same for the stream of a component (XEP-0114): its stanzas come out in `jabber:client`,
+    /// and so does all in them that is in the stream's namespace.
+    ///
+    /// ```
+    /// use epode_proto::framing::{Frame, tcp};
+    /// use epode_proto::xml::Limits;
+    ///
+    /// let mut decoder = tcp::Decoder::of_component(Limits::default());
+    /// decoder.feed(tcp::open_component("bridge.example.org").as_bytes());
+    /// decoder.feed(b"<message><body>hello</body></message>");
+    /// decoder.next_frame()?;
+    /// let Some(Frame::Element(message)) = decoder.next_frame()? else { panic!("it is whole") };
+    /// assert!(message.child("body", "jabber:client").is_some());
+    /// # Ok::<(), epode_proto::framing::FrameError>(())
+    /// ```
+    #[must_use]
+    pub fn of_component(limits: Limits) -> Self {
+        Self { is_component: true, ..Self::new(limits) }
     }
 
     /// Takes bytes in, as [`StreamReader::feed`] does.
@@ -98,7 +142,12 @@ impl Decoder {
         }
         let result = match self.reader.next_event() {
             Ok(Some(StreamEvent::Header(element))) => header(&element).map(Frame::Open).map(Some),
-            Ok(Some(StreamEvent::Element(element))) => Ok(Some(Frame::Element(element))),
+            Ok(Some(StreamEvent::Element(mut element))) => {
+                if self.is_component && is_stanza_of_component(&element) {
+                    element.move_namespace(COMPONENT, CLIENT);
+                }
+                Ok(Some(Frame::Element(element)))
+            }
             Ok(Some(StreamEvent::End)) => Ok(Some(Frame::Close { see_other_uri: None })),
             Ok(None) => Ok(None),
             Err(error) => Err(error.into()),
@@ -132,6 +181,10 @@ impl Decoder {
         self.reader = StreamReader::new(self.limits);
         Ok(())
     }
+}
+
+fn is_stanza_of_component(element: &Element) -> bool {
+    element.namespace() == COMPONENT && matches!(element.name(), "message" | "presence" | "iq")
 }
 
 fn header(root: &Element) -> Result<StreamHeader, FrameError> {

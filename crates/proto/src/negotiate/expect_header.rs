@@ -2,7 +2,7 @@
 
 use epode_sasl::{Channel, Credentials};
 
-use super::{Candidate, ExpectFeatures, Round, State};
+use super::{Candidate, ExpectComponentHeader, ExpectFeatures, Round, State};
 use crate::{Error, core::Core, error::PeerFault, stream::StreamHeader};
 
 /// Nothing is sent before the transport is open.
@@ -20,10 +20,13 @@ impl Unopened {
         self.opened(core, channel)
     }
 
-    pub(crate) fn opened_tcp(self, core: &mut Core, channel: Channel) -> State {
+    pub(crate) fn opened_tcp(self, core: &mut Core, channel: Channel) -> Result<State, Error> {
         core.use_tcp();
+        if core.settings().is_component {
+            return ExpectComponentHeader::begin(core, &channel, self.credentials);
+        }
         let must_secure = !channel.is_encrypted();
-        self.begin(core, channel, must_secure)
+        Ok(self.begin(core, channel, must_secure))
     }
 
     fn begin(self, core: &mut Core, channel: Channel, must_secure: bool) -> State {

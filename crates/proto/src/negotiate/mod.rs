@@ -9,6 +9,7 @@ mod expect_answer;
 mod expect_bound;
 mod expect_close;
 mod expect_features;
+mod expect_handshake;
 mod expect_header;
 mod expect_resumed;
 mod expect_sasl_reply;
@@ -22,6 +23,7 @@ pub(crate) use self::{
     expect_bound::{ExpectBindCall, ExpectBound, ExpectSession},
     expect_close::ExpectClose,
     expect_features::ExpectFeatures,
+    expect_handshake::{ExpectComponentHeader, ExpectHandshake},
     expect_header::{ExpectHeader, Unopened},
     expect_resumed::ExpectResumed,
     expect_sasl_reply::ExpectSaslReply,
@@ -34,6 +36,8 @@ pub(crate) enum State {
     Unopened(Unopened),
     Header(ExpectHeader),
     Features(ExpectFeatures),
+    ComponentHeader(ExpectComponentHeader),
+    Handshake(ExpectHandshake),
     Proceed(ExpectProceed),
     Secured(ExpectSecured),
     SaslReply(ExpectSaslReply),
@@ -72,6 +76,8 @@ impl State {
             Self::Header(ExpectHeader { round: Round::Bind(_) }) => Phase::BindHeader,
             Self::Features(ExpectFeatures { round: Round::Login(_) }) => Phase::LoginFeatures,
             Self::Features(ExpectFeatures { round: Round::Bind(_) }) => Phase::BindFeatures,
+            Self::ComponentHeader(_) => Phase::ComponentHeader,
+            Self::Handshake(_) => Phase::Handshake,
             Self::Proceed(_) => Phase::Proceed,
             Self::Secured(_) => Phase::Secured,
             Self::SaslReply(_) => Phase::SaslReply,

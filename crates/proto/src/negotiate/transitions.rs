@@ -3,7 +3,7 @@
 
 use crate::{
     Element, Phase,
-    xml::namespaces::{CLIENT, SASL, SM, STREAM, TLS},
+    xml::namespaces::{CLIENT, COMPONENT, SASL, SM, STREAM, TLS},
 };
 
 /// What moved it.
@@ -14,6 +14,7 @@ pub(crate) enum Stimulus {
     Secured,
     Header,
     Features,
+    Handshake,
     Proceed,
     Challenge,
     Success,
@@ -35,6 +36,7 @@ impl Stimulus {
     pub(crate) fn of(element: &Element) -> Self {
         match (element.name(), element.namespace()) {
             ("features", STREAM) => Self::Features,
+            ("handshake", COMPONENT) => Self::Handshake,
             ("proceed", TLS) => Self::Proceed,
             ("challenge", SASL) => Self::Challenge,
             ("success", SASL) => Self::Success,
@@ -66,6 +68,9 @@ const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
     &[
         (Unopened, On::Opened, &[LoginHeader], "send the stream header"),
         (Unopened, On::Attached, &[Online], "take over a session (BOSH)"),
+        (Unopened, On::Opened, &[ComponentHeader], "a component: send its stream header"),
+        (ComponentHeader, On::Header, &[Handshake], "send the hash of id and secret"),
+        (Handshake, On::Handshake, &[Online], "connected"),
         (LoginHeader, On::Header, &[LoginFeatures], "check id, version and sender"),
         (LoginFeatures, On::Features, &[Proceed], "not encrypted yet: ask for STARTTLS"),
         (Proceed, On::Proceed, &[Secured], "begin the TLS handshake"),
@@ -152,11 +157,18 @@ mod tests {
             [Phase::BindHeader, Phase::BindFeatures, Phase::Bound, Phase::Session, Phase::Online]
                 .into_iter()
                 .any(|after| {
-                    let stimuli = [Stimulus::Features, Stimulus::Header, Stimulus::Iq];
+                    let stimuli =
+                        [Stimulus::Features, Stimulus::Header, Stimulus::Handshake, Stimulus::Iq];
                     stimuli.into_iter().any(|stimulus| is_allowed(before, stimulus, after))
                 })
         };
-        for before in [Phase::LoginHeader, Phase::LoginFeatures, Phase::SaslReply, Phase::Answer] {
+        for before in [
+            Phase::LoginHeader,
+            Phase::LoginFeatures,
+            Phase::SaslReply,
+            Phase::Answer,
+            Phase::ComponentHeader,
+        ] {
             assert!(!skips(before), "{before:?}");
         }
     }

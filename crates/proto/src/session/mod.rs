@@ -290,6 +290,10 @@ impl Online {
         if let Some(from) = element.attr("from") {
             pong.set_attr("to", from);
         }
+        // A component has more addresses than one.
+        if let Some(to) = element.attr("to").filter(|_| core.settings().is_component) {
+            pong.set_attr("from", to);
+        }
         if core.has_room() {
             core.queue(pong);
             self.flush(core);
@@ -336,6 +340,8 @@ pub(crate) fn acknowledged(core: &mut Core, handled: u32) -> Result<(), Error> {
 /// as far as that makes sense (XEP-0198, section 4).
 pub(crate) fn begin_anew(core: &mut Core) {
     core.session.stream = None;
+    let is_component = core.settings().is_component;
+    let salvage = |kept, was_sent| salvage(kept, was_sent, is_component);
     for number in core.session.outbound.begin_anew(salvage) {
         core.push(Action::Dropped(number));
     }
@@ -343,7 +349,8 @@ pub(crate) fn begin_anew(core: &mut Core) {
 
 /// Messages and subscriptions go to somebody else, and are worth it; requests of a session that is
 /// over have nobody to hear the answer, and its presence is not that of the next one.
-fn salvage(mut kept: Kept, was_sent: bool) -> Option<Kept> {
+/// A component's senders are its own choice.
+fn salvage(mut kept: Kept, was_sent: bool, is_component: bool) -> Option<Kept> {
     let stanza = &mut kept.stanza;
     let is_worth_it = match stanza.name() {
         "message" => true,
@@ -353,7 +360,9 @@ fn salvage(mut kept: Kept, was_sent: bool) -> Option<Kept> {
     if !is_worth_it && was_sent {
         return None;
     }
-    stanza.remove_attr("from");
+    if !is_component {
+        stanza.remove_attr("from");
+    }
     let is_stamped = stanza.child("delay", DELAY).is_some();
     if stanza.name() == "message" && !is_stamped && kept.at > 0 {
         stanza.push(Element::new("delay", DELAY).with_attr("stamp", timestamp(kept.at)));

@@ -228,6 +228,26 @@ mod tests {
         }
     }
 
+    /// A component asks anybody, in the name of anybody at its domain.
+    #[test]
+    fn a_components_answer_comes_from_who_was_asked() {
+        let component: Jid = "bridge.example.org".parse().expect("it is an address");
+        for (asked, good, bad) in [
+            ("bob@example.net/x", "bob@example.net/x", "bob@example.net"),
+            ("example.org", "example.org", "bridge.example.org"),
+            ("bridge.example.org", "bridge.example.org", "example.org"),
+            ("carol@bridge.example.org", "carol@bridge.example.org", "bridge.example.org"),
+        ] {
+            let mut requests = Requests::new(component.clone(), 1);
+            let request =
+                iq("get", "1", ("to", asked)).with_attr("from", "dave@bridge.example.org");
+            requests.add(&request, at(9), "it").expect("it is one");
+            assert_eq!(requests.answered(&iq("result", "1", ("from", bad))), None, "{bad}");
+            let answer = iq("result", "1", ("from", good));
+            assert_eq!(requests.answered(&answer), Some(("it", Ok(()))), "{good}");
+        }
+    }
+
     #[test]
     fn what_nobody_asked_for_is_no_answer() {
         let mut requests = requests();

@@ -120,6 +120,19 @@ impl Element {
             + self.nodes.iter().map(node).sum::<usize>()
     }
 
+    /// Moves it and what stands inside from one namespace to another, wherever it is in the first.
+    /// The depth is bounded by the reader's limit.
+    pub(crate) fn move_namespace(&mut self, from: &str, to: &'static str) {
+        if self.namespace() == from {
+            self.namespace = Namespace::Known(to);
+        }
+        for node in &mut self.nodes {
+            if let Node::Element(child) = node {
+                child.move_namespace(from, to);
+            }
+        }
+    }
+
     /// Sets an attribute without a namespace; an earlier value is replaced.
     pub fn set_attr(&mut self, name: &str, value: impl Into<String>) {
         self.set_attr_ns("", name, value);
@@ -297,9 +310,9 @@ impl Element {
         mem::take(&mut self.nodes)
     }
 
-    /// Whether the text directly inside may be a password or a token.
+    /// Whether the text directly inside may be a password or a token, or made from one.
     pub(super) fn holds_secrets(&self) -> bool {
-        self.namespace() == namespaces::SASL
+        self.namespace() == namespaces::SASL || self.is("handshake", namespaces::COMPONENT)
     }
 }
 

@@ -13,6 +13,9 @@ pub const STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
 pub const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 /// `message`, `presence` and `iq` between a client and its server.
 pub const CLIENT: &str = "jabber:client";
+/// What an external component and its server say to each other (XEP-0114). Inside, its stanzas are
+/// those of [`CLIENT`]: the framing moves them.
+pub const COMPONENT: &str = "jabber:component:accept";
 /// `<open/>` and `<close/>` over WebSocket (RFC 7395).
 pub const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 /// STARTTLS (RFC 6120, section 5).
@@ -83,8 +86,10 @@ impl fmt::Debug for Namespace {
     }
 }
 
-const KNOWN: [&str; 14] =
-    ["", CLIENT, STREAM, SASL, FRAMING, SM, BIND, STREAMS, STANZAS, SESSION, TLS, PING, XML, XMLNS];
+const KNOWN: [&str; 15] = [
+    "", CLIENT, COMPONENT, STREAM, SASL, FRAMING, SM, BIND, STREAMS, STANZAS, SESSION, TLS, PING,
+    XML, XMLNS,
+];
 
 #[cfg(test)]
 mod tests {

@@ -124,7 +124,11 @@ impl Case {
 
     /// The same with a nonce that is known beforehand, so that each run is like the other.
     pub(crate) fn settings_with_nonce(&self, nonce: Option<&str>) -> Settings {
-        let mut settings = Settings::new(self.jid(), self.secret())
+        let settings = match self.header("component-secret") {
+            Some(secret) => Settings::component(self.jid(), secret),
+            None => Settings::new(self.jid(), self.secret()),
+        };
+        let mut settings = settings
             .policy(Arc::new(self.policy()))
             .registry(Arc::new(self.registry(nonce)))
             .explicit_binding(self.says_yes("explicit-bind"));
@@ -244,8 +248,8 @@ impl Case {
 
 /// Every header that a transcript may have; in the second half what must come of it.
 #[rustfmt::skip]
-const HEADERS: [&str; 42] = [
-    "framing", "bindings", "tls", "certificate", "pin", "danger-unencrypted", "require-binding",
+const HEADERS: [&str; 43] = [
+    "component-secret", "framing", "bindings", "tls", "certificate", "pin", "danger-unencrypted", "require-binding",
     "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
     "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
     "nonce", "session", "explicit-bind", "send-before-bind", "explain",

@@ -337,7 +337,7 @@ impl<'a> Driver<'a> {
 
     /// What must not be shown: what was given,
     fn learn_secrets(&mut self) {
-        for key in ["password", "token", "respond"] {
+        for key in ["password", "token", "respond", "component-secret"] {
             for secret in self.case.header(key).iter().flat_map(|value| value.split(" | ")) {
                 if secret.trim().len() >= SHORTEST_SECRET {
                     self.secrets.push(secret.to_owned());
@@ -371,6 +371,10 @@ impl<'a> Driver<'a> {
         let Ok(element) = parse_document(frame, &Limits::default()) else { return };
         let is_message = matches!(element.name(), "auth" | "response" | "challenge" | "success");
         let content = element.text();
+        if element.name() == "handshake" && content.len() >= SHORTEST_SECRET {
+            self.secrets.push(content);
+            return;
+        }
         if element.namespace() != SASL || !is_message || content.len() < SHORTEST_SECRET {
             return;
         }
