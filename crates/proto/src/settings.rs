@@ -309,7 +309,8 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// For each thing that the server is to send during negotiation; 20 seconds by default.
+    /// For each thing that the server is to send during negotiation, and for its word on whether it
+    /// counts stanzas after that; 20 seconds by default.
     #[must_use]
     pub fn reply(mut self, limit: Duration) -> Self {
         self.reply = limit;

@@ -11,6 +11,7 @@ struct Client {
     statuses: Vec<Status>,
     sent: Vec<String>,
     delivered: Vec<Element>,
+    unmanaged: Vec<u64>,
     is_over: bool,
 }
 
@@ -19,7 +20,7 @@ impl Client {
         let settings = Settings::new(jid(), Secret::None);
         let connection = Connection::new(settings);
         let (statuses, sent, delivered) = (Vec::new(), Vec::new(), Vec::new());
-        Self { connection, statuses, sent, delivered, is_over: false }
+        Self { connection, statuses, sent, delivered, unmanaged: Vec::new(), is_over: false }
     }
 
     fn attached() -> Self {
@@ -37,7 +38,8 @@ impl Client {
                 }
                 Action::Report(status) => self.statuses.push(status),
                 Action::Deliver(element) => self.delivered.push(element),
-                Action::WakeAt(_) | Action::Sent(_) | Action::Unmanaged(_) => {}
+                Action::Unmanaged(number) => self.unmanaged.push(number),
+                Action::WakeAt(_) | Action::Sent(_) => {}
                 Action::Disconnect => self.is_over = true,
                 other => panic!("not expected: {other:?}"),
             }
@@ -62,6 +64,7 @@ fn stanzas_pass_at_once_and_the_stream_can_be_closed() {
     assert_eq!(client.statuses[1].to_string(), "ATTACHED 8 alice@example.org/web");
     assert_eq!(client.connection.phase(), Phase::Online);
     client.take(Input::Send(Element::new("presence", "jabber:client")));
+    assert_eq!((client.sent.len(), &client.unmanaged[..]), (1, &[1][..]), "nobody counts");
     client.take(Input::Received(b"<message xmlns='jabber:client'/>"));
     assert_eq!(client.delivered.len(), 1);
     client.take(Input::Close);

@@ -252,9 +252,14 @@ impl Online {
 
     fn probe(&mut self, core: &mut Core) {
         core.push(Action::Quiet(true));
-        if self.management == Management::On {
-            return self.ask(core);
+        match self.management {
+            Management::On => self.ask(core),
+            Management::Off => self.send_ping(core),
+            Management::Requested => {} // it has a question to answer already
         }
+    }
+
+    fn send_ping(&mut self, core: &mut Core) {
         let id = unguessable_id();
         let ping = Element::new("iq", CLIENT)
             .with_attr("type", "get")

@@ -360,6 +360,30 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_is_what_another_process_would_read() {
+        let mut state = read(WHOLE);
+        state.inbound.deliver();
+        state.inbound.handle();
+        state.outbound.push(Element::new("message", "jabber:client").with_attr("id", "5"), 9);
+        assert_eq!((state.received(), state.sent()), (14, 5));
+
+        let mut snapshot = state.snapshot();
+        assert_eq!((snapshot.received(), snapshot.sent()), (12, 5));
+        assert_eq!(snapshot.unacknowledged().count(), 3);
+        assert_eq!(snapshot.to_json(), state.to_json());
+        let json = state.to_json().expect("it has an address");
+        assert_eq!(snapshot.mark(), read(&json).mark());
+        assert!(!snapshot.inbound.handled_by_application(), "the other process was given nothing");
+        assert!(!snapshot.inbound.is_repeated());
+
+        // What goes on meanwhile is not in it, and nothing of the session was taken by it.
+        assert!(state.inbound.handled_by_application());
+        assert_eq!((state.snapshot().received(), snapshot.received()), (14, 12));
+        let unbound = SessionState::default().snapshot();
+        assert!(unbound.to_json().is_none() && !unbound.is_resumable());
+    }
+
+    #[test]
     fn nothing_shows_what_was_written() {
         let shown = format!("{:?}", read(WHOLE));
         assert!(!shown.contains("hunter2") && !shown.contains("a7"), "{shown}");

@@ -23,6 +23,7 @@ pub(crate) enum Wire {
 pub(crate) enum News {
     Sent(u64),
     Acknowledged(u64),
+    Unmanaged(u64),
     Dropped(u64),
     Quiet(bool),
     /// A stanza of this id.
@@ -220,6 +221,7 @@ impl Client {
                 }
                 Action::Sent(number) => self.news.push(News::Sent(number)),
                 Action::Acknowledged(number) => self.news.push(News::Acknowledged(number)),
+                Action::Unmanaged(number) => self.news.push(News::Unmanaged(number)),
                 Action::Dropped(number) => self.news.push(News::Dropped(number)),
                 Action::Quiet(quiet) => self.news.push(News::Quiet(quiet)),
                 Action::WakeAt(time) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use epode_proto::{Input, Phase, SessionState, StreamManagement};
+use epode_proto::{Error, Input, Phase, SessionState, Status, StreamManagement, Timeouts, Wait};
 
 use crate::client::{
     CLOSE, Client, ENABLE, ENABLED, FAILED, News, REQUEST, SM, Wire, answer, carried_both_ways,
@@ -57,20 +57,21 @@ fn what_the_server_grants_is_known() {
 }
 
 #[test]
-fn what_is_sent_counts_from_the_request_and_what_is_received_from_the_grant() {
+fn what_is_sent_waits_for_the_grant_and_all_counts_from_there() {
     over_both(|wire| {
         let mut client = Client::bound(wire, settings(), SM);
         assert_eq!((client.send("1"), client.send("2")), (1, 2));
         client.receive(&message("a"));
-        assert_eq!(client.sent(), [ENABLE, &message("1"), &message("2")]);
+        assert_eq!((client.sent(), client.news()), (vec![ENABLE.into()], vec![delivered("a")]));
         client.receive(ENABLED);
+        assert_eq!(client.sent(), [message("1"), message("2")]);
         client.receive(&message("b"));
         client.receive(REQUEST);
         assert_eq!(client.sent(), [answer(1)], "only b counts");
         client.receive(&answer(2));
         assert_eq!(
             client.news(),
-            [News::Sent(1), News::Sent(2), delivered("a"), delivered("b"), News::Acknowledged(2)]
+            [News::Sent(1), News::Sent(2), delivered("b"), News::Acknowledged(2)]
         );
         let session = client.connection.session();
         assert_eq!((session.sent(), session.received()), (2, 2));
@@ -81,13 +82,15 @@ fn what_is_sent_counts_from_the_request_and_what_is_received_from_the_grant() {
 fn where_it_is_refused_nothing_is_counted_or_kept() {
     let mut client = Client::bound(Wire::WebSocket, settings(), SM);
     client.send("1");
+    assert_eq!((client.sent(), client.news()), (vec![ENABLE.to_owned()], vec![]));
     client.receive(FAILED);
+    assert_eq!(client.news(), [News::Sent(1), News::Unmanaged(1)]);
     assert_eq!(client.connection.session().unacknowledged().count(), 0);
     client.send("2");
     client.receive(&message("a"));
     client.pass(Duration::from_secs(10));
-    assert_eq!(client.sent(), [ENABLE, &message("1"), &message("2")], "nobody is asked");
-    assert_eq!(client.news(), [News::Sent(1), News::Sent(2), delivered("a")]);
+    assert_eq!(client.sent(), [message("1"), message("2")], "nobody is asked");
+    assert_eq!(client.news(), [News::Sent(2), News::Unmanaged(2), delivered("a")]);
     client.input(Input::Close);
     assert_eq!(client.sent(), [CLOSE]);
     assert!(!client.connection.session().is_resumable());
@@ -130,8 +133,8 @@ fn how_often_it_is_asked_can_be_set() {
     assert_eq!(client.sent(), [REQUEST]);
 }
 
-/// Before that the server has nothing to acknowledge by; and it is not waited for by calling
-/// again and again.
+/// Before that the server has nothing to acknowledge, and nothing to do it by; and it is not waited
+/// for by calling again and again.
 #[test]
 fn nothing_is_asked_before_the_server_counts() {
     for after in [Duration::ZERO, Duration::from_millis(500)] {
@@ -142,10 +145,115 @@ fn nothing_is_asked_before_the_server_counts() {
             client.send(id);
         }
         client.pass(Duration::from_secs(5));
-        assert_eq!(client.sent(), [ENABLE, &message("1"), &message("2"), &message("3")]);
+        assert_eq!(client.sent(), [ENABLE]);
+        assert!(client.wakes < 10, "{}", client.wakes);
         client.receive(ENABLED);
-        client.pass(Duration::ZERO);
+        assert_eq!(client.sent(), [&message("1"), &message("2"), REQUEST, &message("3")]);
+        client.pass(after);
         assert_eq!(client.sent(), [REQUEST]);
+    }
+}
+
+/// As long as the wait for any other answer: what waits is sent in the next session.
+#[test]
+fn a_server_that_does_not_say_whether_it_counts_is_given_up() {
+    over_both(|wire| {
+        let settings = || settings().timeouts(Timeouts::default().reply(Duration::from_secs(7)));
+        let mut client = Client::bound(wire, settings(), SM);
+        client.send("1");
+        client.pass(Duration::from_secs(5));
+        client.receive(&message("a")); // prolongs nothing
+        client.pass(Duration::from_millis(1999));
+        assert_eq!((client.sent(), client.is_over), (vec![ENABLE.to_owned()], false));
+        client.pass(Duration::from_millis(1));
+        let error = Error::TimedOut(Wait::Enabled);
+        assert_eq!(client.end(), Some(&error));
+        assert_eq!(client.statuses[client.statuses.len() - 2], Status::ConnTimeout(error));
+        assert_eq!((client.sent(), client.news()), (vec![CLOSE.to_owned()], vec![delivered("a")]));
+        let session = client.left(false);
+        assert!(!session.is_resumable());
+
+        let mut client = Client::bound(wire, settings().session(session), SM);
+        client.receive(ENABLED);
+        assert_eq!(client.news(), [News::Sent(1)]);
+        client.pass(Duration::from_secs(8));
+        assert!(!client.is_over, "it has answered");
+    });
+}
+
+/// There are no other deadlines: whoever was refused, or never asked, waits for nothing.
+#[test]
+fn the_wait_ends_with_any_answer() {
+    for (features, answer) in [(SM, ENABLED), (SM, FAILED), ("", "<x xmlns='urn:example'/>")] {
+        let mut client = Client::bound(Wire::WebSocket, settings(), features);
+        client.receive(answer);
+        client.pass(Duration::from_secs(59));
+        assert!(!client.is_over, "{answer}");
+    }
+}
+
+/// The next session has what waited, in its order, and the lost one has had none of it.
+#[test]
+fn a_connection_lost_before_the_grant_doubles_nothing() {
+    carried_both_ways(|wire, by_json| {
+        let mut client = Client::bound(wire, settings(), SM);
+        client.send("1");
+        client.send("2");
+        client.lose();
+        assert_eq!((client.sent(), client.news()), (vec![ENABLE.to_owned()], vec![]));
+        let mut client = Client::bound(wire, settings().session(client.left(by_json)), SM);
+        assert_eq!(client.send("3"), 3);
+        assert_eq!(client.sent(), [ENABLE]);
+        client.receive(ENABLED);
+        client.receive(&answer(3));
+        let sent = [1, 2, 3].map(News::Sent);
+        assert_eq!(client.news(), [&sent[..], &[News::Acknowledged(3)]].concat());
+    });
+}
+
+/// What waits is sent before the end, and nobody will say what became of it, not even a server
+/// that says something then.
+#[test]
+fn whoever_closes_while_it_waits_has_all_sent() {
+    over_both(|wire| {
+        for late in [ENABLED, FAILED, &answer(2), REQUEST] {
+            let mut client = Client::bound(wire, settings(), SM);
+            client.send("1");
+            client.send("2");
+            assert_eq!(client.sent(), [ENABLE]);
+            client.input(Input::Close);
+            assert_eq!(client.sent(), [&message("1"), &message("2"), CLOSE]);
+            let each = |number| [News::Sent(number), News::Unmanaged(number)];
+            assert_eq!(client.news(), [each(1), each(2)].concat());
+            client.receive(late);
+            client.receive(&message("a"));
+            client.receive_close();
+            assert_eq!(client.end(), None, "{late}");
+            assert_eq!((client.sent(), client.news()), (vec![], vec![delivered("a")]), "{late}");
+            let session = client.left(false);
+            assert!(!session.is_resumable() && session.unacknowledged().count() == 0);
+        }
+    });
+    let mut client = Client::bound(Wire::Tcp, settings(), SM);
+    client.input(Input::Close);
+    assert_eq!((client.sent(), client.news()), (vec![ENABLE.into(), CLOSE.into()], vec![]));
+}
+
+/// What waits for the grant fills the queue; a refusal empties it.
+#[test]
+fn what_waits_for_the_grant_takes_room() {
+    let few = StreamManagement::default().queue(2, usize::MAX);
+    for (answer, has_room) in [(ENABLED, false), (FAILED, true)] {
+        let settings = settings().stream_management(Some(few));
+        let mut client = Client::bound(Wire::WebSocket, settings, SM);
+        client.send("1");
+        assert!(client.connection.has_room());
+        client.send("2");
+        assert!(!client.connection.has_room());
+        client.try_send(stanza(&message("3"))).expect_err("it is full");
+        client.receive(answer);
+        assert_eq!(client.connection.has_room(), has_room, "{answer}");
+        assert_eq!(client.sent(), [ENABLE, &message("1"), &message("2")]);
     }
 }
 

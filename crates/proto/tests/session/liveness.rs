@@ -151,29 +151,58 @@ fn a_pong_comes_from_who_was_asked() {
     }
 }
 
-/// A ping is a stanza, and a server that is about to count has counted it.
+/// It has been asked for something already, and what it says to that is a sign of life.
 #[test]
-fn a_ping_before_the_server_counts_is_counted() {
+fn a_server_that_has_not_said_whether_it_counts_is_not_pinged() {
+    let limits = Liveness::default().quiet(seconds(5)).grace(seconds(4));
+    over_both(|wire| {
+        for answer in [ENABLED, FAILED] {
+            let mut client = Client::bound(wire, settings().liveness(limits), SM);
+            client.pass(seconds(8));
+            assert_eq!(
+                (client.sent(), client.news()),
+                (vec![ENABLE.into()], vec![News::Quiet(true)])
+            );
+            client.receive(answer);
+            assert_eq!((client.sent(), client.news()), (vec![], vec![News::Quiet(false)]));
+        }
+        let mut client = Client::bound(wire, settings().liveness(limits), SM);
+        client.pass(seconds(9));
+        assert_eq!(client.end(), Some(&Error::TimedOut(Wait::SignOfLife)));
+        let session = client.left(false);
+        assert_eq!(session.sent(), 0, "no ping is left for the next session");
+    });
+}
+
+/// A pong is a stanza, and waits like all of them.
+#[test]
+fn a_ping_before_the_server_counts_is_answered_after() {
     let mut client = Client::bound(Wire::WebSocket, settings(), SM);
     client.send("1");
-    client.sent();
-    client.pass(seconds(60));
-    ping_in(&client.sent());
-    client.receive(ENABLED);
+    client
+        .receive("<iq xmlns='jabber:client' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
     client.send("2");
+    assert_eq!((client.sent(), client.news()), (vec![ENABLE.into()], vec![]));
+    client.receive(ENABLED);
+    let pong = "<iq xmlns='jabber:client' type='result' id='p'/>";
+    assert_eq!(client.sent(), [&message("1"), pong, &message("2")]);
     client.news();
+    client.receive(REQUEST);
     client.receive(&answer(3));
+    assert_eq!(client.sent(), [answer(0)], "the ping came before the count");
     assert_eq!(client.news(), [News::Acknowledged(3)]);
-    assert!(!client.is_over);
 }
 
 #[test]
 fn a_server_that_never_counts_is_not_waited_for_by_asking() {
     let mut client = Client::bound(Wire::WebSocket, settings(), SM);
     client.send("1");
-    client.pass(seconds(59));
-    assert_eq!(client.sent(), [ENABLE, &message("1")]);
+    client.pass(seconds(19));
+    assert_eq!(client.sent(), [ENABLE]);
     assert!(client.wakes < 10, "{}", client.wakes);
+    assert_eq!(client.wake(), Some(seconds(20)));
+    client.pass(seconds(1));
+    assert_eq!(client.end(), Some(&Error::TimedOut(Wait::Enabled)));
 }
 
 #[test]
@@ -339,7 +368,7 @@ fn the_deadlines_of_the_login_end_with_it() {
     assert!(client.news().is_empty() && !client.is_over);
     assert_eq!(client.wake(), Some(seconds(79)));
     client.pass(seconds(1));
-    assert_eq!(client.news(), [News::Quiet(true), News::Sent(1)]);
+    assert_eq!(client.news(), [News::Quiet(true), News::Sent(1), News::Unmanaged(1)]);
 }
 
 #[test]
@@ -359,6 +388,17 @@ fn whether_somebody_is_there_is_told_where_it_matters() {
         assert_eq!(client.sent(), [INACTIVE, ACTIVE, INACTIVE]);
         client.receive(REQUEST);
         client.lose();
+
+        // It is no stanza: it need not wait until the server counts.
+        let mut client = Client::new(wire, settings());
+        client.input(Input::SetActive(false));
+        client.log_in(&features);
+        client.bind();
+        client.send("1");
+        client.input(Input::SetActive(true));
+        assert_eq!(client.sent(), [ENABLE, INACTIVE, ACTIVE]);
+        client.receive(ENABLED);
+        assert_eq!(client.sent(), [message("1")]);
 
         // The application says it of each connection; then it is said before stanzas go out.
         for (features, expected) in [(features.as_str(), vec![INACTIVE]), (SM, vec![])] {

@@ -13,16 +13,23 @@ fn nothing_is_lost_or_doubled() {
     for seed in 0..SESSIONS {
         let tally = World::new(seed).run();
         total.cuts += tally.cuts;
+        total.early += tally.early;
+        total.forgotten += tally.forgotten;
         total.restarts += tally.restarts;
         total.wraps += tally.wraps;
     }
     // A simulation in which nothing happens proves nothing.
     assert!(total.cuts > 2000 && total.restarts > 1000 && total.wraps > 50, "{total:?}");
+    assert!(total.early > 100 && total.forgotten > 20, "{total:?}");
 }
 
 #[derive(Debug, Default)]
 struct Tally {
     cuts: usize,
+    /// Cuts before the program knew that the server counts.
+    early: usize,
+    /// Those of them after which the server had a session that the program knows nothing of.
+    forgotten: usize,
     restarts: usize,
     wraps: usize,
 }
@@ -125,6 +132,7 @@ impl World {
             }
             17 => self.client.pass(Duration::from_millis(self.random.below(400) as u64)),
             18 if self.random.one_in(4) => self.cut(),
+            19 if !self.is_resumable() && self.random.one_in(2) => self.cut(),
             _ => {}
         }
         self.listen();
@@ -146,7 +154,9 @@ impl World {
         for news in self.client.news() {
             match news {
                 crate::client::News::Acknowledged(number) => self.news.push(number),
-                crate::client::News::Dropped(number) => panic!("{number} was dropped"),
+                crate::client::News::Dropped(number) | crate::client::News::Unmanaged(number) => {
+                    panic!("nobody knows of {number}")
+                }
                 _ => {}
             }
         }
@@ -162,12 +172,12 @@ impl World {
 
     /// The network is cut, with all that is on its way; perhaps the process ends, too.
     fn cut(&mut self) {
-        // Before it is enabled there is nothing to resume, and what was sent may come twice.
-        if !self.client.connection.session().is_resumable() {
-            return;
-        }
         self.tally.cuts += 1;
         self.listen();
+        if !self.is_resumable() {
+            self.tally.early += 1;
+            self.tally.forgotten += usize::from(self.server.is_counting);
+        }
         self.to_server.clear();
         self.to_client.clear();
         self.client.lose();
@@ -175,7 +185,7 @@ impl World {
             self.handled.extend(self.inbox.drain(..)); // it was called handled
         }
         let mut session = self.client.connection.session().clone();
-        if self.random.one_in(2) {
+        if session.jid().is_some() && self.random.one_in(2) {
             self.tally.restarts += 1;
             session = through_json(&session);
             self.inbox.clear(); // nobody has called it handled: it comes again
@@ -193,6 +203,11 @@ impl World {
         self.log_in();
     }
 
+    /// Before `<enabled/>` there is nothing to resume: the next connection begins a new session.
+    fn is_resumable(&self) -> bool {
+        self.client.connection.session().is_resumable()
+    }
+
     fn log_in(&mut self) {
         self.client.log_in(SM);
         self.listen();
@@ -205,8 +220,14 @@ fn settings_for(when_handled: bool, session: SessionState) -> epode_proto::Setti
     settings().stream_management(Some(wanted)).session(session)
 }
 
-/// The other side, written for itself: what XEP-0198 demands of a server, for one session.
+/// The other side, written for itself: what XEP-0198 demands of a server.
+///
+/// A session whose `<enabled/>` never arrived is not resumed. What the server had sent in it went
+/// after the `<enabled/>`, so it never arrived either: it is treated as written to somebody who was
+/// absent, and goes to the next session as traffic of its own, at the beginning of the new count.
 struct Server {
+    /// Sessions are named by their number.
+    session: usize,
     begins_at: u32,
     /// How many it has received, modulo 2^32.
     received: u32,
@@ -221,6 +242,7 @@ struct Server {
 impl Server {
     fn new(begins_at: u32) -> Self {
         Self {
+            session: 0,
             begins_at,
             received: begins_at,
             handled: Vec::new(),
@@ -242,17 +264,19 @@ impl Server {
                 element.attr("id").expect("a request has an id")
             )],
             "enable" => {
-                self.is_counting = true;
-                vec![format!("<enabled xmlns='{SM_NS}' id='s0' resume='true'/>")]
+                assert_eq!(self.received, 0, "a program that did not know whether it counts sent");
+                self.session += 1;
+                (self.is_counting, self.acknowledged) = (true, 0);
+                let id = self.session;
+                self.sends_again(format!("<enabled xmlns='{SM_NS}' id='s{id}' resume='true'/>"))
             }
             "resume" => {
-                assert_eq!(element.attr("previd"), Some("s0"));
+                let id = format!("s{}", self.session);
+                assert_eq!(element.attr("previd"), Some(id.as_str()));
                 self.acknowledge(number("h"));
                 self.is_counting = true;
-                let resumed =
-                    format!("<resumed xmlns='{SM_NS}' previd='s0' h='{}'/>", self.received);
-                let again = self.unacknowledged.iter().map(|id| message(id));
-                [resumed].into_iter().chain(again).collect()
+                let h = self.received;
+                self.sends_again(format!("<resumed xmlns='{SM_NS}' previd='{id}' h='{h}'/>"))
             }
             "r" => vec![self.answer()],
             "a" => {
@@ -260,12 +284,19 @@ impl Server {
                 vec![]
             }
             "message" => {
+                assert!(self.is_counting, "nobody counts it");
                 self.received = self.received.wrapping_add(1);
                 self.handled.push(element.attr("id").expect("all have one").to_owned());
                 vec![]
             }
             other => panic!("{other} is not expected"),
         }
+    }
+
+    /// It answers, and sends what is not acknowledged.
+    fn sends_again(&self, answer: String) -> Vec<String> {
+        let again = self.unacknowledged.iter().map(|id| message(id));
+        [answer].into_iter().chain(again).collect()
     }
 
     /// It sends the next, if there is one.
