@@ -132,7 +132,7 @@ impl ComponentSession {
     fn say_header(&mut self, stream_id: &str, domain: Option<&str>) {
         self.out.push_str("<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' ");
         self.out.push_str("xmlns:stream='http://etherx.jabber.org/streams'");
-        let from = domain.unwrap_or(self.server.domain());
+        let from = domain.unwrap_or_else(|| self.server.domain());
         for (name, value) in [("from", from), ("id", stream_id)] {
             self.out.extend([" ", name, "='", &crate::escape::attribute(value), "'"]);
         }
