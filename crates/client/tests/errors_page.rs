@@ -133,11 +133,16 @@ fn server_error(condition: &str, place: &str) -> proto::Error {
             let iq = Element::parse(&xml).expect("it is XML");
             proto::Error::Bind(StanzaError::parse(&iq).expect("it is an error"))
         }
-        "stream" => {
+        "stream" | "component" => {
             let inside = inside("urn:ietf:params:xml:ns:xmpp-streams");
             let xml = format!("<error xmlns='http://etherx.jabber.org/streams'>{inside}</error>");
             let error = Element::parse(&xml).expect("it is XML");
-            proto::Error::Stream(StreamError::parse(&error).expect("it is an error"))
+            let error = StreamError::parse(&error).expect("it is an error");
+            if place == "stream" {
+                proto::Error::Stream(error)
+            } else {
+                proto::Error::Component(error)
+            }
         }
         "BOSH" => proto::Error::Bosh(bosh_end(condition)),
         other => panic!("{other:?} is no place"),
