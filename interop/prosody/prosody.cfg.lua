@@ -20,7 +20,9 @@ http_ports = { @http_port@ }
 https_ports = { @https_port@ }
 http_default_host = "localhost" -- clients send the address as their HTTP host
 
-modules_enabled = { "saslauth", "tls", "websocket", "bosh", "disco", "ping", "roster" }
+modules_enabled = { "saslauth", "tls", "websocket", "bosh", "disco", "ping", "roster", "smacks" }
+
+smacks_hibernation_time = 300 -- longer than any scene
 modules_disabled = { "s2s" }
 
 c2s_require_encryption = false -- SCRAM is tried over ws:// as well

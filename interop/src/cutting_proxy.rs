@@ -70,8 +70,8 @@ impl CuttingProxy {
     pub async fn start(server_port: u16, seed: u64) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Port)?;
         let port = listener.local_addr().map_err(Error::Port)?.port();
-        let (knife, cuts) = Default::default();
-        let terms = Arc::new(Terms { server_port, knife, cuts });
+        let (knife, cuts, axe) = Default::default();
+        let terms = Arc::new(Terms { server_port, knife, cuts, axe });
         let accepting = tokio::spawn(accept(listener, Dice(seed), Arc::clone(&terms)));
         Ok(Self { port, terms, accepting })
     }
@@ -87,7 +87,18 @@ impl CuttingProxy {
         *lock(&self.terms.knife) = Knife { chunks, places };
     }
 
-    /// What was cut by now.
+    /// From now on, so many connections end after a random number of bytes, fewer than these, to
+    /// either side, or after a random time. The last bytes may be the beginning of a frame.
+    pub fn sever(&self, connections: u32, within: u32) {
+        *lock(&self.terms.axe) = Axe { left: connections, within };
+    }
+
+    /// How many of the connections of [`Self::sever`] are still to be cut.
+    pub fn left_to_sever(&self) -> u32 {
+        lock(&self.terms.axe).left
+    }
+
+    /// What was cut by now, without what was [severed](Self::sever).
     pub fn cuts(&self) -> Cuts {
         *lock(&self.terms.cuts)
     }
@@ -108,6 +119,18 @@ impl Place {
         Self::WithinAnswer,
         Self::WhileWaiting,
     ];
+}
+
+impl Place {
+    /// How much still passes of what is said when the connection is cut here; nothing if it is not
+    /// cut by it.
+    fn share(self, is_request: bool, length: usize, dice: &mut Dice) -> Option<usize> {
+        match (self, is_request) {
+            (Self::BeforeRequest, true) | (Self::BeforeAnswer, false) => Some(0),
+            (Self::WithinRequest, true) | (Self::WithinAnswer, false) => Some(dice.index(length)),
+            _ => None,
+        }
+    }
 }
 
 impl Cuts {
@@ -150,6 +173,14 @@ struct Terms {
     server_port: u16,
     knife: Mutex<Knife>,
     cuts: Mutex<Cuts>,
+    axe: Mutex<Axe>,
+}
+
+/// How many more connections end at any byte, and within how many.
+#[derive(Clone, Copy, Debug, Default)]
+struct Axe {
+    left: u32,
+    within: u32,
 }
 
 /// How often and where connections are cut.
@@ -165,6 +196,18 @@ impl Terms {
         let Knife { chunks, places } = *lock(&self.knife);
         let is_last = !places.is_empty() && dice.below(chunks) == 0;
         is_last.then(|| places[dice.index(places.len())])
+    }
+
+    /// After how many bytes the connection is to end, if it is.
+    fn draw_bytes(&self, dice: &mut Dice) -> Option<usize> {
+        let Axe { left, within } = *lock(&self.axe);
+        let bytes = (left > 0).then(|| dice.below(within))?;
+        usize::try_from(bytes).ok()
+    }
+
+    fn count_severed(&self) {
+        let mut axe = lock(&self.axe);
+        axe.left = axe.left.saturating_sub(1);
     }
 
     fn count(&self, place: Place) {
@@ -184,8 +227,10 @@ async fn accept(listener: TcpListener, mut dice: Dice, terms: Arc<Terms>) {
                 let (terms, dice) = (Arc::clone(&terms), Dice(dice.next()));
                 connections.spawn(async move {
                     // Who closes or resets ends the other side too.
-                    if let Ok(Some(place)) = pass_on(client, dice, &terms).await {
-                        terms.count(place);
+                    match pass_on(client, dice, &terms).await {
+                        Ok(Some(End::At(place))) => terms.count(place),
+                        Ok(Some(End::Severed)) => terms.count_severed(),
+                        Ok(None) | Err(_) => {}
                     }
                 });
             }
@@ -194,58 +239,74 @@ async fn accept(listener: TcpListener, mut dice: Dice, terms: Arc<Terms>) {
     }
 }
 
+/// How a connection ended that was cut.
+#[derive(Clone, Copy)]
+enum End {
+    At(Place),
+    Severed,
+}
+
 /// Passes on what both sides say, until one closes or the connection is cut.
-async fn pass_on(
-    mut client: TcpStream,
-    mut dice: Dice,
-    terms: &Terms,
-) -> io::Result<Option<Place>> {
+async fn pass_on(mut client: TcpStream, mut dice: Dice, terms: &Terms) -> io::Result<Option<End>> {
     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, terms.server_port)).await?;
     // What is said leaves at once, as it would without a proxy.
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut request, mut answer) = ([0; CHUNK], [0; CHUNK]);
     let (mut last, mut alarm) = (None, Instant::now());
+    let mut rest = None;
     loop {
-        tokio::select! {
-            size = client.read(&mut request) => {
-                let said = &request[..size?];
-                if last.is_none() && !said.is_empty() {
-                    last = terms.draw(&mut dice);
-                    alarm = Instant::now() + LONGEST_WAIT.mul_f64(dice.fraction());
-                }
-                match last {
-                    _ if said.is_empty() => return Ok(None),
-                    Some(Place::BeforeRequest) => return Ok(last),
-                    Some(Place::WithinRequest) => {
-                        server.write_all(&said[..dice.index(said.len())]).await?;
-                        return Ok(last);
-                    }
-                    _ => server.write_all(said).await?,
-                }
+        if rest.is_none()
+            && let Some(bytes) = terms.draw_bytes(&mut dice)
+        {
+            rest = Some(bytes);
+            alarm = Instant::now() + LONGEST_LIFE.mul_f64(dice.fraction());
+        }
+        let (said, is_request) = tokio::select! {
+            size = client.read(&mut request) => (&request[..size?], true),
+            size = server.read(&mut answer) => (&answer[..size?], false),
+            () = sleep_until(alarm), if last == Some(Place::WhileWaiting) => {
+                return Ok(last.map(End::At));
             }
-            size = server.read(&mut answer) => {
-                let said = &answer[..size?];
-                match last {
-                    _ if said.is_empty() => return Ok(None),
-                    Some(Place::BeforeAnswer) => return Ok(last),
-                    Some(Place::WithinAnswer) => {
-                        client.write_all(&said[..dice.index(said.len())]).await?;
-                        return Ok(last);
-                    }
-                    _ => client.write_all(said).await?,
-                }
+            () = sleep_until(alarm), if rest.is_some() => return Ok(Some(End::Severed)),
+        };
+        if said.is_empty() {
+            return Ok(None);
+        }
+        if is_request && last.is_none() && rest.is_none() {
+            last = terms.draw(&mut dice);
+            alarm = Instant::now() + LONGEST_WAIT.mul_f64(dice.fraction());
+        }
+        let hearer = if is_request { &mut server } else { &mut client };
+        let (passes, end) = match (last, rest.as_mut()) {
+            (_, Some(rest)) if *rest <= said.len() => (*rest, Some(End::Severed)),
+            (_, Some(rest)) => {
+                *rest -= said.len();
+                (said.len(), None)
             }
-            () = sleep_until(alarm), if last == Some(Place::WhileWaiting) => return Ok(last),
+            (Some(place), None) => match place.share(is_request, said.len(), &mut dice) {
+                Some(share) => (share, Some(End::At(place))),
+                None => (said.len(), None),
+            },
+            (None, None) => (said.len(), None),
+        };
+        hearer.write_all(&said[..passes]).await?;
+        if end.is_some() {
+            return Ok(end);
         }
     }
 }
 
 /// Numbers that look random and can be had again: `SplitMix64`.
 #[derive(Debug)]
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
+    /// Dice that fall as this seed says.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -254,13 +315,13 @@ impl Dice {
     }
 
     /// From 0 to below 1.
-    fn fraction(&mut self) -> f64 {
+    pub fn fraction(&mut self) -> f64 {
         f64::from(u32::try_from(self.next() >> 32).unwrap_or_default())
             / (f64::from(u32::MAX) + 1.0)
     }
 
     /// A number below this one, or 0.
-    fn below(&mut self, end: u32) -> u32 {
+    pub fn below(&mut self, end: u32) -> u32 {
         u32::try_from(self.next() % u64::from(end.max(1))).unwrap_or_default()
     }
 
@@ -272,6 +333,9 @@ impl Dice {
 
 /// As much as a WebSocket or BOSH client says at once, and more.
 const CHUNK: usize = 16 * 1_024;
+
+/// A connection that is to be severed and on which little is said.
+const LONGEST_LIFE: Duration = Duration::from_millis(400);
 
 /// A server answers within less, unless it waits for something to say.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);

@@ -37,7 +37,7 @@ mod template;
 mod token_validator;
 
 pub use certificates::{Authority, Certificates, ClientCertificate};
-pub use cutting_proxy::{Cuts, CuttingProxy, Place};
+pub use cutting_proxy::{Cuts, CuttingProxy, Dice, Place};
 pub use error::Error;
 pub use release::{Release, Software};
 pub use report::Table;

@@ -4,15 +4,20 @@
 //! those that have all of them, as in `cargo xtask interop -- prosody-13 SCRAM-SHA-1`.
 
 mod components;
+mod cut_streams;
 mod exchange;
+mod figures;
 mod handover;
 mod login;
 mod matrix;
 mod only_binding;
 mod probe;
+mod restarts;
 mod rows;
 mod scenes;
 mod servers;
+mod soak;
+mod stream_target;
 
 use std::{
     env,
@@ -31,6 +36,7 @@ use tokio::{
 use crate::{
     handover::AS_ANOTHER_PROCESS,
     matrix::{Outcome, Refusal, Row, binding_name},
+    restarts::AS_A_TALKER,
     rows::rows,
     scenes::{Played, Scene, scenes},
     servers::{ALICE, Servers},
@@ -39,7 +45,13 @@ use crate::{
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let outcome = match words.split_first() {
-        Some((first, arguments)) if first == AS_ANOTHER_PROCESS => play_part(arguments).map(|()| 0),
+        Some((first, arguments)) if first == AS_ANOTHER_PROCESS => {
+            another_process(handover::play_part(arguments)).map(|()| 0)
+        }
+        Some((first, arguments)) if first == AS_A_TALKER => {
+            another_process(restarts::talk(arguments)).map(|()| 0)
+        }
+        Some((first, words)) if first == SOAK => soak(words),
         _ => run(&words),
     };
     match outcome {
@@ -52,12 +64,31 @@ fn main() -> ExitCode {
     }
 }
 
-/// The part of another process: see `handover.rs`.
-fn play_part(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+/// The part of another process: see `handover.rs` and `restarts.rs`.
+fn another_process(
+    part: impl Future<Output = Result<(), Box<dyn Error>>>,
+) -> Result<(), Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let played = runtime.block_on(handover::play_part(arguments));
+    let played = runtime.block_on(part);
     runtime.shutdown_background(); // it may be waiting for more input
     played
+}
+
+/// Runs the long form of some scenes and returns how many failed.
+fn soak(words: &[String]) -> Result<usize, Box<dyn Error>> {
+    let rows = soak::rows(words);
+    if rows.is_empty() {
+        return Err(format!("no row has all of these words: {}", words.join(" ")).into());
+    }
+    let run = Run::start()?;
+    let mut failed = 0;
+    println!("{}", soak::HEADLINE);
+    for row in rows {
+        let line = run.unless_stopped(row.play(&run.rig, &run.servers, run.seed))?;
+        println!("{}", line.text);
+        failed += usize::from(!line.is_perfect);
+    }
+    Ok(failed)
 }
 
 /// Runs the rows and returns how many failed.
@@ -319,6 +350,9 @@ const HEADLINE: [&str; 11] = [
 
 /// Names the folder in which `cargo xtask interop` unpacks the newer servers.
 const BACKPORTS: &str = "EPODE_INTEROP_BACKPORTS";
+
+/// The first argument of a run of the long form.
+const SOAK: &str = "soak";
 
 /// The seed of an earlier run, to have the same cuts again.
 const SEED: &str = "EPODE_INTEROP_SEED";

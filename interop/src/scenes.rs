@@ -11,8 +11,12 @@ use epode_interop::{Place, Release, Rig, Software, Transport};
 
 use crate::{
     components::{self, Part},
-    exchange, handover,
+    cut_streams::{self, Storm},
+    exchange,
+    figures::Figures,
+    handover, restarts,
     servers::{PASSWORD, Servers},
+    stream_target::StreamTarget,
 };
 
 /// A scene, and what must come of it.
@@ -31,6 +35,10 @@ pub(crate) enum Act {
     Exchange,
     /// The same through connections that are cut at these places.
     ExchangeWithCuts(&'static [Place]),
+    /// The same over a stream, through connections that are cut at any byte.
+    CutStreams(Storm),
+    /// The same over a stream, from processes that are killed and started again.
+    Kills(Storm),
     /// One process logs in, another takes over and goes on.
     Prebind,
     /// A process that is online is killed, another goes on with its session.
@@ -76,7 +84,25 @@ fn of(server: &'static Release) -> Vec<Scene> {
     scenes.push(scene(transport, Act::Restore, "attached and online"));
     scenes.push(scene(transport, Act::WrongSid, "ATTACHFAIL item-not-found"));
     scenes.push(scene(transport, Act::WrongRid, "ATTACHFAIL item-not-found"));
+    // Stanzas that arrive while ejabberd moves a session to its new connection may change places.
+    let all = if server.software == Software::Ejabberd { EACH_ONCE } else { IN_ORDER };
+    for &transport in streams(server.software) {
+        let (cuts, kills) = (Storm::CUTS, Storm::KILLS);
+        scenes.push(scene(transport, Act::CutStreams(cuts), all));
+        scenes.push(scene(transport, Act::Kills(kills), all));
+    }
     scenes
+}
+
+/// Over what streams are cut at any byte. Inside TLS, where no half of a stanza or frame reaches the
+/// server, each does what it should. Without, Prosody reads what comes after a resumption as the
+/// rest of what came before; and ejabberd's sessions over a WebSocket may hang for 15 seconds when
+/// that breaks, in which they cannot be resumed.
+pub(crate) fn streams(software: Software) -> &'static [Transport] {
+    match software {
+        Software::Prosody => &[Transport::Starttls, Transport::Wss],
+        Software::Ejabberd => &[Transport::Starttls, Transport::Tcp],
+    }
 }
 
 /// Where connections to a server are cut: anywhere, but for where requests that overtake each other
@@ -103,6 +129,19 @@ impl Scene {
                 exchange::exchange(rig, server, self.transport, (places, seed)).await
             }
             Act::Component(part) => components::play(rig, server, part).await,
+            Act::CutStreams(storm) => {
+                let target = StreamTarget::of(rig, server, self.transport);
+                cut_streams::exchange(&target, storm, seed)
+                    .await
+                    .map(|it| Played::of(&it, self.expected))
+            }
+            Act::Kills(storm) => {
+                let target = StreamTarget::of(rig, server, self.transport);
+                let folder = rig.folder().join(format!("kills-{}-{}", self.server, self.transport));
+                restarts::exchange(&target, storm, (seed, &folder))
+                    .await
+                    .map(|it| Played::of(&it, self.expected))
+            }
             Act::Prebind => handover::prebind(rig, &url).await,
             Act::Restore => handover::restore(rig, self.server, &url).await,
             Act::WrongSid => handover::wrong_sid(rig, &url).await,
@@ -124,6 +163,11 @@ impl Played {
     pub(crate) fn new(result: impl Into<String>, note: impl Into<String>) -> Self {
         Self { result: result.into(), note: note.into() }
     }
+
+    fn of(figures: &Figures, expected: &str) -> Self {
+        let is_good = figures.is_perfect() || (expected == EACH_ONCE && figures.is_each_once());
+        Self::new(if is_good { expected } else { "imperfect" }, figures.to_string())
+    }
 }
 
 /// A client of an account, with its password, that trusts the authority in a file.
@@ -144,6 +188,12 @@ impl fmt::Display for Act {
                 });
             }
             Self::Component(part) => part.name(),
+            Self::CutStreams(Storm { messages, blows }) => {
+                return write!(f, "{messages} messages each way, {blows} cuts");
+            }
+            Self::Kills(Storm { messages, blows }) => {
+                return write!(f, "{messages} messages each way, {blows} kills");
+            }
             Self::Prebind => "prebind and attach, 2 processes",
             Self::Restore => "killed and restored, 2 processes",
             Self::WrongSid => "attach with a wrong sid",
@@ -154,6 +204,8 @@ impl fmt::Display for Act {
 
 /// What [`Act::Exchange`] comes to where nothing is lost.
 pub(crate) const IN_ORDER: &str = "all in order, each once";
+/// The same of a server that does not keep the order.
+const EACH_ONCE: &str = "each once";
 
 #[cfg(test)]
 mod tests {

@@ -39,7 +39,9 @@ impl Running {
         for domain in accounts(server.release()) {
             server.register("alice", domain, PASSWORD)?;
         }
-        server.register("bob", "localhost", PASSWORD)?;
+        for domain in ["localhost", "clear.localhost"] {
+            server.register("bob", domain, PASSWORD)?;
+        }
         let token_of = match server.release().software {
             Software::Prosody => "oauth.localhost",
             Software::Ejabberd => "localhost",

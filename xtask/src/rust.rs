@@ -88,6 +88,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("epode-proto", "dispatch"),
     ("epode", "login"),
     ("epode", "echo"),
+    ("epode", "memory"),
 ];
 
 const CARGO_HACK: Tool = Tool { package: "cargo-hack", program: "cargo-hack", version: "0.6.46" };

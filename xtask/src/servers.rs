@@ -11,12 +11,27 @@ use crate::{
 /// Installs Prosody and ejabberd where they are missing, unpacks their newer versions, and runs the
 /// matrix.
 pub(crate) fn interop(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
-    apt::ensure(workspace, INSTALLED)?;
-    let backports = backports::unpack(workspace, UNPACKED)?;
     // The command, for the rows that probe.
     workspace::run(&mut workspace.cargo(["build", "--quiet", "-p", "epode-cli"]))?;
-    let arguments = ["run", "--quiet", "-p", "epode-interop", "--"];
-    workspace::run(workspace.cargo(arguments).args(extra).env("EPODE_INTEROP_BACKPORTS", backports))
+    with_servers(workspace, &["run", "--quiet", "-p", "epode-interop", "--"], extra)
+}
+
+/// Sends ten thousand messages each way through a thousand cuts, and from processes that are killed
+/// hundreds of times, to the same servers and to our own.
+pub(crate) fn soak(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
+    let arguments = ["run", "--quiet", "--release", "-p", "epode-interop", "--", "soak"];
+    with_servers(workspace, &arguments, extra)
+}
+
+fn with_servers(
+    workspace: &Workspace,
+    arguments: &[&str],
+    extra: &[String],
+) -> Result<(), Failure> {
+    apt::ensure(workspace, INSTALLED)?;
+    let backports = backports::unpack(workspace, UNPACKED)?;
+    let mut command = workspace.cargo(arguments);
+    workspace::run(command.args(extra).env("EPODE_INTEROP_BACKPORTS", backports))
 }
 
 /// The servers; erlang-p1-oauth2, without which ejabberd's tokens fail; the Lua libraries that

@@ -127,6 +127,11 @@ const STEPS: &[Step] = &[
         about: "logs in to two Prosodies and two ejabberds; gets them with apt",
         action: Action::Do(servers::interop),
     },
+    Step {
+        name: "soak",
+        about: "sends thousands of messages to them through cuts and kills; slow, not in CI",
+        action: Action::Do(servers::soak),
+    },
     Step { name: "bench", about: "measures; prints figures", action: Action::Do(rust::bench) },
     Step {
         name: "deny",

@@ -597,7 +597,7 @@ impl Driver {
 
     fn connected(&mut self, connected: Connected) {
         let is_new = !connected.resumed;
-        self.attempts.connected();
+        self.attempts.connected(connected.resumed);
         if let Some(keys) = self.keys.take() {
             lock(&self.standing).keys = Some(keys);
         }

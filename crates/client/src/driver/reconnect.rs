@@ -91,8 +91,8 @@ pub(super) struct Attempts {
     policy: Reconnect,
     made: u32,
     redirected: u32,
-    /// Since when there is a session.
-    connected: Option<Instant>,
+    /// Since when there is a session, and whether it was resumed then.
+    connected: Option<(Instant, bool)>,
 }
 
 impl Attempts {
@@ -100,19 +100,18 @@ impl Attempts {
         Self { policy, made: 0, redirected: 0, connected: None }
     }
 
-    pub(super) fn connected(&mut self) {
-        self.connected = Some(Instant::now());
+    pub(super) fn connected(&mut self, resumed: bool) {
+        self.connected = Some((Instant::now(), resumed));
         self.redirected = 0;
     }
 
     /// When to try again after this end, and which attempt it is; not at all, if it is the end.
     pub(super) fn next(&mut self, reason: &Error) -> Option<(u32, Duration)> {
+        let connected = self.connected.take();
+        let resumed = connected.is_some_and(|(_, resumed)| resumed);
         // One that breaks at once each time would be made without pause.
-        if self
-            .connected
-            .take()
-            .is_some_and(|since| since.elapsed() >= self.policy.longest.min(STABLE))
-        {
+        let stable = self.policy.longest.min(STABLE);
+        if connected.is_some_and(|(since, _)| since.elapsed() >= stable) {
             self.made = 0;
         }
         if self.made >= self.policy.attempts {
@@ -121,6 +120,7 @@ impl Attempts {
         let patience = match reason.advice() {
             Advice::Retry => 0,
             Advice::Wait => PATIENCE,
+            _ if resumed && is_misread(reason) => 0,
             _ => return None,
         };
         self.made += 1;
@@ -144,6 +144,14 @@ impl Attempts {
     }
 }
 
+/// Whether the server could not read us. In a session that was resumed, it may have taken our first
+/// words for the rest of those in which the connection before broke, as Prosody does; a new session
+/// begins with its own.
+fn is_misread(reason: &Error) -> bool {
+    let is_bad = matches!(reason.condition(), "not-well-formed" | "bad-format" | "invalid-xml");
+    is_bad && matches!(reason, Error::Stream(_))
+}
+
 /// From 0 to 1.
 fn random_share() -> f64 {
     let mut bytes = [0; 4];
@@ -159,7 +167,7 @@ const PATIENCE: u32 = 3;
 
 #[cfg(test)]
 mod tests {
-    use epode_proto::sasl;
+    use epode_proto::{Element, sasl, stream::StreamError};
 
     use super::*;
 
@@ -180,9 +188,9 @@ mod tests {
         let mut attempts = Attempts::new(Reconnect::default().attempts(3));
         let number = |attempts: &mut Attempts| attempts.next(&lost()).map(|(number, _)| number);
         assert_eq!(number(&mut attempts), Some(1));
-        attempts.connected();
+        attempts.connected(false);
         assert_eq!(number(&mut attempts), Some(2), "it did not last");
-        attempts.connected();
+        attempts.connected(false);
         tokio::time::advance(STABLE).await;
         assert_eq!([(); 4].map(|()| number(&mut attempts)), [Some(1), Some(2), Some(3), None]);
     }
@@ -216,6 +224,32 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_misreads_a_resumed_session_has_a_new_one() {
+        let broken = |condition: &str| {
+            let xml = format!(
+                "<error xmlns='http://etherx.jabber.org/streams'>\
+                 <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></error>"
+            );
+            let error = Element::parse(&xml).expect("it is XML");
+            Error::Stream(StreamError::parse(&error).expect("it is an error"))
+        };
+        let after = |resumed, reason: &Error| {
+            let mut attempts = Attempts::new(Reconnect::default());
+            attempts.connected(resumed);
+            attempts.next(reason).is_some()
+        };
+        for condition in ["not-well-formed", "bad-format", "invalid-xml"] {
+            assert!(after(true, &broken(condition)), "{condition}");
+            assert!(!after(false, &broken(condition)), "it is our mistake: {condition}");
+        }
+        assert!(!after(true, &broken("conflict")));
+        let mut attempts = Attempts::new(Reconnect::default());
+        attempts.connected(true);
+        assert!(attempts.next(&broken("not-well-formed")).is_some());
+        assert_eq!(attempts.next(&broken("not-well-formed")), None, "there is no session yet");
+    }
+
+    #[test]
     fn redirects_are_limited() {
         let mut attempts = Attempts::new(Reconnect::default());
         for _ in 0..3 {
@@ -223,7 +257,7 @@ mod tests {
             attempts.follow();
         }
         assert!(!attempts.may_follow());
-        attempts.connected();
+        attempts.connected(false);
         assert!(attempts.may_follow());
         assert!(!Attempts::new(Reconnect::off()).may_follow());
     }
