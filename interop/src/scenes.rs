@@ -84,7 +84,7 @@ fn of(server: &'static Release) -> Vec<Scene> {
     scenes.push(scene(transport, Act::Restore, "attached and online"));
     scenes.push(scene(transport, Act::WrongSid, "ATTACHFAIL item-not-found"));
     scenes.push(scene(transport, Act::WrongRid, "ATTACHFAIL item-not-found"));
-    // Stanzas that arrive while ejabberd moves a session to its new connection may change places.
+    // Where a session moves to its new connection while stanzas arrive, their places may change.
     let all = if server.software == Software::Ejabberd { EACH_ONCE } else { IN_ORDER };
     for &transport in streams(server.software) {
         let (cuts, kills) = (Storm::CUTS, Storm::KILLS);
@@ -94,10 +94,8 @@ fn of(server: &'static Release) -> Vec<Scene> {
     scenes
 }
 
-/// Over what streams are cut at any byte. Inside TLS, where no half of a stanza or frame reaches the
-/// server, each does what it should. Without, Prosody reads what comes after a resumption as the
-/// rest of what came before; and ejabberd's sessions over a WebSocket may hang for 15 seconds when
-/// that breaks, in which they cannot be resumed.
+/// Over what streams are cut at any byte: where no half of a stanza that was cut stays with the
+/// server's parser, and none of its writers holds up a resumption.
 pub(crate) fn streams(software: Software) -> &'static [Transport] {
     match software {
         Software::Prosody => &[Transport::Starttls, Transport::Wss],

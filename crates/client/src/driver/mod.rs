@@ -554,7 +554,7 @@ impl Driver {
                 self.reach(Ok(Reached::Online));
             }
             Status::ComponentConnected(jid) => {
-                self.attempts.connected();
+                self.attempts.connected(false);
                 self.begin_session(jid);
                 self.requests.begin_anew();
                 self.reach(Ok(Reached::Online));

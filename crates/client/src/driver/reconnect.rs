@@ -145,8 +145,8 @@ impl Attempts {
 }
 
 /// Whether the server could not read us. In a session that was resumed, it may have taken our first
-/// words for the rest of those in which the connection before broke, as Prosody does; a new session
-/// begins with its own.
+/// words for the rest of those in which the connection before broke; a new session begins with its
+/// own.
 fn is_misread(reason: &Error) -> bool {
     let is_bad = matches!(reason.condition(), "not-well-formed" | "bad-format" | "invalid-xml");
     is_bad && matches!(reason, Error::Stream(_))

@@ -138,6 +138,7 @@ impl SessionState {
             handled: (self.inbound.handled, self.inbound.total),
             sent: self.outbound.total,
             kept: self.outbound.size().0,
+            minute: self.alive.map(|alive| alive / 60),
         }
     }
 
@@ -231,6 +232,8 @@ pub struct SessionMark {
     handled: (u32, u64),
     sent: u64,
     kept: usize,
+    /// When it was alive, so that whoever keeps it knows when it expires.
+    minute: Option<u64>,
 }
 
 /// Why a text is no session. No variant holds any part of it.
