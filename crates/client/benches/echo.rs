@@ -1,5 +1,5 @@
-//! What a message costs over BOSH beside a WebSocket: a client sends itself messages through the
-//! embedded server on loopback ports. The server runs on a thread of its own and its CPU time is
+//! What a message costs over a WebSocket, with stream management and without, and over BOSH: a client
+//! sends itself messages through the embedded server on loopback ports. The server runs on a thread of its own and its CPU time is
 //! left out.
 //!
 //! *One at a time* waits for each message before the next is sent, so it shows the round trip; in
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use epode::{Client, Element, ProxySettings, Session};
+use epode::{Client, Element, ProxySettings, Session, StreamManagement};
 use epode_testpeer::{ListenOptions, Server};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -23,22 +23,27 @@ const ROUNDS: usize = 7;
 fn main() {
     let peer = Peer::start();
     let runtime = runtime();
-    let mut sessions: Vec<Session> =
-        peer.urls.iter().map(|url| runtime.block_on(connect(url))).collect();
+    let [socket, bosh] = &peer.urls;
+    let mut sessions = [
+        runtime.block_on(connect(socket, Some(StreamManagement::default()))),
+        runtime.block_on(connect(socket, None)),
+        runtime.block_on(connect(bosh, None)),
+    ];
     println!("{MESSAGES} echoed messages; least of {ROUNDS} rounds");
-    println!("{:34} {:>12} {:>14}", "", "messages/s", "CPU µs each");
+    println!("{:44} {:>12} {:>14}", "", "messages/s", "CPU µs each");
     for (name, burst) in [("one at a time", 1), ("in bursts of 50", BURST)] {
-        let mut least = [Cost::MAX; 2];
+        let mut least = [Cost::MAX; 3];
         for _ in 0..ROUNDS {
             for (session, least) in sessions.iter_mut().zip(&mut least) {
                 *least = least.min(peer.cost(&runtime, session, burst));
             }
         }
-        let [socket, bosh] = least;
-        socket.print(&format!("WebSocket, {name}"));
+        let [managed, plain, bosh] = least;
+        managed.print(&format!("WebSocket, {name}"));
+        plain.print(&format!("the same without XEP-0198, {name}"));
         bosh.print(&format!("BOSH, {name}"));
-        let (time, cpu) = (ratio(bosh.time, socket.time), ratio(bosh.cpu, socket.cpu));
-        println!("{:34} {time:>11.2}× {cpu:>13.2}×", "  BOSH takes, of the WebSocket");
+        managed.print_ratio("  stream management takes", plain);
+        bosh.print_ratio("  BOSH takes, of the WebSocket", plain);
     }
 }
 
@@ -59,7 +64,12 @@ impl Cost {
     fn print(&self, name: &str) {
         let rate = f64::from(MESSAGES) / self.time.as_secs_f64();
         let each = self.cpu.as_secs_f64() * 1e6 / f64::from(MESSAGES);
-        println!("{name:34} {rate:>12.0} {each:>14.1}");
+        println!("{name:44} {rate:>12.0} {each:>14.1}");
+    }
+
+    fn print_ratio(self, name: &str, of: Self) {
+        let (time, cpu) = (ratio(self.time, of.time), ratio(self.cpu, of.cpu));
+        println!("{name:44} {time:>11.2}× {cpu:>13.2}×");
     }
 }
 
@@ -67,10 +77,11 @@ fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
 }
 
-async fn connect(url: &str) -> Session {
+async fn connect(url: &str, management: Option<StreamManagement>) -> Session {
     let client = Client::builder("alice@localhost").expect("it is an address");
     let client = client.endpoint(url).expect("it is a URL").proxies(ProxySettings::none());
-    client.password(PASSWORD).connect().await.expect("a login")
+    let client = client.password(PASSWORD).stream_management(management);
+    client.connect().await.expect("a login")
 }
 
 async fn echo(session: &mut Session, burst: u32) {
