@@ -66,8 +66,8 @@ impl Session {
         self.running.handle.standing().keys.clone()
     }
 
-    /// Sends a stanza; returns once it has been handed to the transport, or, while there is none,
-    /// once it waits for the next. What becomes of it then, the [`Receipt`] tells.
+    /// Sends a stanza; returns once it has been handed to the transport, or once it waits: for a
+    /// connection, or for the server to say whether it counts. What becomes of it then, the [`Receipt`] tells.
     ///
     /// # Errors
     ///

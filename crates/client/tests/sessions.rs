@@ -287,6 +287,50 @@ async fn a_server_that_sends_clients_elsewhere_is_followed_with_tls() {
     session.disconnect().await.unwrap();
 }
 
+/// A request that comes before the server has said whether it counts: its handler waits to answer,
+/// and what it waits for must be heard.
+#[tokio::test]
+async fn a_handler_may_answer_before_the_server_counts() {
+    let script = "C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='*' version='1.0' xml:lang='*'/>\n\
+        S: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' id='1' version='1.0'/>\n\
+        S: <s:features xmlns:s='http://etherx.jabber.org/streams'>\
+        <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>\
+        </mechanisms></s:features>\n\
+        C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>*</auth>\n\
+        S: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>\n\
+        C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='*' version='1.0' xml:lang='*'/>\n\
+        S: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' id='2' version='1.0'/>\n\
+        S: <s:features xmlns:s='http://etherx.jabber.org/streams'>\
+        <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><sm xmlns='urn:xmpp:sm:3'/></s:features>\n\
+        C: <iq xmlns='jabber:client' type='set' id='*'>\
+        <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>\n\
+        S: <iq xmlns='jabber:client' type='result' id='{id}'>\
+        <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>alice@localhost/a</jid></bind></iq>\n\
+        C: <enable xmlns='urn:xmpp:sm:3' resume='true'/>\n\
+        S: <message xmlns='jabber:client'/>\n\
+        S: <iq xmlns='jabber:client' type='get' id='7' from='bob@localhost/b'>\
+        <question xmlns='urn:x'/></iq>\n\
+        S: <enabled xmlns='urn:xmpp:sm:3'/>\n\
+        C: <iq xmlns='jabber:client' type='result' id='7' to='bob@localhost/b'/>\n\
+        S: <message xmlns='jabber:client' type='headline'/>\n";
+    let running = listen_script(&Script::parse(script).unwrap()).await.unwrap();
+    let client = Client::builder("alice@localhost").unwrap().endpoint(running.ws_url()).unwrap();
+    let client =
+        client.proxies(ProxySettings::none()).password(PASSWORD).reconnect(Reconnect::off());
+    let mut session = client.connect().await.unwrap();
+    let outbox = session.outbox();
+    let answers = session.handlers().add_async(Pattern::iq(), move |request| {
+        let outbox = outbox.clone();
+        async move {
+            outbox.send(Iq::result(&request)).await.unwrap();
+            ControlFlow::Continue(())
+        }
+    });
+    answers.unwrap();
+    assert_eq!(session.receive().await.unwrap().attr("type"), None);
+    assert_eq!(session.receive().await.unwrap().attr("type"), Some("headline"));
+}
+
 #[tokio::test]
 async fn redirections_have_an_end_and_may_be_switched_off() {
     let peer = Peer::start(server()).await;

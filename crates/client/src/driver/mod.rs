@@ -245,6 +245,7 @@ impl Driver {
                 return self.inbox.leave();
             }
             self.keep_session(); // nothing has gone out yet
+            self.release_senders();
             let event = self.event().await;
             self.take(event);
         }
@@ -374,6 +375,15 @@ impl Driver {
         }
     }
 
+    /// What is not handed to the transport now waits for the server, and whoever sent it may be what
+    /// keeps us from hearing it.
+    fn release_senders(&mut self) {
+        let waits = |(_, receipt): &mut (_, Receipt)| receipt.delivery() == Delivery::Queued;
+        for (done, receipt) in self.senders.extract_if(.., waits) {
+            let _ = done.send(Ok(receipt)); // whoever sent it may have gone
+        }
+    }
+
     fn send(&mut self, stanza: Element) -> Result<Receipt, Error> {
         let presence = is_own_presence(&stanza).then(|| stanza.clone());
         let now = self.now();
@@ -427,7 +437,8 @@ impl Driver {
             if !secures {
                 return;
             }
-            self.secure().await; // by now its deadline is known
+            // In a box of its own: the task of an idle session should not hold room for a handshake.
+            Box::pin(self.secure()).await; // by now its deadline is known
         }
     }
 
@@ -447,7 +458,7 @@ impl Driver {
             Action::Dropped(number) => self.receipts.dropped(number),
             Action::Quiet(quiet) => drop(self.quiet.send_replace(quiet)),
             Action::WakeAt(time) => self.wake = Some(self.zero + time.since_zero()),
-            Action::Disconnect => self.disconnect().await,
+            Action::Disconnect => Box::pin(self.disconnect()).await,
             _ => {}
         }
     }

@@ -1,10 +1,17 @@
 //! XMPP as plain bytes over TCP (RFC 6120), outside TLS, inside, or first the one and then the other.
 //! Where the streams and elements in them begin and end is for `epode_proto` to say.
 
-use std::{collections::VecDeque, future::poll_fn, io, mem, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    io, mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use epode_sasl::Channel;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use zeroize::Zeroizing;
 
 use super::{
@@ -26,8 +33,6 @@ pub(super) struct Tcp {
     /// What is to go out after `outgoing`.
     queue: VecDeque<Zeroizing<Vec<u8>>>,
     is_sending: bool,
-    /// Lent to the system for one read.
-    incoming: Box<[u8]>,
     peer: Peer,
     timeout: Duration,
 }
@@ -63,7 +68,6 @@ impl Tcp {
             outgoing: Outgoing::default(),
             queue: VecDeque::new(),
             is_sending: false,
-            incoming: vec![0; MAX_READ].into(),
             peer,
             timeout,
         }
@@ -137,9 +141,8 @@ impl Tcp {
     /// nothing more to receive.
     pub(super) async fn receive(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
         let Some(stream) = self.state.stream() else { return Ok(None) };
-        match stream.read(&mut self.incoming).await {
-            Ok(0) => Ok(None),
-            Ok(length) => Ok(Some(self.incoming[..length].to_vec())),
+        match poll_fn(|cx| poll_read(stream, cx)).await {
+            Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.is_empty())),
             Err(error) => {
                 self.state = State::Closed;
                 Err(tls::broken(&self.peer, Phase::Receive, &error))
@@ -167,6 +170,14 @@ impl Tcp {
     }
 }
 
+/// The buffer is there for the moment of reading: a connection that waits needs none.
+fn poll_read(stream: &mut Box<dyn ByteStream>, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+    let mut bytes = [0; MAX_READ];
+    let mut buffer = ReadBuf::new(&mut bytes);
+    ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().to_vec()))
+}
+
 async fn flush(outgoing: &mut Outgoing, stream: &mut Box<dyn ByteStream>) -> io::Result<()> {
     poll_fn(|cx| outgoing.poll_write(stream, cx)).await?;
     stream.flush().await
@@ -181,7 +192,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use tokio::{
-        io::{DuplexStream, duplex},
+        io::{AsyncReadExt, DuplexStream, duplex},
         time::timeout,
     };
 
@@ -294,7 +305,7 @@ mod tls_tests {
 
     use epode_sasl::BindingType;
     use rustls::DEFAULT_VERSIONS;
-    use tokio::io::{DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio_rustls::server::TlsStream;
 
     use super::{
