@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use epode::{
-    Element, Error, Jid, Reconnect, Session, Status, StatusEvents,
+    Element, Error, Jid, Receipt, Reconnect, Session, Status, StatusEvents,
     proto::xml::namespaces::DELAY,
     services::{
         Answering,
@@ -97,8 +97,8 @@ impl Chat {
         statuses: &mut StatusEvents,
         stop: &mut Stop,
     ) -> Result<(), Failure> {
-        let (mut messages, _answering) = begin(session, &self.peer).await?;
-        let (mut reports, _sending) = self.send_lines(session, read_lines()?);
+        let Beginning { mut messages, _answering, here } = begin(session, &self.peer).await?;
+        let (mut reports, _sending) = self.send_lines(session, read_lines()?, here);
         let mut quiet = session.quiet();
         let mut closes = None;
         loop {
@@ -143,10 +143,17 @@ impl Chat {
         &self,
         session: &Session,
         lines: mpsc::Receiver<Typed>,
+        here: Option<Receipt>,
     ) -> (mpsc::Receiver<Report>, JoinSet<()>) {
         let (sender, reports) = mpsc::channel(16);
         let mut sending = JoinSet::new();
-        sending.spawn(send_lines(session.outbox(), self.peer.clone(), lines, sender));
+        let (outbox, peer) = (session.outbox(), self.peer.clone());
+        sending.spawn(async move {
+            if let Some(mut here) = here {
+                let _ = here.sent().await; // whether it ever is, the statuses tell
+            }
+            send_lines(outbox, peer, lines, sender).await;
+        });
         (reports, sending)
     }
 
@@ -263,7 +270,7 @@ impl Chat {
 }
 
 /// Says that we are there, and answers who asks what we are.
-async fn begin(session: &Session, peer: &Jid) -> Result<(Messages, [Answering; 2]), Failure> {
+async fn begin(session: &Session, peer: &Jid) -> Result<Beginning, Failure> {
     let outbox = session.outbox();
     let identity = Identity::new("client", "console").with_name(env!("CARGO_BIN_NAME"));
     let registry = Registry::new(env!("CARGO_PKG_REPOSITORY"), identity);
@@ -277,8 +284,16 @@ async fn begin(session: &Session, peer: &Jid) -> Result<(Messages, [Answering; 2
     let answering =
         [registry.answer(&outbox).map_err(full)?, version::answer(&outbox, version).map_err(full)?];
     // If the session is over by now, that is seen at once.
-    let _ = session.send(Presence::available().with(registry.capabilities())).await;
-    Ok((messages, answering))
+    let here = session.send(Presence::available().with(registry.capabilities())).await.ok();
+    Ok(Beginning { messages, _answering: answering, here })
+}
+
+/// What a chat begins with.
+struct Beginning {
+    messages: Messages,
+    _answering: [Answering; 2],
+    /// Tells when our presence is out, and what is typed can follow at once.
+    here: Option<Receipt>,
 }
 
 /// Whether the server is quiet, once that changes.
