@@ -12,6 +12,7 @@ use epode_proto::xml::Element;
 
 use crate::accounts::Accounts;
 use crate::bosh::BoshFault;
+use crate::components::Components;
 use crate::hub::ResourceConflict;
 use crate::offer::{BindingList, DowngradeHash};
 use crate::sasl::{self, CustomMechanism, SaslCondition, SaslOptions};
@@ -22,14 +23,12 @@ use crate::server::{Config, LegacySession, Limits, Server, StartTls};
 /// Names of accounts are compared as addresses are: after SASLprep, in lower case.
 #[derive(Debug)]
 #[must_use = "call `build` to get the server"]
-pub struct ServerBuilder(Config);
+pub struct ServerBuilder(Config, Components);
 
 impl ServerBuilder {
     pub(crate) fn new(domain: &str) -> Self {
-        let address = domain.parse::<Jid>().ok();
-        let is_domain = |it: &Jid| it.local().is_none() && it.resource().is_none();
-        assert!(address.is_some_and(|it| is_domain(&it)), "{domain:?} should be a domain");
-        Self(Config {
+        assert!(is_domain(domain), "{domain:?} should be a domain");
+        let config = Config {
             accounts: Accounts::new(domain.to_owned(), DEFAULT_ITERATIONS),
             starttls: StartTls::default(),
             mechanisms: sasl::ALL.map(str::to_owned).to_vec(),
@@ -48,7 +47,8 @@ impl ServerBuilder {
             conflict: ResourceConflict::default(),
             bosh_fault: None,
             limits: Limits::default(),
-        })
+        };
+        Self(config, Components::default())
     }
 
     /// An account with a password, for SCRAM and PLAIN.
@@ -253,6 +253,24 @@ impl ServerBuilder {
         self
     }
 
+    /// An external component (XEP-0114) that may connect with this secret, and gets what is sent to
+    /// its domain. Call it again for one more.
+    ///
+    /// # Panics
+    ///
+    /// If the domain is not the domain of an XMPP address, or is that of the server.
+    ///
+    /// ```
+    /// # use epode_testpeer::Server;
+    /// let server = Server::builder("localhost").component("bridge.localhost", "secret").build();
+    /// ```
+    pub fn component(mut self, domain: &str, secret: &str) -> Self {
+        let is_ours = domain.eq_ignore_ascii_case(self.0.accounts.domain());
+        assert!(is_domain(domain) && !is_ours, "{domain:?} should be a domain of its own");
+        self.1.add(domain, secret);
+        self
+    }
+
     /// How much the server takes from its clients.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.0.limits = limits;
@@ -262,8 +280,13 @@ impl ServerBuilder {
     /// The server.
     #[must_use]
     pub fn build(self) -> Server {
-        Server::new(self.0)
+        Server::new(self.0, self.1)
     }
+}
+
+fn is_domain(text: &str) -> bool {
+    let address = text.parse::<Jid>();
+    address.is_ok_and(|it| it.local().is_none() && it.resource().is_none())
 }
 
 const DEFAULT_ITERATIONS: u32 = 4096;

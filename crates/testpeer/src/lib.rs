@@ -3,7 +3,8 @@
 //! Leaves out what such a server does not need: subscriptions, federation, storage.
 //!
 //! * [`Server`] is honest. It has accounts, the server's side of thirteen SASL mechanisms, binding,
-//!   and routing between its sessions. [`Server::session`] is one conversation without transport.
+//!   and routing between its sessions, which outlive their connections (XEP-0198), and external
+//!   components (XEP-0114). [`Server::session`] is one conversation without transport.
 //! * [`Server::listen`] puts it on ports, with STARTTLS, TLS and certificates made on the spot:
 //!   TCP, and HTTP for WebSocket and BOSH. [`Server::memory_link`] does without ports.
 //! * [`script`] plays what an honest server never would, word for word. What it would not do with
@@ -39,6 +40,7 @@
 mod accounts;
 mod bosh;
 mod builder;
+mod components;
 mod escape;
 mod hub;
 mod offer;

@@ -11,11 +11,13 @@ use epode_proto::xml::{self, Element};
 use crate::accounts::Accounts;
 use crate::bosh::BoshFault;
 use crate::builder::ServerBuilder;
+use crate::components::Components;
 use crate::hub::{Hub, ResourceConflict};
 use crate::offer::{BindingList, Offer};
 use crate::resumption::Resumption;
 use crate::sasl::hash::Hash;
 use crate::sasl::{NEED_ENCRYPTION, SaslOptions};
+use crate::session::component::ComponentSession;
 use crate::session::machine::Machine;
 use crate::session::tcp::TcpSession;
 use crate::session::{Rosters, Session, SessionChannel};
@@ -45,6 +47,7 @@ struct Inner {
     bosh_sessions: Arc<BoshSessions>,
     resumption: Resumption,
     rosters: Rosters,
+    components: Components,
     sessions: AtomicUsize,
 }
 
@@ -168,9 +171,15 @@ impl Server {
         TcpSession::new(self.machine(channel), self.xml_limits())
     }
 
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn component_session(&self) -> ComponentSession {
+        ComponentSession::new(self, self.xml_limits())
+    }
+
+    pub(crate) fn new(config: Config, components: Components) -> Self {
         let (hub, bosh_sessions, resumption, rosters, sessions) = Default::default();
-        Self(Arc::new(Inner { config, hub, bosh_sessions, resumption, rosters, sessions }))
+        let shared =
+            Inner { config, hub, bosh_sessions, resumption, rosters, components, sessions };
+        Self(Arc::new(shared))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -187,6 +196,10 @@ impl Server {
 
     pub(crate) fn resumption(&self) -> &Resumption {
         &self.0.resumption
+    }
+
+    pub(crate) fn components(&self) -> &Components {
+        &self.0.components
     }
 
     pub(crate) fn rosters(&self) -> &Rosters {

@@ -383,3 +383,21 @@ async fn a_script_can_answer_the_handshake_otherwise() {
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{header:?}");
     }
 }
+
+#[tokio::test]
+async fn a_component_on_a_port() {
+    let plain = server().listen(ListenOptions::default()).await.unwrap();
+    assert_eq!(plain.component_url(), None);
+
+    let builder = Server::builder("localhost").component("bridge.localhost", "secret");
+    let running = builder.build().listen(ListenOptions::default()).await.unwrap();
+    let address = running.component_url().unwrap().strip_prefix("tcp://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let wrong = "<stream:stream xmlns='jabber:component:accept' to='bridge.localhost' \
+                 xmlns:stream='http://etherx.jabber.org/streams'><handshake>no</handshake>";
+    stream.write_all(wrong.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.contains("from='bridge.localhost'"), "{reply}");
+    assert!(reply.contains("<not-authorized ") && reply.ends_with("</stream:stream>"), "{reply}");
+}

@@ -201,34 +201,21 @@ impl Bound {
         if self.awaits_session {
             return self.establish_session(stanza);
         }
-        let Some(to) = to else { return self.route_to_own_account(stanza) };
-        if to.domain().eq_ignore_ascii_case(server.domain()) {
-            let Some(local) = to.local() else { return self.answer(Addressee::Server, stanza) };
-            let user = Accounts::canonical(local).ok_or(StanzaCondition::JidMalformed)?;
-            if user == self.registration.user() && to.resource().is_none() {
-                return self.route_to_own_account(stanza);
-            }
-            if stanza.name() == "iq" && to.resource().is_none() {
-                return Err(StanzaCondition::ServiceUnavailable);
-            }
-        }
+        let Some(to) = to.filter(|to| !self.is_own_account(to)) else {
+            return self.route_to_own_account(stanza);
+        };
         carbons::copy_sent(server, &self.registration, &to, stanza);
-        server.deliver(&to, stanza).map(|()| None)
-    }
-
-    fn answer(
-        &self,
-        addressee: Addressee,
-        stanza: &Element,
-    ) -> Result<Option<Element>, StanzaCondition> {
-        services::answer(&self.server, &self.registration, addressee, stanza).map(Some)
+        server.route(&to, stanza)
     }
 
     /// What has no address, or the user's own, is for the account (RFC 6120, section 10.3).
     fn route_to_own_account(&self, stanza: &Element) -> Result<Option<Element>, StanzaCondition> {
         let user = self.registration.user();
         match stanza.name() {
-            "iq" => self.answer(Addressee::Account, stanza),
+            "iq" => {
+                let account = Addressee::Account(&self.registration);
+                services::answer(&self.server, account, stanza).map(Some)
+            }
             "presence" => {
                 match stanza.attr("type") {
                     None => drop(self.registration.set_available(true)),
@@ -252,6 +239,12 @@ impl Bound {
         }
         self.awaits_session = false;
         Ok(Some(services::result(stanza)))
+    }
+
+    fn is_own_account(&self, to: &Jid) -> bool {
+        to.resource().is_none()
+            && to.domain().eq_ignore_ascii_case(self.server.domain())
+            && to.local().and_then(Accounts::canonical).as_deref() == Some(self.registration.user())
     }
 
     fn is_own_address(&self, address: &str) -> bool {
@@ -293,7 +286,7 @@ fn is_session_request(stanza: &Element) -> bool {
 }
 
 /// RFC 6120, section 8.2.3.
-fn is_well_formed_iq(iq: &Element) -> bool {
+pub(super) fn is_well_formed_iq(iq: &Element) -> bool {
     let children = iq.children().count();
     let fits = match iq.attr("type") {
         Some("get" | "set") => children == 1,

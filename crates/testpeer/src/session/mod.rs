@@ -5,6 +5,7 @@
 mod authenticating;
 mod bound;
 mod client_state;
+pub(crate) mod component;
 pub(crate) mod conditions;
 mod features;
 mod hibernation;
@@ -48,6 +49,31 @@ pub struct SessionChannel {
     can_secure: bool,
     /// It is made of requests, which are acknowledged in another way (XEP-0124, section 9).
     is_bosh: bool,
+}
+
+/// A conversation over a byte stream.
+pub(crate) trait Conversation {
+    /// Takes bytes as they arrived, and gives the bytes to send.
+    fn receive(&mut self, bytes: &[u8]) -> String;
+
+    /// Waits for other sessions, for ever if there can be none. Nothing is lost when dropped early.
+    fn delivery(&mut self) -> impl Future<Output = Option<Delivery>> + Send;
+
+    /// Takes what came from another session; `None` when there was too much of it.
+    fn deliver(&mut self, delivery: Option<Delivery>) -> String;
+
+    /// Ends the stream for a reason of the server's.
+    fn end(&mut self, condition: StreamCondition) -> String;
+
+    /// Whether the peer has said who it is, which it has to within some time.
+    fn is_established(&self) -> bool;
+
+    /// Whether the client was told to begin the handshake of TLS.
+    fn is_securing(&self) -> bool {
+        false
+    }
+
+    fn is_closed(&self) -> bool;
 }
 
 /// Channel binding data, as the server's end has it.

@@ -7,7 +7,7 @@ use epode_proto::xml::{Element, Limits, StreamEvent, StreamReader, namespaces};
 use super::conditions::StreamCondition;
 use super::machine::{Heard, Machine, Said};
 use super::websocket::condition_of;
-use super::{SessionChannel, starttls};
+use super::{Conversation, SessionChannel, starttls};
 use crate::hub::Delivery;
 
 /// The conversation of one TCP connection, bytes in and bytes out.
@@ -23,8 +23,15 @@ impl TcpSession {
         Self { machine, reader: StreamReader::new(limits), limits }
     }
 
-    /// Takes bytes as they arrived, and gives the bytes to send.
-    pub(crate) fn receive(&mut self, bytes: &[u8]) -> String {
+    /// The handshake is done: a new stream begins, of which nothing is known.
+    pub(crate) fn secured(&mut self, channel: SessionChannel) {
+        self.reader = StreamReader::new(self.limits);
+        self.machine.secured(channel);
+    }
+}
+
+impl Conversation for TcpSession {
+    fn receive(&mut self, bytes: &[u8]) -> String {
         let mut out = String::new();
         self.reader.feed(bytes);
         while !self.machine.is_closed() && !self.machine.is_securing() {
@@ -55,40 +62,31 @@ impl TcpSession {
         out
     }
 
-    /// The handshake is done: a new stream begins, of which nothing is known.
-    pub(crate) fn secured(&mut self, channel: SessionChannel) {
-        self.reader = StreamReader::new(self.limits);
-        self.machine.secured(channel);
-    }
-
-    /// Waits for other sessions, for ever if there can be none.
-    pub(crate) async fn delivery(&mut self) -> Option<Delivery> {
+    async fn delivery(&mut self) -> Option<Delivery> {
         self.machine.delivery().await
     }
 
-    pub(crate) fn deliver(&mut self, delivery: Option<Delivery>) -> String {
+    fn deliver(&mut self, delivery: Option<Delivery>) -> String {
         let mut out = String::new();
         encode(&self.machine.deliver(delivery), &mut out);
         out
     }
 
-    /// Ends the stream for a reason of the server's.
-    pub(crate) fn end(&mut self, condition: StreamCondition) -> String {
+    fn end(&mut self, condition: StreamCondition) -> String {
         let mut out = String::new();
         encode(&self.machine.end(condition), &mut out);
         out
     }
 
-    pub(crate) fn is_bound(&self) -> bool {
+    fn is_established(&self) -> bool {
         self.machine.jid().is_some()
     }
 
-    /// Whether the client was told to begin the handshake.
-    pub(crate) fn is_securing(&self) -> bool {
+    fn is_securing(&self) -> bool {
         self.machine.is_securing()
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.machine.is_closed()
     }
 }

@@ -1,5 +1,6 @@
 //! Conversations of one or two sessions, with a client that is written out by hand.
 
+mod component;
 mod services;
 mod stream_management;
 
@@ -7,7 +8,7 @@ use base64ct::{Base64, Encoding};
 use epode_proto::xml::{Element, namespaces};
 
 use super::tcp::TcpSession;
-use super::{Session, SessionChannel};
+use super::{Conversation, Session, SessionChannel};
 use crate::hub::ResourceConflict;
 use crate::offer::{BindingList, DowngradeHash};
 use crate::sasl::SaslCondition;

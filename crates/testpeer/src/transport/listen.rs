@@ -35,6 +35,8 @@ pub struct ListenOptions {
     pub ws_port: u16,
     /// The port of `wss`, and of BOSH over `https`; 0 is a free one.
     pub wss_port: u16,
+    /// The port of external components, if the server has any; 0 is a free one.
+    pub component_port: u16,
     /// The versions of TLS. Default both.
     pub tls_versions: TlsVersions,
     /// How the server's certificate is signed. Default ECDSA with SHA-256.
@@ -55,6 +57,7 @@ pub struct Running {
     wss_url: String,
     bosh_url: String,
     secure_bosh_url: String,
+    component_url: Option<String>,
     ca_pem: String,
     clients: Vec<ClientCertificate>,
     trigger: Trigger,
@@ -80,6 +83,13 @@ impl ListenOptions {
     #[must_use]
     pub fn with_direct_tls_port(mut self, port: u16) -> Self {
         self.direct_tls_port = port;
+        self
+    }
+
+    /// Sets [`component_port`](Self::component_port).
+    #[must_use]
+    pub fn with_component_port(mut self, port: u16) -> Self {
+        self.component_port = port;
         self
     }
 
@@ -114,7 +124,8 @@ impl ListenOptions {
 
 impl Server {
     /// Listens with TCP, direct TLS, `ws` and `wss`, each on a port of its own, and makes the
-    /// certificates. BOSH is on the ports of the last two.
+    /// certificates. BOSH is on the ports of the last two. External components have a port as well,
+    /// if the server has any.
     ///
     /// # Errors
     ///
@@ -139,6 +150,12 @@ impl Server {
         let direct_tls = listen(options.direct_tls_port, Kind::DirectTls).await?;
         let ws = listen(options.ws_port, Kind::Http).await?;
         let wss = listen(options.wss_port, Kind::Https).await?;
+        let component_url = if self.components().domains().next().is_some() {
+            let components = listen(options.component_port, Kind::Component).await?;
+            Some(format!("tcp://{components}"))
+        } else {
+            None
+        };
         Ok(Running {
             tcp,
             direct_tls,
@@ -146,6 +163,7 @@ impl Server {
             wss_url: format!("wss://{wss}{}", websocket::PATH),
             bosh_url: format!("http://{ws}{}", http::PATH),
             secure_bosh_url: format!("https://{wss}{}", http::PATH),
+            component_url,
             ca_pem: certificates.ca_pem,
             clients: certificates.clients,
             trigger,
@@ -197,6 +215,13 @@ impl Running {
         &self.secure_bosh_url
     }
 
+    /// Where external components connect (XEP-0114), as `tcp://127.0.0.1:5347`, if the server has
+    /// any.
+    #[must_use]
+    pub fn component_url(&self) -> Option<&str> {
+        self.component_url.as_deref()
+    }
+
     /// The certificate of the authority that signed the server's and the clients', in PEM.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
@@ -237,6 +262,7 @@ impl Default for ListenOptions {
             direct_tls_port: 0,
             ws_port: 0,
             wss_port: 0,
+            component_port: 0,
             tls_versions: TlsVersions::default(),
             signature: CertificateSignature::default(),
             validity: CertificateValidity::default(),
@@ -251,6 +277,7 @@ enum Kind {
     DirectTls,
     Http,
     Https,
+    Component,
 }
 
 async fn accept_all(
@@ -296,6 +323,7 @@ async fn serve(
     match kind {
         Kind::Tcp => tcp::serve(stream, server, plaintext, Some(tls), shutdown).await,
         Kind::Http => http::serve(stream, server, plaintext, shutdown).await,
+        Kind::Component => tcp::serve_component(stream, server, shutdown).await,
         Kind::DirectTls => {
             if let Some((stream, channel)) = tls.accept(Entrance::Direct, stream, shutdown).await {
                 tcp::serve(stream, server, channel, None, shutdown).await;

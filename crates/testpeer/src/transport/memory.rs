@@ -54,6 +54,15 @@ impl Server {
     {
         tcp::serve(stream, self, channel, None, &mut Shutdown::never()).await;
     }
+
+    /// Serves one connection of an external component (XEP-0114) over this byte stream, to its
+    /// end.
+    pub async fn serve_component<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        tcp::serve_component(stream, self, &mut Shutdown::never()).await;
+    }
 }
 
 const BUFFER: usize = 64 * 1024;

@@ -11,9 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::shutdown::Shutdown;
 use super::tls::{Entrance, Tls};
 use crate::server::{Limits, Server};
-use crate::session::SessionChannel;
 use crate::session::conditions::StreamCondition;
-use crate::session::tcp::TcpSession;
+use crate::session::{Conversation, SessionChannel};
 
 /// Takes the conversation, to its end. STARTTLS is possible if there is a `tls` to do it.
 pub(super) async fn serve<S>(
@@ -41,9 +40,21 @@ pub(super) async fn serve<S>(
     visit.leave(stream, end).await;
 }
 
-struct Visit<'a> {
-    session: TcpSession,
-    /// When an address must be bound.
+/// As [`serve`], for an external component (XEP-0114).
+pub(super) async fn serve_component<S>(mut stream: S, server: &Server, shutdown: &mut Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let limits = *server.limits();
+    let deadline = Instant::now() + limits.login;
+    let mut visit = Visit { session: server.component_session(), deadline, limits, injected: "" };
+    let end = visit.converse(&mut stream, shutdown).await;
+    visit.leave(stream, end).await;
+}
+
+struct Visit<'a, C> {
+    session: C,
+    /// When the peer must have said who it is.
     deadline: Instant,
     limits: Limits,
     /// What follows `<proceed/>` and should not.
@@ -61,7 +72,7 @@ enum End {
     Lost,
 }
 
-impl Visit<'_> {
+impl<C: Conversation> Visit<'_, C> {
     async fn converse<S>(&mut self, stream: &mut S, shutdown: &mut Shutdown) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -69,7 +80,7 @@ impl Visit<'_> {
         let session = &mut self.session;
         let mut buffer = [0; BUFFER];
         while !session.is_closed() {
-            let bound = session.is_bound();
+            let established = session.is_established();
             let mut text = tokio::select! {
                 read = stream.read(&mut buffer) => match read {
                     Ok(0) => break,
@@ -77,7 +88,7 @@ impl Visit<'_> {
                     Err(_) => return End::Lost,
                 },
                 delivery = session.delivery() => session.deliver(delivery),
-                () = sleep_until(self.deadline), if !bound => {
+                () = sleep_until(self.deadline), if !established => {
                     session.end(StreamCondition::ConnectionTimeout)
                 }
                 () = shutdown.wait() => session.end(StreamCondition::SystemShutdown),

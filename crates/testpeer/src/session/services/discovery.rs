@@ -9,11 +9,11 @@ use crate::server::Server;
 use crate::session::conditions::StanzaCondition;
 
 /// Identity and features.
-pub(super) fn info(addressee: Addressee, query: &Element) -> Result<Element, StanzaCondition> {
+pub(super) fn info(addressee: Addressee<'_>, query: &Element) -> Result<Element, StanzaCondition> {
     without_node(query)?;
     let (category, kind, features) = match addressee {
         Addressee::Server => ("server", "im", SERVER_FEATURES),
-        Addressee::Account => ("account", "registered", ACCOUNT_FEATURES),
+        Addressee::Account(_) => ("account", "registered", ACCOUNT_FEATURES),
     };
     let identity = Element::new("identity", INFO)
         .with_attr("category", category)
@@ -26,14 +26,20 @@ pub(super) fn info(addressee: Addressee, query: &Element) -> Result<Element, Sta
     Ok(answer)
 }
 
-/// What else there is: nothing yet.
+/// What else there is: the components of a server.
 pub(super) fn items(
-    _server: &Server,
-    _addressee: Addressee,
+    server: &Server,
+    addressee: Addressee<'_>,
     query: &Element,
 ) -> Result<Element, StanzaCondition> {
     without_node(query)?;
-    Ok(Element::new("query", ITEMS))
+    let mut answer = Element::new("query", ITEMS);
+    if matches!(addressee, Addressee::Server) {
+        for domain in server.components().domains() {
+            answer.push(Element::new("item", ITEMS).with_attr("jid", domain));
+        }
+    }
+    Ok(answer)
 }
 
 fn without_node(query: &Element) -> Result<(), StanzaCondition> {

@@ -16,18 +16,17 @@ use crate::server::{LegacySession, Server};
 pub(crate) use roster::Rosters;
 
 /// Whose answer is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Addressee {
+#[derive(Clone, Copy)]
+pub(crate) enum Addressee<'a> {
     Server,
-    /// That of the user who asks.
-    Account,
+    /// The account of the user who asks, by this session.
+    Account(&'a Registration),
 }
 
 /// Answers a request; what is none finds nobody.
-pub(super) fn answer(
+pub(crate) fn answer(
     server: &Server,
-    registration: &Registration,
-    addressee: Addressee,
+    addressee: Addressee<'_>,
     stanza: &Element,
 ) -> Result<Element, StanzaCondition> {
     use Addressee::{Account, Server as Itself};
@@ -44,16 +43,16 @@ pub(super) fn answer(
             Some(discovery::items(server, addressee, payload)?)
         }
         ("get", "query", version::NAMESPACE, Itself) => Some(version::version()),
-        ("get", "query", roster::NAMESPACE, Account) => {
-            registration.set_interested();
-            Some(server.rosters().query(registration.user()))
+        ("get", "query", roster::NAMESPACE, Account(session)) => {
+            session.set_interested();
+            Some(server.rosters().query(session.user()))
         }
-        ("set", "query", roster::NAMESPACE, Account) => {
-            roster::change(server, registration.user(), payload)?;
+        ("set", "query", roster::NAMESPACE, Account(session)) => {
+            roster::change(server, session.user(), payload)?;
             None
         }
-        ("set", "enable" | "disable", carbons::NAMESPACE, Account) => {
-            registration.set_carbons(payload.name() == "enable");
+        ("set", "enable" | "disable", carbons::NAMESPACE, Account(session)) => {
+            session.set_carbons(payload.name() == "enable");
             None
         }
         _ => return Err(StanzaCondition::ServiceUnavailable),
