@@ -3,7 +3,6 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::PoisonError,
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     Error, Handlers, Receipt, RequestError, Route,
     builder::Running,
-    driver::{Command, Handle, Reached},
+    driver::{Command, Handle, Reached, lock},
 };
 
 /// A connected client. To drop it is to disconnect, unless an [`Outbox`] of it is left.
@@ -158,8 +157,7 @@ impl Session {
     /// `rid` among it, which each request changes. None over another transport.
     #[must_use]
     pub fn attachment(&self) -> Option<Attachment> {
-        let attachment = &self.running.handle.attachment;
-        attachment.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.running.handle.attachment).clone()
     }
 
     /// Hands a BOSH session over to whoever takes what is returned ([`Builder::attach`](crate::Builder::attach)

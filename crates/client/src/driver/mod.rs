@@ -811,7 +811,7 @@ fn is_own_presence(stanza: &Element) -> bool {
 }
 
 /// No code panics half way through a change, so what it guards is whole in any case.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

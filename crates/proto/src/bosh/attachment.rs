@@ -107,14 +107,7 @@ impl Attachment {
     ///
     /// [`RestoreError::OtherAccount`] and [`RestoreError::Expired`].
     pub fn check(&self, account: &Jid, now: u64) -> Result<(), RestoreError> {
-        let is_theirs = match account.local() {
-            Some(_) => self.jid.bare() == account.bare(),
-            None => self.jid.domain().eq_ignore_ascii_case(account.domain()),
-        };
-        if !is_theirs {
-            let (account, found) = (account.bare(), self.jid.bare());
-            return Err(RestoreError::OtherAccount { account, found });
-        }
+        RestoreError::check_owner(&self.jid, account)?;
         match self.last_moment().map(|last| now.saturating_sub(last)) {
             None | Some(0) => Ok(()),
             Some(seconds) => Err(RestoreError::Expired { seconds }),
@@ -215,6 +208,20 @@ pub enum RestoreError {
         /// How many seconds ago.
         seconds: u64,
     },
+}
+
+impl RestoreError {
+    /// Refuses a session that is not this account's; a domain alone may have any session there.
+    pub(crate) fn check_owner(session: &Jid, account: &Jid) -> Result<(), Self> {
+        let is_theirs = match account.local() {
+            Some(_) => session.bare() == account.bare(),
+            None => session.domain().eq_ignore_ascii_case(account.domain()),
+        };
+        if is_theirs {
+            return Ok(());
+        }
+        Err(Self::OtherAccount { account: account.bare(), found: session.bare() })
+    }
 }
 
 #[derive(Serialize, Deserialize)]

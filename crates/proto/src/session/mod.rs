@@ -29,7 +29,7 @@ use crate::{
     action::Action,
     core::Core,
     error::{PeerFault, Wait},
-    stanza::unguessable_id,
+    stanza::{IqType, unguessable_id},
     time::timestamp,
     xml::namespaces::{CLIENT, CSI, DELAY, PING, SM},
 };
@@ -273,8 +273,7 @@ impl Online {
 
     /// Whether it is the answer to our ping. An error is a sign of life too.
     fn is_pong(&mut self, core: &Core, element: &Element) -> bool {
-        let answers = element.is("iq", CLIENT)
-            && matches!(element.attr("type"), Some("result" | "error"))
+        let answers = matches!(IqType::of(element), Some(IqType::Result | IqType::Error))
             && self.ping.is_some()
             && element.attr("id") == self.ping.as_deref()
             && element.attr("from").is_none_or(|from| from.parse() == Ok(core.domain_jid()));
@@ -287,9 +286,8 @@ impl Online {
     /// Answers a ping (XEP-0199, section 4); says whether it was one. A server that acknowledges
     /// nothing is answered only while there is room.
     fn answer_ping(&mut self, core: &mut Core, element: &Element) -> bool {
-        let is_ping = element.is("iq", CLIENT)
-            && element.attr("type") == Some("get")
-            && element.child("ping", PING).is_some();
+        let is_ping =
+            IqType::of(element) == Some(IqType::Get) && element.child("ping", PING).is_some();
         let Some(id) = element.attr("id").filter(|_| is_ping) else { return false };
         let mut pong = Element::new("iq", CLIENT).with_attr("type", "result").with_attr("id", id);
         if let Some(from) = element.attr("from") {

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use crate::{Element, Jid, Time, stream::StanzaError, xml::namespaces::CLIENT};
+use crate::{
+    Element, Jid, Time,
+    stanza::{IqType, StanzaError},
+};
 
 /// The requests (RFC 6120, section 8.2.3) of an account that wait for an answer, each with a `T`
 /// that is given back with it.
@@ -97,7 +100,7 @@ impl<T> Requests<T> {
         let Ok(asked) = iq.attr("to").map(str::parse).transpose() else {
             return Err((NotARequest::To, owner));
         };
-        let is_request = iq.is("iq", CLIENT) && matches!(iq.attr("type"), Some("get" | "set"));
+        let is_request = matches!(IqType::of(iq), Some(IqType::Get | IqType::Set));
         match iq.attr("id").filter(|id| !id.is_empty()) {
             _ if !is_request => Err((NotARequest::Kind, owner)),
             None => Err((NotARequest::NoId, owner)),
@@ -114,12 +117,10 @@ impl<T> Requests<T> {
     /// If the stanza answers a request: whose, and whether it was granted. A stanza that merely has
     /// the id of one changes nothing.
     pub fn answered(&mut self, stanza: &Element) -> Option<(T, Result<(), StanzaError>)> {
-        if !stanza.is("iq", CLIENT) {
-            return None;
-        }
-        let outcome = match stanza.attr("type") {
-            Some("result") => Ok(()),
-            _ => Err(StanzaError::parse(stanza)?),
+        let outcome = match IqType::of(stanza)? {
+            IqType::Result => Ok(()),
+            IqType::Error => Err(StanzaError::parse(stanza)?),
+            IqType::Get | IqType::Set => return None,
         };
         let id = stanza.attr("id")?;
         let from = stanza.attr("from").map(str::parse).transpose().ok()?;
@@ -179,6 +180,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::xml::namespaces::CLIENT;
 
     fn iq(kind: &str, id: &str, address: (&str, &str)) -> Element {
         let iq = Element::new("iq", CLIENT).with_attr("type", kind).with_attr("id", id);

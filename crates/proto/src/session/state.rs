@@ -99,14 +99,7 @@ impl SessionState {
     /// [`RestoreError::OtherAccount`], and [`RestoreError::Nothing`] if no address was ever bound.
     pub fn check(&self, account: &Jid) -> Result<(), RestoreError> {
         let jid = self.jid.as_ref().ok_or(RestoreError::Nothing)?;
-        let is_theirs = match account.local() {
-            Some(_) => jid.bare() == account.bare(),
-            None => jid.domain().eq_ignore_ascii_case(account.domain()),
-        };
-        if is_theirs {
-            return Ok(());
-        }
-        Err(RestoreError::OtherAccount { account: account.bare(), found: jid.bare() })
+        RestoreError::check_owner(jid, account)
     }
 
     /// Gives up to resume it if the server has forgotten it by `now`, in seconds since 1970; what it

@@ -93,17 +93,7 @@ impl Iq {
     }
 }
 
-impl From<Iq> for Element {
-    fn from(iq: Iq) -> Self {
-        iq.element
-    }
-}
-
-impl AsRef<Element> for Iq {
-    fn as_ref(&self) -> &Element {
-        &self.element
-    }
-}
+becomes_element!(Iq);
 
 /// What an iq is (RFC 6120, section 8.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -101,17 +101,7 @@ impl Message {
     }
 }
 
-impl From<Message> for Element {
-    fn from(message: Message) -> Self {
-        message.element
-    }
-}
-
-impl AsRef<Element> for Message {
-    fn as_ref(&self) -> &Element {
-        &self.element
-    }
-}
+becomes_element!(Message);
 
 /// What a message is (RFC 6121, section 5.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

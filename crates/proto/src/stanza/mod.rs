@@ -22,6 +22,23 @@
 //! ([`Element::to_xml`]). To write elements as XML there is the macro [`stanza!`](crate::stanza!);
 //! `use epode_proto::stanza;` brings both, the macro and this module.
 
+/// A builder is the element that it builds.
+macro_rules! becomes_element {
+    ($builder:ty) => {
+        impl From<$builder> for Element {
+            fn from(builder: $builder) -> Self {
+                builder.element
+            }
+        }
+
+        impl AsRef<Element> for $builder {
+            fn as_ref(&self) -> &Element {
+                &self.element
+            }
+        }
+    };
+}
+
 mod id;
 mod interpolate;
 mod iq;

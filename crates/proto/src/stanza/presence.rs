@@ -118,17 +118,7 @@ impl Presence {
     }
 }
 
-impl From<Presence> for Element {
-    fn from(presence: Presence) -> Self {
-        presence.element
-    }
-}
-
-impl AsRef<Element> for Presence {
-    fn as_ref(&self) -> &Element {
-        &self.element
-    }
-}
+becomes_element!(Presence);
 
 /// What a presence is (RFC 6121, section 4.7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
