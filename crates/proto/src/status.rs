@@ -284,8 +284,8 @@ pub struct Connected {
     pub refused_bindings: Vec<BindingType>,
     /// What to remember of this account, for the next login
     /// ([`Settings::pin`](crate::Settings::pin)): the strongest of this login and of the pin that
-    /// it began with.
-    pub pin: Pin,
+    /// it began with. None after a login by a token without a pin: such a login makes none.
+    pub pin: Option<Pin>,
     /// How many times we spoke before it was done: each is a wait of one round trip.
     pub flights: u32,
     /// Whether this is the session of an earlier connection, as if nothing had happened

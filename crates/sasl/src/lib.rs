@@ -5,6 +5,7 @@ mod constant_time;
 mod credentials;
 mod error;
 mod exchange;
+mod hashed_token;
 mod mechanism;
 pub mod mechanisms;
 mod name;
@@ -30,6 +31,7 @@ pub use crate::{
     credentials::Credentials,
     error::{Error, OAuthFailure, PeerFault, PreparationError, Rejection},
     exchange::{Authenticated, Exchange, Pending, Retry, Turn},
+    hashed_token::HashedToken,
     mechanism::{
         Answer, Challenge, Context, Mechanism, MechanismFactory, Question, Response, ServerProof,
         Step,

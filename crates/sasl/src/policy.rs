@@ -3,8 +3,8 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
-    Binding, BindingType, Channel, Context, Credentials, MechanismFactory, MechanismName, Offer,
-    Registry,
+    Binding, BindingType, Channel, Context, Credentials, HashedToken, MechanismFactory,
+    MechanismName, Offer, Pin, Registry,
     secret::Secret,
     selection::{NoMechanism, PassedOver, Selection, Skip},
 };
@@ -132,6 +132,43 @@ impl Policy {
         }
     }
 
+    /// Which mechanism to ask a [`HashedToken`] for, along with the login that `login` is the
+    /// choice for: of those in the registry that the server offers for tokens and that a token
+    /// could be used with here and now, the one of the highest priority. None if there is none; a
+    /// token that is bound to nothing is never asked for where the login or the pin is bound.
+    ///
+    /// ```
+    /// # use epode_sasl::{Channel, Credentials, Offer, Policy, Registry};
+    /// # let policy = Policy::default();
+    /// # let alice = Credentials::password("alice", "secret");
+    /// # let channel = Channel::encrypted();
+    /// let login = policy.select(&Registry::default(), &alice, &channel, Offer::new(["PLAIN"]))?;
+    /// let offer = Offer::new(["HT-SHA-256-NONE", "HT-SHA-512-NONE", "HT-SHA-512-EXPR"]);
+    /// let name = policy.token_mechanism(&Registry::hashed_tokens(), &login, offer, None);
+    /// assert_eq!(name.unwrap().as_str(), "HT-SHA-512-NONE"); // there is nothing to bind it to
+    /// # Ok::<(), epode_sasl::NoMechanism>(())
+    /// ```
+    #[must_use]
+    pub fn token_mechanism(
+        &self,
+        registry: &Registry,
+        login: &Selection,
+        offer: impl Into<Offer>,
+        pin: Option<&Pin>,
+    ) -> Option<MechanismName> {
+        let offer = offer.into();
+        let must_bind = login.binding.is_some() || pin.is_some_and(|pin| pin.binding().is_some());
+        let usable = |name: &MechanismName| {
+            let token = HashedToken::new(name.clone(), "the one to be asked for");
+            let owner = Credentials::hashed_token("its owner", token);
+            let choice = self.select(registry, &owner, &login.channel, offer.clone()).ok()?;
+            (choice.binding.is_some() || !must_bind).then_some(choice)
+        };
+        let choices = registry.names().filter_map(usable);
+        let best = choices.reduce(|a, b| if b.priority > a.priority { b } else { a })?;
+        Some(best.mechanism().clone())
+    }
+
     fn priority_of(&self, factory: &dyn MechanismFactory) -> i32 {
         let set = self.priorities.iter().find(|(name, _)| name == factory.name());
         set.map_or_else(|| factory.priority(), |(_, priority)| *priority)
@@ -153,11 +190,18 @@ impl Policy {
             return Err(Skip::BelowMinimum { priority, minimum });
         }
         factory.test(cx)?;
-        // Who has keys means to log in with them: nothing that does without a secret comes instead.
-        if let Secret::Keys(keys) = cx.credentials.secret()
-            && ![keys.hash().mechanism(), keys.hash().plus_mechanism()].contains(name)
-        {
-            return Err(Skip::KeysOfAnotherHash(keys.hash()));
+        // Who has keys or a token means to log in with them: nothing that does without a secret
+        // comes instead.
+        match cx.credentials.secret() {
+            Secret::Keys(keys)
+                if ![keys.hash().mechanism(), keys.hash().plus_mechanism()].contains(name) =>
+            {
+                return Err(Skip::KeysOfAnotherHash(keys.hash()));
+            }
+            Secret::HashedToken(token) if token.mechanism() != name => {
+                return Err(Skip::TokenOfAnother(token.mechanism().clone()));
+            }
+            _ => {}
         }
         if !cx.channel.bindings().is_empty() && contradicts_itself(cx.offer) {
             return Err(Skip::OfferContradicts);

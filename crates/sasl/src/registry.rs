@@ -28,6 +28,26 @@ impl Registry {
         Self { known: Vec::new() }
     }
 
+    /// The mechanisms for a [`HashedToken`](crate::HashedToken), strongest first. They are in no
+    /// other registry: a login by such a token is chosen for apart, from what the server offers
+    /// for it alone.
+    ///
+    /// ```
+    /// use epode_sasl::{Channel, Credentials, HashedToken, Offer, Policy, Registry};
+    ///
+    /// let token = HashedToken::new("HT-SHA-256-NONE".parse()?, "issued in an earlier login");
+    /// let (alice, channel) = (Credentials::hashed_token("alice", token), Channel::encrypted());
+    /// let offer = Offer::new(["HT-SHA-256-EXPR", "HT-SHA-256-NONE"]);
+    /// let selection =
+    ///     Policy::default().select(&Registry::hashed_tokens(), &alice, &channel, offer)?;
+    /// assert_eq!(selection.mechanism().as_str(), "HT-SHA-256-NONE");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn hashed_tokens() -> Self {
+        mechanisms::ht::all().fold(Self::empty(), Self::with)
+    }
+
     /// Adds a mechanism, in place of one of the same name.
     #[must_use]
     pub fn with(mut self, factory: Arc<dyn MechanismFactory>) -> Self {

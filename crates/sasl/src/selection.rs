@@ -170,6 +170,15 @@ pub enum Skip {
     /// The keys given were derived with another hash.
     #[error("the saved keys are for {0}")]
     KeysOfAnotherHash(Hash),
+    /// It needs a token that the server issued in an earlier login.
+    #[error("it needs a token of an earlier login")]
+    NeedsHashedToken,
+    /// The token given was issued for another mechanism, and is used with no other.
+    #[error("the saved token is for {0}")]
+    TokenOfAnother(MechanismName),
+    /// It is for logins as oneself.
+    #[error("it cannot carry another identity to act as")]
+    HasAuthzid,
     /// The policy wants the login bound to the channel, which it is not.
     #[error("it is not bound to the channel")]
     NeedsChannelBinding,

@@ -15,7 +15,7 @@ use crate::{
     Answer, Binding, BindingType, Context, Error, Limits, Mechanism, MechanismFactory,
     MechanismName, PeerFault, Question, Rejection, Response, ServerProof, Step, constant_time,
     error::is_of_binding,
-    mechanisms::{escape, gs2_header},
+    mechanisms::{escape, gs2_header, untested},
     saslprep,
     secret::{Secret, SecretKind},
     selection::Skip,
@@ -165,7 +165,7 @@ impl Mechanism for Login {
             return Err(Error::Unsendable("authorization identity"));
         }
         let nonce = self.scram.nonce.clone().map_or_else(random_nonce, Ok)?;
-        let bound_to = if self.scram.plus { Some(binding(cx).map_err(no_binding)?) } else { None };
+        let bound_to = if self.scram.plus { Some(binding(cx).map_err(untested)?) } else { None };
         let flag = bound_to.map_or_else(|| Flag::unbound(cx), |it| Flag::Bound(it.kind()));
         let data = bound_to.map_or(&[][..], Binding::data);
         let gs2_header = gs2_header(&flag.to_string(), cx.credentials.authzid());
@@ -481,11 +481,6 @@ fn binding<'a>(cx: &Context<'a>) -> Result<&'a Binding, Skip> {
     let is_open = |kind| cx.offer.lists(kind) && !cx.refused.contains(&kind);
     let usable = bindings.iter().find(|binding| is_open(binding.kind()));
     usable.ok_or(Skip::NoCommonBinding)
-}
-
-/// The test has passed, so there is one.
-fn no_binding(_: Skip) -> Error {
-    Error::ApiMisuse("the login began without the test of its mechanism")
 }
 
 /// 24 random bytes, as 32 characters of base64, which has no comma.
