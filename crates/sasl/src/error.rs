@@ -107,6 +107,10 @@ pub enum PeerFault {
          sign its lists: somebody may have changed them on the way"
     )]
     BindingsRemoved,
+    /// The server signs another version of TLS than this connection has: somebody stands in
+    /// between (XEP-0515).
+    #[error("the version of TLS that it signs is not this connection's: somebody is in between")]
+    TlsVersionChanged,
     /// The salt is empty.
     #[error("an empty salt")]
     SaltEmpty,

@@ -203,7 +203,7 @@ impl Policy {
             }
             _ => {}
         }
-        if !cx.channel.bindings().is_empty() && contradicts_itself(cx.offer) {
+        if !cx.channel.bindings().is_empty() && cx.offer.contradicts_itself() {
             return Err(Skip::OfferContradicts);
         }
         if self.binding_required && factory.binding(cx).is_none() {
@@ -270,15 +270,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { iterations: 4096..=1_000_000, rounds: 16, message: 65_536, salt: 1024 }
     }
-}
-
-/// Types of channel binding, and only the forms without it of mechanisms that have one with it
-/// (XEP-0440, rule 5). Servers list their types also for domains where nobody has a password.
-fn contradicts_itself(offer: &Offer) -> bool {
-    let could_bind = |name: &MechanismName| name.as_str().starts_with("SCRAM-");
-    offer.channel_bindings().is_some()
-        && !offer.has_plus()
-        && offer.mechanisms().iter().any(could_bind)
 }
 
 /// No type of channel binding that is known here, not even the one that every server must have

@@ -191,8 +191,8 @@ pub enum Skip {
     /// The server knows other types of channel binding than this program.
     #[error("the server can be bound to nothing that is known here")]
     NoCommonBinding,
-    /// The server lists types of channel binding, and no mechanism that could use them: somebody
-    /// may have removed those (XEP-0440, rule 5).
+    /// The server lists types of channel binding, and no mechanism that could use them (XEP-0440,
+    /// rule 5), or with SASL2 the reverse (rule 4): somebody may have removed those.
     #[error("the server's lists contradict each other: somebody may have changed them on the way")]
     OfferContradicts,
     /// The reason of a mechanism of the application's own.

@@ -12,8 +12,9 @@ use super::{
     messages::{ServerFinal, ServerFirst},
 };
 use crate::{
-    Answer, Binding, BindingType, Context, Error, Limits, Mechanism, MechanismFactory,
-    MechanismName, PeerFault, Question, Rejection, Response, ServerProof, Step, constant_time,
+    Answer, Binding, BindingType, Context, Encryption, Error, Limits, Mechanism, MechanismFactory,
+    MechanismName, PeerFault, Question, Rejection, Response, ServerProof, Step, TlsVersion,
+    constant_time,
     error::is_of_binding,
     mechanisms::{escape, gs2_header, untested},
     saslprep,
@@ -130,6 +131,8 @@ struct ExpectServerFirst {
     /// What the server's lists hash to, as they reached us (XEP-0474).
     downgrade_hash: String,
     must_sign_lists: bool,
+    /// What a server that says which TLS it sees must say (XEP-0515).
+    encryption: Encryption,
 }
 
 struct ExpectPassword {
@@ -180,6 +183,7 @@ impl Mechanism for Login {
             client_first_bare,
             downgrade_hash: cx.offer.downgrade_hash(self.scram.hash),
             must_sign_lists: flag == Flag::NoneInCommon,
+            encryption: Encryption::of(cx.channel),
         });
         Ok(Step::Send(Response::new(message)))
     }
@@ -360,6 +364,9 @@ impl ExpectServerFirst {
             None if self.must_sign_lists => return Err(PeerFault::BindingsRemoved.into()),
             None => {}
         }
+        if first.tls_version.is_some_and(|seen| !is_of(self.encryption, seen)) {
+            return Err(PeerFault::TlsVersionChanged.into());
+        }
         let binding = Base64::encode_string(&self.binding);
         let client_final_without_proof = format!("c={binding},r={}", first.nonce);
         let auth_message =
@@ -400,6 +407,17 @@ impl std::fmt::Debug for State {
 
 fn text(message: &[u8]) -> Result<&str, PeerFault> {
     std::str::from_utf8(message).map_err(|_| PeerFault::Malformed("it is not UTF-8"))
+}
+
+/// Whether the server sees the TLS that we see (XEP-0515, section 4.2): one that sees any where we
+/// have none does not. Where we cannot tell the version, as in a browser, nothing can be compared.
+fn is_of(encryption: Encryption, seen: &str) -> bool {
+    match encryption {
+        Encryption::None => false,
+        Encryption::UnknownTls => true,
+        Encryption::Tls(TlsVersion::Tls12) => seen == "0303",
+        Encryption::Tls(TlsVersion::Tls13) => seen == "0304",
+    }
 }
 
 /// Before any work is done: the count decides how much there would be.
