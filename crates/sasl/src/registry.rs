@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::{MechanismFactory, MechanismName, mechanisms};
+use crate::{
+    MechanismFactory, MechanismName,
+    mechanisms::{
+        self,
+        ht::{Ht, Ht2},
+    },
+};
 
 /// The mechanisms that a program knows: by default the nine of the page, four of which come with
 /// channel binding (`-PLUS`) too, and what it adds of its own.
@@ -45,7 +51,24 @@ impl Registry {
     /// ```
     #[must_use]
     pub fn hashed_tokens() -> Self {
-        mechanisms::ht::all().fold(Self::empty(), Self::with)
+        Ht::all().map(shared).fold(Self::empty(), Self::with)
+    }
+
+    /// Adds the `HT2-…` mechanisms, for which a token must be asked for as well: what is known of
+    /// them is second-hand, and the draft may come to differ.
+    ///
+    /// ```
+    /// use epode_sasl::Registry;
+    ///
+    /// let is_ht2 = |registry: &Registry| {
+    ///     registry.names().filter(|name| name.as_str().starts_with("HT2-")).count()
+    /// };
+    /// assert_eq!(is_ht2(&Registry::hashed_tokens()), 0);
+    /// assert_eq!(is_ht2(&Registry::hashed_tokens().with_ht2()), 8);
+    /// ```
+    #[must_use]
+    pub fn with_ht2(self) -> Self {
+        Ht2::all().map(shared).fold(self, Self::with)
     }
 
     /// Adds a mechanism, in place of one of the same name.
@@ -73,4 +96,8 @@ impl Default for Registry {
     fn default() -> Self {
         mechanisms::all().into_iter().fold(Self::empty(), Self::with)
     }
+}
+
+fn shared(factory: impl MechanismFactory + 'static) -> Arc<dyn MechanismFactory> {
+    Arc::new(factory)
 }

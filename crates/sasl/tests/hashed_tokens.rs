@@ -1,5 +1,5 @@
 //! Logins by a token of an earlier one: when they may be, and servers that cannot prove that they
-//! know the token. The messages themselves are in `vectors/ht.json`.
+//! know the token. The messages themselves are in `vectors/ht.json` and `vectors/ht2.json`.
 
 mod support;
 
@@ -314,21 +314,139 @@ fn what_cannot_be_sent() {
     }
 }
 
+// The later family.
+
+#[test]
+fn ht2_is_chosen_where_it_was_asked_for() {
+    let with = Registry::hashed_tokens().with_ht2();
+    let offered = ["HT-SHA-512-EXPR", "HT2-SHA-512-EXPR", "HT2-SHA-256-EXPR"];
+    let asked = |registry: &Registry, offered: &[&str]| {
+        ask_of(registry, &Policy::default(), &best(), offered, None).unwrap()
+    };
+    assert_eq!(asked(&Registry::hashed_tokens(), &offered), "HT-SHA-512-EXPR");
+    assert_eq!(asked(&with, &offered), "HT2-SHA-512-EXPR");
+    assert_eq!(asked(&with, &["HT-SHA-512-EXPR", "HT2-SHA-256-EXPR"]), "HT-SHA-512-EXPR");
+    assert_eq!(asked(&with, &["HT-SHA-256-ENDP", "HT2-SHA-512-NONE"]), "HT-SHA-256-ENDP");
+    // A token of the one is no token of the other.
+    for (issued, offered) in
+        [("HT-SHA-256-EXPR", "HT2-SHA-256-EXPR"), ("HT2-SHA-256-EXPR", "HT-SHA-256-EXPR")]
+    {
+        let who = issued_for(issued);
+        let none = Policy::default().select(&with, &who, &best(), Offer::new([offered]));
+        let reason = Skip::TokenOfAnother(issued.parse().unwrap());
+        assert_eq!(none.unwrap_err().passed_over[0].reason, reason);
+    }
+}
+
+#[test]
+fn an_ht2_responder_that_is_missing_or_wrong() {
+    let right = hashed("Responder", DATA);
+    let missing = PeerFault::SignatureMissing;
+    let endless = PeerFault::Malformed("its values do not end");
+    let neither = PeerFault::Malformed("it begins with neither 0 nor 1");
+    let no_pairs = PeerFault::Malformed("its values are not pairs of words");
+    for (last, because) in [
+        (Vec::new(), missing.clone()),
+        (b"\0\0".to_vec(), missing),
+        (b"\0".to_vec(), endless.clone()),
+        (b"\0a=b".to_vec(), endless),
+        (b"\x02\0".to_vec(), neither.clone()),
+        (right.clone(), neither), // as the first family has it
+        ([b"\0no pair\0", &right[..]].concat(), no_pairs),
+        ([b"\0a=b\0", &right[..]].concat(), PeerFault::SignatureWrong), // values not signed
+        ([b"\0\0\0", &right[..]].concat(), PeerFault::SignatureWrong),
+        ([b"\0\0", &right[1..]].concat(), PeerFault::SignatureWrong),
+        ([b"\0\0", &hashed("Initiator", DATA)[..]].concat(), PeerFault::SignatureWrong),
+        ([b"\0\0", &hashed("Responder", "")[..]].concat(), PeerFault::SignatureWrong),
+    ] {
+        let error = refused(begun_ht2().success(Some(&last)), &last);
+        assert_eq!(error, fault(&ht2(), because), "{last:?}");
+    }
+    let error = refused(begun_ht2().success(None), "nothing");
+    assert_eq!(error, fault(&ht2(), PeerFault::SignatureMissing));
+    let with_values = hashed("Responder", &format!("{DATA}a=b,c=d"));
+    for last in [[b"\0\0", &right[..]].concat(), [b"\0a=b,c=d\0", &with_values[..]].concat()] {
+        assert_eq!(begun_ht2().success(Some(&last)).unwrap().proof(), ServerProof::Proven);
+    }
+}
+
+#[test]
+fn an_ht2_failure_is_a_refusal_that_says_why() {
+    for (challenge, why) in [
+        (&b"\x01unknown-user"[..], "unknown-user"),
+        (b"\x01invalid-token", "invalid-token"),
+        (b"\x01other-error", "other-error"),
+        (b"\x01a word of the server's own", "other-error"),
+        (b"\x01", "other-error"),
+    ] {
+        let refusing = || {
+            let (login, sent) = servers_move(begun_ht2().challenge(challenge).unwrap());
+            assert_eq!(sent.unwrap().as_bytes(), b"");
+            login
+        };
+        let error = refusing().failure(Rejection::new("not-authorized")).unwrap_err();
+        let rejection = Rejection::new("not-authorized").with_text(why, None);
+        assert_eq!(error, Error::Rejected(Box::new(rejection)));
+        let told = Rejection::new("not-authorized").with_text("No!", Some("en".to_owned()));
+        let error = refusing().failure(told.clone()).unwrap_err();
+        assert_eq!(error, Error::Rejected(Box::new(told)));
+        // What comes of it is a failure, and nothing else.
+        let right = [b"\0\0", &hashed("Responder", DATA)[..]].concat();
+        for last in [None, Some(&right[..]), Some(challenge)] {
+            let error = refused(refusing().success(last), last);
+            assert_eq!(error, fault(&ht2(), PeerFault::SuccessAfterFailure));
+        }
+        let error = refused(refusing().challenge(challenge), "a second one");
+        assert_eq!(error, fault(&ht2(), PeerFault::UnexpectedChallenge));
+        let error = refused(begun_ht2().success(Some(challenge)), challenge);
+        assert_eq!(error, fault(&ht2(), PeerFault::SuccessAfterFailure));
+    }
+}
+
+#[test]
+fn an_ht2_challenge_that_is_no_failure() {
+    let right = [b"\0\0", &hashed("Responder", DATA)[..]].concat();
+    let neither = PeerFault::Malformed("it begins with neither 0 nor 1");
+    for (challenge, because) in [
+        (&right[..], PeerFault::UnexpectedChallenge),
+        (b"", neither.clone()),
+        (b"invalid-token", neither),
+        (b"\0", PeerFault::Malformed("its values do not end")),
+    ] {
+        let error = refused(begun_ht2().challenge(challenge), challenge);
+        assert_eq!(error, fault(&ht2(), because));
+    }
+}
+
 /// A login that waits for the server's word.
 fn begun(name: &str) -> Exchange {
-    let (who, channel) = (issued_for(name), best());
-    let registry = Registry::hashed_tokens();
-    let choice = Policy::default().select(&registry, &who, &channel, Offer::new([name])).unwrap();
-    let (login, sent) = servers_move(Exchange::begin(choice, who, channel).unwrap());
-    let expected = [b"user\0", &hashed("Initiator", DATA)[..]].concat();
-    assert_eq!(sent.unwrap().as_bytes(), expected);
+    let (login, sent) = begin(name);
+    assert_eq!(sent, [b"user\0", &hashed("Initiator", DATA)[..]].concat());
     login
 }
 
-fn hashed(side: &str, data: &str) -> Vec<u8> {
+fn begun_ht2() -> Exchange {
+    let (login, sent) = begin(ht2().as_str());
+    assert_eq!(sent, [b"user\0\0", &hashed("Initiator", DATA)[..]].concat());
+    login
+}
+
+fn ht2() -> MechanismName {
+    "HT2-SHA-256-EXPR".parse().unwrap()
+}
+
+fn begin(name: &str) -> (Exchange, Vec<u8>) {
+    let (who, channel) = (issued_for(name), best());
+    let registry = Registry::hashed_tokens().with_ht2();
+    let choice = Policy::default().select(&registry, &who, &channel, Offer::new([name])).unwrap();
+    let (login, sent) = servers_move(Exchange::begin(choice, who, channel).unwrap());
+    (login, sent.unwrap().as_bytes().to_vec())
+}
+
+fn hashed(side: &str, rest: &str) -> Vec<u8> {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(TOKEN.as_bytes()).unwrap();
     mac.update(side.as_bytes());
-    mac.update(data.as_bytes());
+    mac.update(rest.as_bytes());
     mac.finalize().into_bytes().to_vec()
 }
 
@@ -395,11 +513,21 @@ fn ask_under(
     offered: &[&str],
     pin: Option<&Pin>,
 ) -> Option<String> {
+    ask_of(&Registry::hashed_tokens(), policy, channel, offered, pin)
+}
+
+fn ask_of(
+    registry: &Registry,
+    policy: &Policy,
+    channel: &Channel,
+    offered: &[&str],
+    pin: Option<&Pin>,
+) -> Option<String> {
     let alice = Credentials::password("alice", "secret");
     let everyone = Policy::default().danger_allow_plaintext();
     let login =
         everyone.select(&Registry::default(), &alice, channel, Offer::new(["PLAIN"])).unwrap();
     let offer = Offer::new(offered.iter().copied());
-    let asked = policy.token_mechanism(&Registry::hashed_tokens(), &login, offer, pin);
+    let asked = policy.token_mechanism(registry, &login, offer, pin);
     asked.map(|name| name.to_string())
 }

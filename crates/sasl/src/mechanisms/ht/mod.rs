@@ -6,7 +6,9 @@
 //! [`Policy::select`](crate::Policy::select); which mechanism to ask a token for says
 //! [`Policy::token_mechanism`](crate::Policy::token_mechanism).
 
-use std::{fmt, sync::Arc};
+mod ht2;
+
+use std::fmt;
 
 use zeroize::Zeroizing;
 
@@ -15,6 +17,8 @@ use crate::{
     PeerFault, Response, ServerProof, Step, constant_time, saslprep, scram::Hash, secret::Secret,
     selection::Skip,
 };
+
+pub use self::ht2::Ht2;
 
 /// `HT-` with a hash and a kind of channel binding (draft-schmaus-kitten-sasl-ht-09): needs a user
 /// name, an encrypted channel, and a [`HashedToken`] that was issued for this very mechanism.
@@ -66,9 +70,7 @@ impl Mechanism for Login {
     }
 
     fn verify(&mut self, cx: &Context<'_>, last: Option<&[u8]>) -> Result<ServerProof, Error> {
-        let hashed = last.filter(|last| !last.is_empty());
-        let hashed = hashed.ok_or_else(|| self.0.fault(PeerFault::SignatureMissing))?;
-        self.0.check_responder(cx, hashed, &[])
+        self.0.check_responder(cx, last.unwrap_or_default(), &[])
     }
 }
 
@@ -167,6 +169,9 @@ impl Variant {
         hashed: &[u8],
         values: &[u8],
     ) -> Result<ServerProof, Error> {
+        if hashed.is_empty() {
+            return Err(self.fault(PeerFault::SignatureMissing));
+        }
         let expected = self.hashed_token(cx, "Responder", values)?;
         if constant_time::equal(hashed, &expected) {
             Ok(ServerProof::Proven)
@@ -204,10 +209,6 @@ impl fmt::Display for BindingClass {
             Self::None => "NONE",
         })
     }
-}
-
-pub(crate) fn all() -> impl Iterator<Item = Arc<dyn MechanismFactory>> {
-    Ht::all().map(|ht| -> Arc<dyn MechanismFactory> { Arc::new(ht) })
 }
 
 /// The user name, then the parts, with NUL between all of them.
