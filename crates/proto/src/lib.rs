@@ -20,6 +20,7 @@ mod connection;
 mod core;
 pub mod dispatch;
 mod error;
+mod fast;
 pub mod framing;
 pub mod jid;
 mod negotiate;
@@ -32,6 +33,7 @@ mod status;
 pub mod stream;
 mod time;
 mod transcript;
+mod user_agent;
 pub mod xml;
 
 pub use epode_sasl as sasl;
@@ -40,6 +42,7 @@ pub use crate::{
     action::{Action, Frame, Input, QuestionId},
     connection::Connection,
     error::{Advice, ApiMisuse, Error, PeerFault, Wait},
+    fast::{FastToken, FastTokenError},
     jid::{Jid, JidError},
     phase::Phase,
     session::{
@@ -50,6 +53,7 @@ pub use crate::{
     status::{Authenticating, Connected, Explanation, Reconnecting, Status, StatusCode},
     time::Time,
     transcript::{StreamTranscript, redacted},
+    user_agent::{InvalidUserAgentId, UserAgent, UserAgentId},
     xml::Element,
 };
 

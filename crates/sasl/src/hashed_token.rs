@@ -6,7 +6,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::MechanismName;
+use crate::{MechanismName, constant_time};
 
 /// A token for the mechanism that it was issued for, and so for one kind of channel binding: it
 /// is never used with another, or somebody in between could choose the weakest. As secret as a
@@ -50,6 +50,15 @@ impl HashedToken {
         Self { mechanism: self.mechanism.clone(), token: self.token.clone() }
     }
 }
+
+impl PartialEq for HashedToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.mechanism == other.mechanism
+            && constant_time::equal(self.token.as_bytes(), other.token.as_bytes())
+    }
+}
+
+impl Eq for HashedToken {}
 
 impl fmt::Debug for HashedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

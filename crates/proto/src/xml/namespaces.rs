@@ -22,6 +22,8 @@ pub const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// SASL (RFC 6120, section 6).
 pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// The extensible profile of SASL, "SASL2" (XEP-0388).
+pub const SASL2: &str = "urn:xmpp:sasl:2";
 /// The types of channel binding that a server knows (XEP-0440).
 pub const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 /// Resource binding (RFC 6120, section 7).
