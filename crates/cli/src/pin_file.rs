@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs, io,
+    env, io,
     path::{Path, PathBuf},
 };
 
@@ -46,8 +46,6 @@ pub(crate) enum PinFileError {
     Account { path: PathBuf, problem: JidError },
     #[error("{} has a damaged pin of {account}: {problem}. {REMEDY}", .path.display())]
     Pin { path: PathBuf, account: Jid, problem: PinError },
-    #[error("cannot make the folder {}: {problem}", .folder.display())]
-    NoFolder { folder: PathBuf, problem: io::Error },
     #[error("{} has no room for one more account: take out those that are no longer used", .path.display())]
     Full { path: PathBuf },
     #[error(transparent)]
@@ -89,10 +87,9 @@ impl PinFile {
         if contents.len() > LARGEST {
             return Err(PinFileError::Full { path: self.path.clone() });
         }
-        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            make(folder)?;
-        }
-        Ok(PrivateFile::new(&self.path).write(contents.as_bytes())?)
+        let file = PrivateFile::new(&self.path);
+        file.make_folder()?;
+        Ok(file.write(contents.as_bytes())?)
     }
 
     /// All pins; none if there is no file yet. Whatever is wrong with any of them is an error: who
@@ -171,17 +168,6 @@ fn write(pins: &[(Jid, Pin)]) -> String {
     let pins = pins.iter().map(|(account, pin)| (account.clone(), &**pin)).collect();
     let json = serde_json::to_string_pretty(&Contents { version: VERSION, pins });
     json.expect("strings and numbers always serialise") + "\n"
-}
-
-/// Makes a folder that only its owner can look into, with those above it that are missing.
-fn make(folder: &Path) -> Result<(), PinFileError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(folder)
-        .map_err(|problem| PinFileError::NoFolder { folder: folder.to_owned(), problem })
 }
 
 const VERSION: u32 = 1;

@@ -60,15 +60,16 @@ mod route;
 pub mod services;
 mod session;
 mod sessions;
+mod tokens;
 mod transport;
 
 /// The TLS library, in the version that [`TlsOptions`] takes configurations of.
 pub use rustls;
 
 pub use epode_proto::{
-    self as proto, Advice, Authenticating, Connected, Element, Explanation, Jid, JidError,
-    Liveness, NotARequest, Reconnecting, SessionState, SessionStateError, Status, StatusCode,
-    StreamManagement,
+    self as proto, Advice, Authenticating, Connected, Element, Explanation, FastToken,
+    FastTokenError, InvalidUserAgentId, Jid, JidError, Liveness, NotARequest, Reconnecting,
+    SessionState, SessionStateError, Status, StatusCode, StreamManagement, UserAgent, UserAgentId,
     bosh::{Attachment, AttachmentError, RestoreError},
     dispatch::{HandlerId, Pattern, TooManyHandlers},
     sasl, stanza,
@@ -88,6 +89,9 @@ pub use crate::{
     sessions::{
         FileSessions, MemorySessions, SessionStore, SessionStoreError, StoredSession,
         StoredSessionError,
+    },
+    tokens::{
+        AccountTokens, AccountTokensError, FileTokens, MemoryTokens, TokenStore, TokenStoreError,
     },
     transport::{
         CertificateProblem, Endpoint, EndpointError, HeaderError, IoFailure, Peer, Phase, Proxy,

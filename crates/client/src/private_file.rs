@@ -1,14 +1,18 @@
 //! Files that only their owner can read, written so that there is always a whole one.
 //! Links are not followed, and what was there before does not lend the new file its mode.
 
+mod disk;
+
 use std::{
     ffi::OsStr,
-    fs::{self, File, Metadata, OpenOptions},
-    io::{self, Read, Write},
+    fs::{self, File, Metadata},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
+
+pub(crate) use self::disk::{Disk, SystemDisk};
 
 /// A file that only its owner can read: for keys, sessions and whatever else must stay secret.
 ///
@@ -95,9 +99,9 @@ impl PrivateFile {
     ///
     /// # Errors
     ///
-    /// [`PrivateFileError`]; what was there before is there still.
+    /// [`PrivateFileError`]; there is a whole one still, what was there before or the new one.
     pub fn write(&self, contents: &[u8]) -> Result<(), PrivateFileError> {
-        self.replace(contents, File::sync_all)
+        self.write_on(&SystemDisk, contents)
     }
 
     /// As [`write`](Self::write), without waiting for the disk: for what is written often, and of
@@ -107,7 +111,7 @@ impl PrivateFile {
     ///
     /// As [`write`](Self::write).
     pub fn write_unsynced(&self, contents: &[u8]) -> Result<(), PrivateFileError> {
-        self.replace(contents, |_| Ok(()))
+        self.replace(&SystemDisk, contents, false)
     }
 
     /// Removes it, if it is there, and what processes that died while they wrote it have left.
@@ -123,24 +127,63 @@ impl PrivateFile {
         self.remove_drafts().map_err(|problem| self.failed("remove", problem))
     }
 
+    /// Makes the folder that it is in, and those above, where they are missing: for their owner
+    /// alone.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivateFileError::Io`] with the folder's path.
+    pub fn make_folder(&self) -> Result<(), PrivateFileError> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let folder = self.folder();
+        builder.create(folder).map_err(|problem| PrivateFileError::Io {
+            path: folder.to_owned(),
+            doing: "make the folder",
+            problem,
+        })
+    }
+
+    /// As [`write`](Self::write), on this disk.
+    pub(crate) fn write_on(
+        &self,
+        disk: &dyn Disk,
+        contents: &[u8],
+    ) -> Result<(), PrivateFileError> {
+        self.replace(disk, contents, true)
+    }
+
     fn replace(
         &self,
+        disk: &dyn Disk,
         contents: &[u8],
-        settle: fn(&File) -> io::Result<()>,
+        syncs: bool,
     ) -> Result<(), PrivateFileError> {
         self.check()?;
         let failed = |problem| self.failed("write", problem);
         let draft = self.folder().join(draft_name(self.name()?).map_err(failed)?);
-        let written = create(&draft)
-            .and_then(|mut file| file.write_all(contents).and_then(|()| settle(&file)))
-            .and_then(|()| fs::rename(&draft, &self.path));
-        written.map_err(|problem| {
-            let _ = fs::remove_file(&draft); // it may not be there
+        let write = || {
+            let mut file = disk.create(&draft)?;
+            disk.write(&mut file, contents)?;
+            if syncs {
+                disk.sync(&file, &draft)?;
+            }
+            disk.rename(&draft, &self.path)
+        };
+        write().map_err(|problem| {
+            let _ = disk.remove(&draft); // it may not be there
             failed(problem)
-        })
+        })?;
+        if syncs {
+            disk.sync_folder(self.folder()).map_err(failed)?;
+        }
+        Ok(())
     }
 
-    fn remove_drafts(&self) -> io::Result<()> {
+    /// Removes what processes that died while they wrote it have left; nobody may be writing it.
+    pub(crate) fn remove_drafts(&self) -> io::Result<()> {
         let Some(name) = self.path.file_name() else { return Ok(()) };
         let entries = match fs::read_dir(self.folder()) {
             Err(problem) if problem.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -169,7 +212,7 @@ impl PrivateFile {
         self.path.file_name().ok_or_else(|| PrivateFileError::NoName { path: self.path.clone() })
     }
 
-    fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -234,20 +277,12 @@ pub enum PrivateFileError {
     Io {
         /// Which.
         path: PathBuf,
-        /// `read`, `write` or `remove`.
+        /// `read`, `write`, `remove` or the like.
         doing: &'static str,
         /// What it says.
         #[source]
         problem: io::Error,
     },
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// Random, so that of two who write at once neither touches the other's.
@@ -398,7 +433,7 @@ mod tests {
         PrivateFile::new(folder.path("no/keys")).remove().unwrap();
         file.write(b"mine").unwrap();
         // As a process leaves it that dies while it writes.
-        create(&folder.path(&draft_name(file.name().unwrap()).unwrap())).unwrap();
+        SystemDisk.create(&folder.path(&draft_name(file.name().unwrap()).unwrap())).unwrap();
         let others = ["keys2", ".keys.new", ".keys.0123.new", ".keys2.0123456789abcdef.new"];
         for other in others {
             fs::write(folder.path(other), "").unwrap();
