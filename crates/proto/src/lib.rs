@@ -32,6 +32,7 @@ mod status;
 pub mod stream;
 mod time;
 mod transcript;
+mod user_agent;
 pub mod xml;
 
 pub use epode_sasl as sasl;
@@ -46,10 +47,13 @@ pub use crate::{
         Liveness, SessionMark, SessionState, SessionStateError, StreamManagement,
         requests::{NotARequest, Requests},
     },
-    settings::{Settings, Timeouts},
-    status::{Authenticating, Connected, Explanation, Reconnecting, Status, StatusCode},
+    settings::{SaslProfile, Settings, Timeouts},
+    status::{
+        Authenticating, BoundBy, Connected, Explanation, Profile, Reconnecting, Status, StatusCode,
+    },
     time::Time,
     transcript::{StreamTranscript, redacted},
+    user_agent::{InvalidUserAgentId, UserAgent, UserAgentId},
     xml::Element,
 };
 

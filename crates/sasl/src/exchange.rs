@@ -171,6 +171,16 @@ impl Exchange {
         Some(Error::BindingRefused { refused: self.selection.refused.clone(), rejection })
     }
 
+    /// Gives the login up, and what it takes to begin another one over the same channel.
+    #[must_use]
+    pub fn abandon(self) -> (Credentials, Channel) {
+        let Self { selection, mut credentials, password, .. } = self;
+        if let Some(password) = password {
+            credentials.set_password(password);
+        }
+        (credentials, selection.channel)
+    }
+
     fn check_length(&self, message: &[u8]) -> Result<(), Error> {
         let (limit, found) = (self.selection.limits.message, message.len());
         if found > limit {
@@ -243,6 +253,12 @@ impl Pending {
     /// As for [`Exchange::failure`].
     pub fn failure(self, rejection: Rejection) -> Result<Retry, Error> {
         self.0.failure(rejection)
+    }
+
+    /// As [`Exchange::abandon`].
+    #[must_use]
+    pub fn abandon(self) -> (Credentials, Channel) {
+        self.0.abandon()
     }
 
     /// As [`Exchange::earlier_refusal`].

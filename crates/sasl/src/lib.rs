@@ -28,7 +28,7 @@ mod guides {
 pub use crate::{
     channel::{Binding, BindingType, Channel, TlsVersion, UnknownBindingType},
     credentials::Credentials,
-    error::{Error, OAuthFailure, PeerFault, PreparationError, Rejection},
+    error::{ApplicationCondition, Error, OAuthFailure, PeerFault, PreparationError, Rejection},
     exchange::{Authenticated, Exchange, Pending, Retry, Turn},
     mechanism::{
         Answer, Challenge, Context, Mechanism, MechanismFactory, Question, Response, ServerProof,
