@@ -1,10 +1,10 @@
 //! What a program permits, and the choice that follows from it.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{num::NonZeroU32, ops::RangeInclusive, sync::Arc};
 
 use crate::{
     Binding, BindingType, Channel, Context, Credentials, HashedToken, MechanismFactory,
-    MechanismName, Offer, Pin, Registry,
+    MechanismName, Offer, PeerFault, Pin, Registry,
     secret::Secret,
     selection::{NoMechanism, PassedOver, Selection, Skip},
 };
@@ -263,6 +263,23 @@ impl Limits {
     pub fn salt(mut self, bytes: usize) -> Self {
         self.salt = bytes;
         self
+    }
+}
+
+impl Limits {
+    /// Whether a key may be derived on these terms. Before any work is done: the count decides how
+    /// much there would be.
+    pub(crate) fn check(&self, salt: &[u8], iterations: u64) -> Result<NonZeroU32, PeerFault> {
+        if salt.is_empty() {
+            return Err(PeerFault::SaltEmpty);
+        }
+        let (limit, found) = (self.salt, salt.len());
+        if found > limit {
+            return Err(PeerFault::SaltTooLong { limit, found });
+        }
+        let (allowed, found) = (self.iterations.clone(), iterations);
+        let within = u32::try_from(found).ok().filter(|count| allowed.contains(count));
+        within.and_then(NonZeroU32::new).ok_or(PeerFault::IterationsOutOfRange { allowed, found })
     }
 }
 
