@@ -2,6 +2,7 @@
 
 mod channel;
 mod constant_time;
+mod continued;
 mod credentials;
 mod error;
 mod exchange;
@@ -28,6 +29,7 @@ mod guides {
 
 pub use crate::{
     channel::{Binding, BindingType, Channel, TlsVersion, UnknownBindingType},
+    continued::Continued,
     credentials::Credentials,
     error::{Error, OAuthFailure, PeerFault, PreparationError, Rejection},
     exchange::{Authenticated, Exchange, Pending, Retry, Turn},

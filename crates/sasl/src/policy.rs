@@ -5,6 +5,7 @@ use std::{num::NonZeroU32, ops::RangeInclusive, sync::Arc};
 use crate::{
     Binding, BindingType, Channel, Context, Credentials, HashedToken, MechanismFactory,
     MechanismName, Offer, PeerFault, Pin, Registry,
+    scram::Hash,
     secret::Secret,
     selection::{NoMechanism, PassedOver, Selection, Skip},
 };
@@ -193,9 +194,7 @@ impl Policy {
         // Who has keys or a token means to log in with them: nothing that does without a secret
         // comes instead.
         match cx.credentials.secret() {
-            Secret::Keys(keys)
-                if ![keys.hash().mechanism(), keys.hash().plus_mechanism()].contains(name) =>
-            {
+            Secret::Keys(keys) if Hash::of(name) != Some(keys.hash()) => {
                 return Err(Skip::KeysOfAnotherHash(keys.hash()));
             }
             Secret::HashedToken(token) if token.mechanism() != name => {

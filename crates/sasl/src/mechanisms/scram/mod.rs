@@ -10,10 +10,12 @@ mod expectations;
 mod hash;
 mod keys;
 mod messages;
+mod upgrade;
 
 pub use self::{
     client::Scram,
     derivation::{Derivation, Progress},
     hash::{Hash, UnknownHash},
     keys::{KeysError, ScramKeys},
+    upgrade::{UpgradeRefused, UpgradeTask},
 };
