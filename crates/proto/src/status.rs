@@ -337,8 +337,8 @@ pub struct Connected {
     pub refused_bindings: Vec<BindingType>,
     /// What to remember of this account, for the next login
     /// ([`Settings::pin`](crate::Settings::pin)): the strongest of this login and of the pin that
-    /// it began with.
-    pub pin: Pin,
+    /// it began with. None after a login by a token without a pin: such a login makes none.
+    pub pin: Option<Pin>,
     /// By what the address was bound.
     pub bound_by: BoundBy,
     /// Whether the server was told to send copies of what other clients of the account send and

@@ -214,7 +214,7 @@ fn check_login(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
         expect("carbons", &case.says_yes("carbons").to_string(), &connected.carbons.to_string())?;
     }
     if let Some(pinned) = case.header("pinned") {
-        expect("pinned", &pinned, &connected.pin.to_json())?;
+        expect("pinned", &pinned, &connected.pin.as_ref().unwrap().to_json())?;
     }
     expect("mechanism", &case.demand("mechanism"), connected.mechanism.as_str())?;
     expect("bound", &case.demand("bound"), connected.jid.as_str())?;

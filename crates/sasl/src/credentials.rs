@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::{
+    HashedToken,
     scram::ScramKeys,
     secret::{Secret, SecretKind},
 };
@@ -47,6 +48,12 @@ impl Credentials {
     #[must_use]
     pub fn keys(authcid: impl Into<String>, keys: ScramKeys) -> Self {
         Self::new(authcid, Secret::Keys(keys))
+    }
+
+    /// A user name and a token that the server issued in an earlier login.
+    #[must_use]
+    pub fn hashed_token(authcid: impl Into<String>, token: HashedToken) -> Self {
+        Self::new(authcid, Secret::HashedToken(token))
     }
 
     /// A user name, and a secret that the application is asked for once it is needed.

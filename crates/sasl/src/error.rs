@@ -42,8 +42,8 @@ pub enum Error {
     /// The password cannot be used in a login.
     #[error("the password cannot be used: {0}")]
     Password(PreparationError),
-    /// The access token is empty.
-    #[error("the access token is empty")]
+    /// The token is empty.
+    #[error("the token is empty")]
     EmptyToken,
     /// A name or a secret has a byte that the mechanism uses as its own separator.
     #[error("the {0} has a character that the mechanism cannot carry")]
@@ -107,6 +107,10 @@ pub enum PeerFault {
          sign its lists: somebody may have changed them on the way"
     )]
     BindingsRemoved,
+    /// The server signs another version of TLS than this connection has: somebody stands in
+    /// between (XEP-0515).
+    #[error("the version of TLS that it signs is not this connection's: somebody is in between")]
+    TlsVersionChanged,
     /// The salt is empty.
     #[error("an empty salt")]
     SaltEmpty,

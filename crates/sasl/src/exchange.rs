@@ -3,8 +3,9 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    Answer, BindingType, Channel, Context, Credentials, Error, Mechanism, MechanismName, PeerFault,
-    Pin, Question, Rejection, Response, Secret, Selection, ServerProof, Step, scram::ScramKeys,
+    Answer, BindingType, Channel, Context, Continued, Credentials, Encryption, Error, Mechanism,
+    MechanismName, PeerFault, Pin, Question, Rejection, Response, Secret, Selection, ServerProof,
+    Step, scram::ScramKeys,
 };
 
 /// A login that waits for the server. Every step consumes it, so an error leaves nothing behind
@@ -34,7 +35,8 @@ pub struct Exchange {
     rounds: u8,
     /// What the server said when it refused to be bound otherwise, before.
     refusal: Option<Box<Rejection>>,
-    /// The password that was asked for: nobody is asked twice when the login begins anew.
+    /// The password that was asked for: nobody is asked twice, for a login that begins anew or for a
+    /// task.
     password: Option<Zeroizing<String>>,
 }
 
@@ -95,7 +97,8 @@ impl Exchange {
         Ok(self.turn(step))
     }
 
-    /// The server claims success. The only maker of [`Authenticated`].
+    /// The server claims success. With [`proceed`](Self::proceed) the only way to
+    /// [`Authenticated`].
     ///
     /// It ends the login; a second success does not compile:
     ///
@@ -115,8 +118,28 @@ impl Exchange {
         self.check_length(last.unwrap_or_default())?;
         let proof = self.step(|mechanism, cx| mechanism.verify(cx, last))?;
         let keys = self.mechanism.take_keys();
-        let pin = Pin::of(&self.selection);
-        Ok(Authenticated { pin, refused: self.selection.refused, proof, keys })
+        let by_token = matches!(self.credentials.secret(), Secret::HashedToken(_));
+        let pin = (!by_token).then(|| Pin::of(&self.selection));
+        let Selection { chosen, binding, refused, channel, .. } = self.selection;
+        let (mechanism, encryption) = (chosen.name().clone(), Encryption::of(&channel));
+        Ok(Authenticated { mechanism, encryption, binding, refused, proof, pin, keys })
+    }
+
+    /// The server claims that the mechanism has succeeded, and has tasks before the login does
+    /// (SASL2, `<continue/>`): as [`success`](Self::success), but that success is still to come.
+    ///
+    /// # Errors
+    ///
+    /// As for [`success`](Self::success).
+    pub fn proceed(mut self, last: Option<&[u8]>) -> Result<Continued, Error> {
+        let given = match self.credentials.secret() {
+            Secret::Password(password) => Some(password.clone()),
+            _ => None,
+        };
+        let password = given.or_else(|| self.password.take());
+        let password = password.filter(|_| self.selection.binding.is_some());
+        let limits = self.selection.limits.clone();
+        Ok(Continued::new(self.success(last)?, password, limits))
     }
 
     /// The server refused. Nearly always that is the end of the login. Where the server refused
@@ -309,13 +332,16 @@ pub enum Turn {
     Question(Pending, Question),
 }
 
-/// To hold one is to have logged in: nothing but [`Exchange::success`] makes it.
+/// To hold one is to have logged in: nothing but [`Exchange::success`] makes it, or
+/// [`Continued::success`] after tasks.
 #[derive(Debug)]
 pub struct Authenticated {
-    /// What it was, in all that matters afterwards.
-    pin: Pin,
+    mechanism: MechanismName,
+    encryption: Encryption,
+    binding: Option<BindingType>,
     refused: Vec<BindingType>,
     proof: ServerProof,
+    pin: Option<Pin>,
     keys: Option<ScramKeys>,
 }
 
@@ -323,7 +349,7 @@ impl Authenticated {
     /// The mechanism that was used.
     #[must_use]
     pub fn mechanism(&self) -> &MechanismName {
-        self.pin.mechanism()
+        &self.mechanism
     }
 
     /// Whether the server proved itself too.
@@ -332,10 +358,16 @@ impl Authenticated {
         self.proof
     }
 
+    /// How the channel is encrypted.
+    #[must_use]
+    pub fn encryption(&self) -> Encryption {
+        self.encryption
+    }
+
     /// What the login is bound to, if it is: nobody can stand in between.
     #[must_use]
     pub fn binding(&self) -> Option<BindingType> {
-        self.pin.binding()
+        self.binding
     }
 
     /// What the server refused to be bound to, before.
@@ -344,10 +376,12 @@ impl Authenticated {
         &self.refused
     }
 
-    /// What is to be remembered of it, so that the next login is no weaker.
+    /// What is to be remembered of it, so that the next login is no weaker. Of a login by a
+    /// [`HashedToken`](crate::HashedToken) nothing is: it says nothing of the full login, which
+    /// may be due next time.
     #[must_use]
-    pub fn pin(&self) -> &Pin {
-        &self.pin
+    pub fn pin(&self) -> Option<&Pin> {
+        self.pin.as_ref()
     }
 
     /// Keys to keep for the next login, after SCRAM.

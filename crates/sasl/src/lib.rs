@@ -2,9 +2,11 @@
 
 mod channel;
 mod constant_time;
+mod continued;
 mod credentials;
 mod error;
 mod exchange;
+mod hashed_token;
 mod mechanism;
 pub mod mechanisms;
 mod name;
@@ -27,9 +29,11 @@ mod guides {
 
 pub use crate::{
     channel::{Binding, BindingType, Channel, TlsVersion, UnknownBindingType},
+    continued::Continued,
     credentials::Credentials,
     error::{ApplicationCondition, Error, OAuthFailure, PeerFault, PreparationError, Rejection},
     exchange::{Authenticated, Exchange, Pending, Retry, Turn},
+    hashed_token::HashedToken,
     mechanism::{
         Answer, Challenge, Context, Mechanism, MechanismFactory, Question, Response, ServerProof,
         Step,

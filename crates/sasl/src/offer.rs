@@ -19,6 +19,7 @@ pub struct Offer {
     /// As the server wrote them, for the hash of XEP-0474.
     names: Vec<String>,
     channel_bindings: Option<Vec<String>>,
+    by_sasl2: bool,
 }
 
 impl Offer {
@@ -28,7 +29,7 @@ impl Offer {
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         let mechanisms = names.iter().filter_map(|name| name.parse().ok()).collect();
-        Self { mechanisms, names, channel_bindings: None }
+        Self { mechanisms, names, channel_bindings: None, by_sasl2: false }
     }
 
     /// The server lists the types of channel binding that it knows (XEP-0440).
@@ -38,6 +39,14 @@ impl Offer {
         types: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         self.channel_bindings = Some(types.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// These are the mechanisms of SASL2 (XEP-0388). There a server that offers SCRAM bound to the
+    /// channel lists the types as well: one that does not is refused (XEP-0440, rule 4).
+    #[must_use]
+    pub fn by_sasl2(mut self) -> Self {
+        self.by_sasl2 = true;
         self
     }
 
@@ -63,6 +72,17 @@ impl Offer {
     #[must_use]
     pub fn has_plus(&self) -> bool {
         self.mechanisms.iter().any(is_bound_scram)
+    }
+
+    /// Whether one of both lists is there, and what belongs to it is not (XEP-0440, rules 4 and 5).
+    /// Servers list their types also for domains where nobody has a password.
+    pub(crate) fn contradicts_itself(&self) -> bool {
+        let could_bind = |name: &MechanismName| name.as_str().starts_with("SCRAM-");
+        match (self.has_plus(), &self.channel_bindings) {
+            (true, None) => self.by_sasl2,
+            (false, Some(_)) => self.mechanisms.iter().any(could_bind),
+            (true, Some(_)) | (false, None) => false,
+        }
     }
 
     /// The hash of both lists (XEP-0474, section 6.1), in base64: what a server that was not

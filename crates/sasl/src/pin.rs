@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Binding, BindingType, Channel, Credentials, InvalidMechanismName, MechanismName, Offer, Policy,
-    Registry, Selection, Skip, TlsVersion, UnknownBindingType,
+    Registry, Secret, Selection, Skip, TlsVersion, UnknownBindingType,
 };
 
 /// The strongest that was seen in the successful logins of one account: mechanism, channel
@@ -89,6 +89,10 @@ impl Pin {
     /// it had then have got a stronger login? What is weaker because this program wants it so is
     /// no alarm: another policy, another kind of secret, another order.
     ///
+    /// A login by a [`HashedToken`](crate::HashedToken) is not weighed against the pinned
+    /// mechanism, which earned the token. It must be encrypted as well, and bound to the channel
+    /// if the pin is.
+    ///
     /// # Errors
     ///
     /// [`Weaker`], which says what has changed.
@@ -103,6 +107,10 @@ impl Pin {
         // A driver that does not tell the version is no fault of the server's.
         if now < was && now != Encryption::UnknownTls {
             return Err(Weaker::Encryption { was, now });
+        }
+        if let Secret::HashedToken(_) = credentials.secret() {
+            let was = self.binding.filter(|_| selection.binding.is_none());
+            return was.map_or(Ok(()), |was| Err(Weaker::Binding { was, now: None }));
         }
         let (channel, offer) = (self.channel_then(selection), self.offer_then(selection));
         let then = policy.select(registry, credentials, &channel, offer);

@@ -1,10 +1,11 @@
 //! What a program permits, and the choice that follows from it.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{num::NonZeroU32, ops::RangeInclusive, sync::Arc};
 
 use crate::{
-    Binding, BindingType, Channel, Context, Credentials, MechanismFactory, MechanismName, Offer,
-    Registry,
+    Binding, BindingType, Channel, Context, Credentials, HashedToken, MechanismFactory,
+    MechanismName, Offer, PeerFault, Pin, Registry,
+    scram::Hash,
     secret::Secret,
     selection::{NoMechanism, PassedOver, Selection, Skip},
 };
@@ -132,6 +133,43 @@ impl Policy {
         }
     }
 
+    /// Which mechanism to ask a [`HashedToken`] for, along with the login that `login` is the
+    /// choice for: of those in the registry that the server offers for tokens and that a token
+    /// could be used with here and now, the one of the highest priority. None if there is none; a
+    /// token that is bound to nothing is never asked for where the login or the pin is bound.
+    ///
+    /// ```
+    /// # use epode_sasl::{Channel, Credentials, Offer, Policy, Registry};
+    /// # let policy = Policy::default();
+    /// # let alice = Credentials::password("alice", "secret");
+    /// # let channel = Channel::encrypted();
+    /// let login = policy.select(&Registry::default(), &alice, &channel, Offer::new(["PLAIN"]))?;
+    /// let offer = Offer::new(["HT-SHA-256-NONE", "HT-SHA-512-NONE", "HT-SHA-512-EXPR"]);
+    /// let name = policy.token_mechanism(&Registry::hashed_tokens(), &login, offer, None);
+    /// assert_eq!(name.unwrap().as_str(), "HT-SHA-512-NONE"); // there is nothing to bind it to
+    /// # Ok::<(), epode_sasl::NoMechanism>(())
+    /// ```
+    #[must_use]
+    pub fn token_mechanism(
+        &self,
+        registry: &Registry,
+        login: &Selection,
+        offer: impl Into<Offer>,
+        pin: Option<&Pin>,
+    ) -> Option<MechanismName> {
+        let offer = offer.into();
+        let must_bind = login.binding.is_some() || pin.is_some_and(|pin| pin.binding().is_some());
+        let usable = |name: &MechanismName| {
+            let token = HashedToken::new(name.clone(), "the one to be asked for");
+            let owner = Credentials::hashed_token("its owner", token);
+            let choice = self.select(registry, &owner, &login.channel, offer.clone()).ok()?;
+            (choice.binding.is_some() || !must_bind).then_some(choice)
+        };
+        let choices = registry.names().filter_map(usable);
+        let best = choices.reduce(|a, b| if b.priority > a.priority { b } else { a })?;
+        Some(best.mechanism().clone())
+    }
+
     fn priority_of(&self, factory: &dyn MechanismFactory) -> i32 {
         let set = self.priorities.iter().find(|(name, _)| name == factory.name());
         set.map_or_else(|| factory.priority(), |(_, priority)| *priority)
@@ -153,13 +191,18 @@ impl Policy {
             return Err(Skip::BelowMinimum { priority, minimum });
         }
         factory.test(cx)?;
-        // Who has keys means to log in with them: nothing that does without a secret comes instead.
-        if let Secret::Keys(keys) = cx.credentials.secret()
-            && ![keys.hash().mechanism(), keys.hash().plus_mechanism()].contains(name)
-        {
-            return Err(Skip::KeysOfAnotherHash(keys.hash()));
+        // Who has keys or a token means to log in with them: nothing that does without a secret
+        // comes instead.
+        match cx.credentials.secret() {
+            Secret::Keys(keys) if Hash::of(name) != Some(keys.hash()) => {
+                return Err(Skip::KeysOfAnotherHash(keys.hash()));
+            }
+            Secret::HashedToken(token) if token.mechanism() != name => {
+                return Err(Skip::TokenOfAnother(token.mechanism().clone()));
+            }
+            _ => {}
         }
-        if !cx.channel.bindings().is_empty() && contradicts_itself(cx.offer) {
+        if !cx.channel.bindings().is_empty() && cx.offer.contradicts_itself() {
             return Err(Skip::OfferContradicts);
         }
         if self.binding_required && factory.binding(cx).is_none() {
@@ -222,19 +265,27 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Whether a key may be derived on these terms. Before any work is done: the count decides how
+    /// much there would be.
+    pub(crate) fn check(&self, salt: &[u8], iterations: u64) -> Result<NonZeroU32, PeerFault> {
+        if salt.is_empty() {
+            return Err(PeerFault::SaltEmpty);
+        }
+        let (limit, found) = (self.salt, salt.len());
+        if found > limit {
+            return Err(PeerFault::SaltTooLong { limit, found });
+        }
+        let (allowed, found) = (self.iterations.clone(), iterations);
+        let within = u32::try_from(found).ok().filter(|count| allowed.contains(count));
+        within.and_then(NonZeroU32::new).ok_or(PeerFault::IterationsOutOfRange { allowed, found })
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { iterations: 4096..=1_000_000, rounds: 16, message: 65_536, salt: 1024 }
     }
-}
-
-/// Types of channel binding, and only the forms without it of mechanisms that have one with it
-/// (XEP-0440, rule 5). Servers list their types also for domains where nobody has a password.
-fn contradicts_itself(offer: &Offer) -> bool {
-    let could_bind = |name: &MechanismName| name.as_str().starts_with("SCRAM-");
-    offer.channel_bindings().is_some()
-        && !offer.has_plus()
-        && offer.mechanisms().iter().any(could_bind)
 }
 
 /// No type of channel binding that is known here, not even the one that every server must have

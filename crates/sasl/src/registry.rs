@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::{MechanismFactory, MechanismName, mechanisms};
+use crate::{
+    MechanismFactory, MechanismName,
+    mechanisms::{
+        self,
+        ht::{Ht, Ht2},
+    },
+};
 
 /// The mechanisms that a program knows: by default the nine of the page, four of which come with
 /// channel binding (`-PLUS`) too, and what it adds of its own.
@@ -26,6 +32,43 @@ impl Registry {
     #[must_use]
     pub fn empty() -> Self {
         Self { known: Vec::new() }
+    }
+
+    /// The mechanisms for a [`HashedToken`](crate::HashedToken), strongest first. They are in no
+    /// other registry: a login by such a token is chosen for apart, from what the server offers
+    /// for it alone.
+    ///
+    /// ```
+    /// use epode_sasl::{Channel, Credentials, HashedToken, Offer, Policy, Registry};
+    ///
+    /// let token = HashedToken::new("HT-SHA-256-NONE".parse()?, "issued in an earlier login");
+    /// let (alice, channel) = (Credentials::hashed_token("alice", token), Channel::encrypted());
+    /// let offer = Offer::new(["HT-SHA-256-EXPR", "HT-SHA-256-NONE"]);
+    /// let selection =
+    ///     Policy::default().select(&Registry::hashed_tokens(), &alice, &channel, offer)?;
+    /// assert_eq!(selection.mechanism().as_str(), "HT-SHA-256-NONE");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn hashed_tokens() -> Self {
+        Ht::all().map(shared).fold(Self::empty(), Self::with)
+    }
+
+    /// Adds the `HT2-…` mechanisms, for which a token must be asked for as well: what is known of
+    /// them is second-hand, and the draft may come to differ.
+    ///
+    /// ```
+    /// use epode_sasl::Registry;
+    ///
+    /// let is_ht2 = |registry: &Registry| {
+    ///     registry.names().filter(|name| name.as_str().starts_with("HT2-")).count()
+    /// };
+    /// assert_eq!(is_ht2(&Registry::hashed_tokens()), 0);
+    /// assert_eq!(is_ht2(&Registry::hashed_tokens().with_ht2()), 8);
+    /// ```
+    #[must_use]
+    pub fn with_ht2(self) -> Self {
+        Ht2::all().map(shared).fold(self, Self::with)
     }
 
     /// Adds a mechanism, in place of one of the same name.
@@ -53,4 +96,8 @@ impl Default for Registry {
     fn default() -> Self {
         mechanisms::all().into_iter().fold(Self::empty(), Self::with)
     }
+}
+
+fn shared(factory: impl MechanismFactory + 'static) -> Arc<dyn MechanismFactory> {
+    Arc::new(factory)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::scram::ScramKeys;
+use crate::{HashedToken, scram::ScramKeys};
 
 /// How a login is proved. Each kind is used as what it is: a password is never sent as a token, a
 /// token never as a password, keys never as either.
@@ -17,6 +17,9 @@ pub enum Secret {
     Token(Zeroizing<String>),
     /// Keys of an earlier login: for SCRAM with the same hash.
     Keys(ScramKeys),
+    /// A token that the server issued in an earlier login: for the one mechanism that it was
+    /// issued for.
+    HashedToken(HashedToken),
     /// One that the application supplies when asked with [`Question::Secret`](crate::Question).
     Ask(SecretKind),
     /// None: for ANONYMOUS, EXTERNAL and mechanisms that bring their own.
@@ -39,6 +42,7 @@ impl Secret {
             Self::Password(password) => Self::Password(password.clone()),
             Self::Token(token) => Self::Token(token.clone()),
             Self::Keys(keys) => Self::Keys(keys.clone()),
+            Self::HashedToken(token) => Self::HashedToken(token.duplicate()),
             Self::Ask(kind) => Self::Ask(*kind),
             Self::None => Self::None,
         }
@@ -57,6 +61,7 @@ impl fmt::Debug for Secret {
             Self::Password(_) => "Password(..)",
             Self::Token(_) => "Token(..)",
             Self::Keys(_) => "Keys(..)",
+            Self::HashedToken(_) => "HashedToken(..)",
             Self::Ask(SecretKind::Password) => "Ask(Password)",
             Self::Ask(SecretKind::Token) => "Ask(Token)",
             Self::None => "None",

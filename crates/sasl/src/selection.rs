@@ -176,6 +176,15 @@ pub enum Skip {
     /// The keys given were derived with another hash.
     #[error("the saved keys are for {0}")]
     KeysOfAnotherHash(Hash),
+    /// It needs a token that the server issued in an earlier login.
+    #[error("it needs a token of an earlier login")]
+    NeedsHashedToken,
+    /// The token given was issued for another mechanism, and is used with no other.
+    #[error("the saved token is for {0}")]
+    TokenOfAnother(MechanismName),
+    /// It is for logins as oneself.
+    #[error("it cannot carry another identity to act as")]
+    HasAuthzid,
     /// The policy wants the login bound to the channel, which it is not.
     #[error("it is not bound to the channel")]
     NeedsChannelBinding,
@@ -188,8 +197,8 @@ pub enum Skip {
     /// The server knows other types of channel binding than this program.
     #[error("the server can be bound to nothing that is known here")]
     NoCommonBinding,
-    /// The server lists types of channel binding, and no mechanism that could use them: somebody
-    /// may have removed those (XEP-0440, rule 5).
+    /// The server lists types of channel binding, and no mechanism that could use them (XEP-0440,
+    /// rule 5), or with SASL2 the reverse (rule 4): somebody may have removed those.
     #[error("the server's lists contradict each other: somebody may have changed them on the way")]
     OfferContradicts,
     /// The reason of a mechanism of the application's own.

@@ -1,18 +1,19 @@
-//! Logins that are bound to the channel: what comes of a server that refuses the binding, and of
-//! lists that were changed on the way (XEP-0474). Which binding is chosen, and what is said of it
-//! where there is none, is in `vectors/gs2-flags.json`.
+//! Logins that are bound to the channel: what comes of a server that refuses the binding, of lists
+//! that were changed on the way (XEP-0474), and of TLS that is not the same at both ends
+//! (XEP-0515). Which binding is chosen, and what is said of it where there is none, is in
+//! `vectors/gs2-flags.json`.
 
 mod support;
 
-use base64ct::{Base64, Encoding};
 use epode_sasl::{
     Answer, Binding, BindingType, Channel, Credentials, Error, Exchange, MechanismName, Offer,
-    PeerFault, Policy, Question, Rejection, Secret, SecretKind, TlsVersion, Turn, scram::Hash,
+    PeerFault, Policy, Question, Registry, Rejection, Secret, SecretKind, Skip, TlsVersion, Turn,
+    scram::Hash,
 };
-use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
 
-use crate::support::{derive, fault, published, refused, registry_with_nonce, servers_move};
+use crate::support::{
+    derive, fault, published, refused, registry_with_nonce, server_signature, servers_move,
+};
 
 const PLUS: MechanismName = MechanismName::SCRAM_SHA_1_PLUS;
 const BOTH: [BindingType; 2] = BindingType::ALL;
@@ -290,6 +291,107 @@ fn the_older_drafts_attribute_is_passed_over() {
     assert!(first(&name, &offer, ",d=YWJj").is_ok());
 }
 
+/// In SASL2 mechanisms that bind and no types are a contradiction too (XEP-0440, rule 4); in the
+/// SASL of RFC 6120 old servers are like that.
+#[test]
+fn sasl2_offers_must_say_what_they_can_be_bound_to() {
+    let names = ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN"];
+    let choose = |offer: Offer, channel: &Channel| {
+        let choice = Policy::default().select(&Registry::default(), &alice(), channel, offer);
+        choice.map(|choice| choice.mechanism().clone())
+    };
+    let unlisted = || Offer::new(names);
+    assert_eq!(choose(unlisted(), &channel(&BOTH)), Ok(MechanismName::SCRAM_SHA_1));
+    let refused = choose(unlisted().by_sasl2(), &channel(&BOTH)).unwrap_err();
+    let offered = refused.passed_over.iter().filter(|it| it.offered);
+    let reasons: Vec<_> = offered.map(|it| it.reason.clone()).collect();
+    assert_eq!(reasons, [Skip::BindingsNotListed, Skip::OfferContradicts, Skip::OfferContradicts]);
+    // Who has nothing to bind to looks at neither list.
+    assert_eq!(choose(unlisted().by_sasl2(), &channel(&[])), Ok(MechanismName::SCRAM_SHA_1));
+    let listed = unlisted().with_channel_bindings(["tls-exporter"]).by_sasl2();
+    assert_eq!(choose(listed, &channel(&BOTH)), Ok(PLUS));
+    let none = Offer::new(["SCRAM-SHA-1", "PLAIN"]).by_sasl2();
+    assert_eq!(choose(none, &channel(&BOTH)), Ok(MechanismName::SCRAM_SHA_1));
+    assert_eq!(
+        unlisted().by_sasl2().downgrade_hash(Hash::Sha1),
+        unlisted().downgrade_hash(Hash::Sha1)
+    );
+}
+
+// The version of TLS is signed (XEP-0515).
+
+#[test]
+fn the_version_of_tls_must_be_ours() {
+    let encrypted = Channel::encrypted;
+    let versions = [(TlsVersion::Tls12, "0303", "0304"), (TlsVersion::Tls13, "0304", "0303")];
+    for (version, right, other) in versions {
+        let channel = encrypted().with_tls_version(version);
+        for attribute in [String::new(), format!(",t={right}")] {
+            assert!(first_over(channel.clone(), &attribute).is_ok(), "{version} {attribute}");
+        }
+        let padded = format!("{right} ");
+        let others = [other, "0302", "0301", "0305", "fefd", "304", "0x0304", "00304", "x"];
+        for wrong in others.into_iter().chain([padded.as_str()]) {
+            let error = refused(first_over(channel.clone(), &format!(",t={wrong}")), wrong);
+            let fault = fault(&MechanismName::SCRAM_SHA_1, PeerFault::TlsVersionChanged);
+            assert_eq!(error, fault, "{version} {wrong}");
+        }
+    }
+}
+
+#[test]
+fn a_version_where_we_have_none_or_cannot_tell() {
+    for attribute in ["", ",t=0303", ",t=0304"] {
+        assert!(first_over(Channel::encrypted(), attribute).is_ok(), "{attribute}");
+    }
+    for channel in [Channel::plaintext(), Channel::loopback()] {
+        assert!(first_over(channel.clone(), "").is_ok());
+        let error = refused(first_over(channel, ",t=0304"), "TLS on one side");
+        assert_eq!(error, fault(&MechanismName::SCRAM_SHA_1, PeerFault::TlsVersionChanged));
+    }
+}
+
+#[test]
+fn a_version_that_is_empty_or_comes_twice_is_malformed() {
+    let channel = || Channel::encrypted().with_tls_version(TlsVersion::Tls13);
+    let scram = MechanismName::SCRAM_SHA_1;
+    let malformed = PeerFault::Malformed("an attribute's value is empty or has a NUL");
+    assert_eq!(refused(first_over(channel(), ",t="), "t="), fault(&scram, malformed));
+    let twice = refused(first_over(channel(), ",t=0304,t=0303"), "twice");
+    assert_eq!(twice, fault(&scram, PeerFault::DuplicateAttribute('t')));
+}
+
+/// The conversation of XEP-0515, section 4.3, in which lists and version are signed.
+#[test]
+fn the_published_messages_of_a_signed_version() {
+    let nonce = "12C4CD5C-E38E-4A98-8F6D-15C38F51CCC6";
+    let channel = Channel::encrypted()
+        .with_tls_version(TlsVersion::Tls13)
+        .with_binding(Binding::new(BindingType::TlsExporter, "THIS IS FAKE CB DATA"));
+    let offer = Offer::new(["SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"])
+        .with_channel_bindings(["tls-server-end-point", "tls-exporter"])
+        .by_sasl2();
+    let registry = registry_with_nonce(nonce);
+    let choice = Policy::default().select(&registry, &alice(), &channel, offer).unwrap();
+    let (login, sent) = step(Exchange::begin(choice, alice(), channel));
+    assert_eq!(sent, format!("p=tls-exporter,,n=user,r={nonce}"));
+    let rest = "a09117a6-ac50-4f2f-93f1-93799c2bddf6";
+    let lists = "h=G6k/rBLDqgOhRRaCuuatSDFkJ08=";
+    let challenge = format!("r={nonce}{rest},s=QSXCR+Q6sek8bf92,i=4096,{lists},t=0304");
+    let (login, sent) = step(Ok(derive(login.challenge(challenge.as_bytes()))));
+    let binding = "cD10bHMtZXhwb3J0ZXIsLFRISVMgSVMgRkFLRSBDQiBEQVRB";
+    assert_eq!(sent, format!("c={binding},r={nonce}{rest},p=KHUfN8dSy1K95crT4D5y1ItLJfs="));
+    assert!(login.success(Some(b"v=3w34ZIMVRkx2f2Ozb3/ecRPVdv4=")).is_ok());
+}
+
+/// The published first message with an attribute more, over this channel.
+fn first_over(channel: Channel, attribute: &str) -> Result<Turn, Error> {
+    let (registry, offer) = (registry_with_nonce(published::NONCE), Offer::new(["SCRAM-SHA-1"]));
+    let choice = Policy::default().select(&registry, &alice(), &channel, offer).unwrap();
+    let (login, _) = servers_move(Exchange::begin(choice, alice(), channel).unwrap());
+    login.challenge(format!("{}{attribute}", published::SERVER_FIRST).as_bytes())
+}
+
 /// With binding and without, with a list of types and without.
 fn offers() -> Vec<(MechanismName, Offer)> {
     let bound = Offer::new(["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "not a name"])
@@ -359,15 +461,4 @@ fn step(turn: Result<Turn, Error>) -> (Exchange, String) {
 /// Goes on to where the server's signature is due.
 fn prove(login: Exchange) -> Exchange {
     servers_move(derive(login.challenge(published::SERVER_FIRST.as_bytes()))).0
-}
-
-/// What the true server would say to this last message.
-fn server_signature(client_final: &str) -> String {
-    let keys: serde_json::Value = serde_json::from_str(published::KEYS).unwrap();
-    let server_key = Base64::decode_vec(keys["sk"].as_str().unwrap()).unwrap();
-    let (without_proof, _) = client_final.rsplit_once(",p=").unwrap();
-    let bare = published::CLIENT_FIRST.trim_start_matches("n,,");
-    let mut mac = Hmac::<Sha1>::new_from_slice(&server_key).unwrap();
-    mac.update(format!("{bare},{},{without_proof}", published::SERVER_FIRST).as_bytes());
-    format!("v={}", Base64::encode_string(&mac.finalize().into_bytes()))
 }

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, fs, num::NonZeroU32, path::PathBuf};
 
 use epode_sasl::{
     Answer, Authenticated, Binding, BindingType, Channel, Credentials, Error, Exchange,
-    MechanismName, NoMechanism, Offer, PeerFault, Pending, Policy, PreparationError, Question,
-    Rejection, Secret, SecretKind, Selection, ServerProof, Turn,
+    HashedToken, MechanismName, NoMechanism, Offer, PeerFault, Pending, Policy, PreparationError,
+    Question, Registry, Rejection, Secret, SecretKind, Selection, ServerProof, Turn,
     scram::{Derivation, Hash, Progress, ScramKeys},
 };
 use serde::Deserialize;
@@ -17,11 +17,13 @@ use serde_json::Value;
 use crate::support::{best_channel, registry_with_nonce, servers_move};
 
 /// Every file, and how many rows it has: a row that gets lost is noticed.
-const FILES: [(&str, usize); 12] = [
+const FILES: [(&str, usize); 14] = [
     ("anonymous.json", 7),
     ("derivation.json", 27),
     ("external.json", 14),
     ("gs2-flags.json", 30),
+    ("ht.json", 10),
+    ("ht2.json", 6),
     ("oauthbearer.json", 21),
     ("plain.json", 17),
     ("rfc5802.json", 6),
@@ -131,6 +133,8 @@ struct Who {
     account: Option<String>,
     password: Option<String>,
     token: Option<String>,
+    /// Issued for the row's mechanism.
+    hashed_token: Option<String>,
     keys: Option<Value>,
     ask: Option<String>,
     someone_to_ask: bool,
@@ -141,6 +145,8 @@ struct Who {
 enum Step {
     /// We send this; `null`: nothing.
     Client(Option<String>),
+    /// We send this, in hexadecimal.
+    ClientBytes(String),
     /// The server sends this challenge.
     Server(String),
     /// We want keys derived, with this count, and get them.
@@ -153,6 +159,8 @@ enum Step {
     Refuse(String),
     /// The server claims success, with these data.
     Success(Option<String>),
+    /// The same, in hexadecimal.
+    SuccessBytes(String),
     /// The server refuses, with this condition.
     Failure(String),
     /// The login ends with this error.
@@ -247,8 +255,11 @@ fn begin(row: &Login) -> Result<Turn, Error> {
         Some("certificate") => best_channel(),
         Some(other) => panic!("unknown channel {other}"),
     };
-    let who = credentials(&row.who);
-    let registry = registry_with_nonce(nonce);
+    let who = credentials(&row.who, &name);
+    let registry = match who.secret() {
+        Secret::HashedToken(_) => Registry::hashed_tokens().with_ht2(),
+        _ => registry_with_nonce(nonce),
+    };
     let (mut channel, mut offer) = (channel, Offer::from(&[name]));
     if let Some(addresses) = &row.certificate {
         channel = channel.with_client_certificate_of(addresses);
@@ -319,16 +330,19 @@ fn choice_again(row: &Flags) -> Turn {
 const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
 const SERVER_FIRST: &str = "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
-fn credentials(who: &Who) -> Credentials {
+fn credentials(who: &Who, mechanism: &MechanismName) -> Credentials {
     let keys = who.keys.as_ref().map(|keys| ScramKeys::from_json(&keys.to_string()).unwrap());
-    let secret = match (&who.password, &who.token, keys, &who.ask) {
-        (Some(password), None, None, None) => Secret::password(password),
-        (None, Some(token), None, None) => Secret::token(token),
-        (None, None, Some(keys), None) => Secret::Keys(keys),
-        (None, None, None, Some(kind)) => Secret::Ask(secret_kind(kind)),
-        (None, None, None, None) => Secret::None,
-        _ => panic!("more than one secret"),
-    };
+    let issued = who.hashed_token.as_ref().map(|it| HashedToken::new(mechanism.clone(), it));
+    let secrets = [
+        who.password.as_ref().map(Secret::password),
+        who.token.as_ref().map(Secret::token),
+        issued.map(Secret::HashedToken),
+        keys.map(Secret::Keys),
+        who.ask.as_ref().map(|kind| Secret::Ask(secret_kind(kind))),
+    ];
+    let mut given = secrets.into_iter().flatten();
+    let secret = given.next().unwrap_or(Secret::None);
+    assert!(given.next().is_none(), "more than one secret");
     let mut credentials = match &who.authcid {
         Some(authcid) => Credentials::new(authcid, secret),
         None => Credentials::guest(secret),
@@ -351,14 +365,16 @@ fn secret_kind(kind: &str) -> SecretKind {
 }
 
 fn advance(state: State, step: &Step) -> State {
-    let turned = |result| match result {
-        Ok(turn) => State::Turned(turn),
-        Err(error) => State::Failed(error),
-    };
+    let turned = |result: Result<_, _>| result.map_or_else(State::Failed, State::Turned);
+    let succeeded = |result: Result<_, _>| result.map_or_else(State::Failed, State::Succeeded);
     match (state, step) {
         (State::Turned(Turn::Server(login, sent)), Step::Client(expected)) => {
             let sent = sent.map(|sent| String::from_utf8(sent.as_bytes().to_vec()).unwrap());
             assert_eq!(&sent, expected);
+            State::Waiting(login)
+        }
+        (State::Turned(Turn::Server(login, sent)), Step::ClientBytes(expected)) => {
+            assert_eq!(sent.unwrap().as_bytes(), bytes(expected));
             State::Waiting(login)
         }
         (
@@ -388,10 +404,10 @@ fn advance(state: State, step: &Step) -> State {
             State::Failed(login.failure(Rejection::new(condition)).unwrap_err())
         }
         (State::Waiting(login), Step::Success(last)) => {
-            match login.success(last.as_ref().map(String::as_bytes)) {
-                Ok(authenticated) => State::Succeeded(authenticated),
-                Err(error) => State::Failed(error),
-            }
+            succeeded(login.success(last.as_ref().map(String::as_bytes)))
+        }
+        (State::Waiting(login), Step::SuccessBytes(last)) => {
+            succeeded(login.success(Some(&bytes(last))))
         }
         (State::Failed(error), Step::Error(expected)) => {
             assert_eq!(&format!("{error:?}"), expected);

@@ -276,7 +276,7 @@ fn a_login_leaves_a_pin() {
     let policy = plain.priority(MechanismName::PLAIN, 1000);
     let choice = policy.select(&Registry::default(), &who, &channel, offer).unwrap();
     let (login, _) = servers_move(Exchange::begin(choice, who, channel).unwrap());
-    let found = login.success(None).unwrap().pin().clone();
+    let found = login.success(None).unwrap().pin().unwrap().clone();
     assert_eq!(found, pin("PLAIN", 50, None, "TLS 1.3"));
     assert_eq!((found.mechanism(), found.rank()), (&MechanismName::PLAIN, 50));
     assert_eq!((found.binding(), found.encryption()), (None, TLS_1_3));

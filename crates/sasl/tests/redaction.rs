@@ -11,9 +11,9 @@ use std::{
 
 use base64ct::{Base64, Encoding};
 use epode_sasl::{
-    Answer, Challenge, Context, Credentials, Error, Exchange, Mechanism, MechanismFactory,
-    MechanismName, Policy, Question, Registry, Rejection, Response, Secret, SecretKind, Skip, Step,
-    Turn,
+    Answer, Binding, BindingType, Challenge, Channel, Context, Credentials, Error, Exchange,
+    HashedToken, Mechanism, MechanismFactory, MechanismName, Offer, Policy, Question, Registry,
+    Rejection, Response, Secret, SecretKind, Skip, Step, Turn,
     scram::{Derivation, Hash, Progress, ScramKeys},
 };
 use zeroize::Zeroizing;
@@ -52,11 +52,15 @@ fn credentials_show_no_secret() {
         Credentials::token("alice", TOKEN),
         Credentials::keys("alice", keys()),
         Credentials::guest(Secret::token(TOKEN)),
+        Credentials::hashed_token("alice", issued("HT-SHA-256-NONE")),
     ] {
         shown.debug(&who);
         shown.debug(who.secret());
     }
     shown.debug(&keys());
+    shown.debug(&issued("HT-SHA-256-NONE"));
+    shown.debug(&issued("HT-SHA-256-NONE").duplicate());
+    shown.debug(&Secret::HashedToken(issued("HT-SHA-256-NONE")).duplicate());
     shown.debug(&Question::Secret(SecretKind::Password));
     for answer in [
         Answer::Keys(keys()),
@@ -111,6 +115,49 @@ fn logins_show_no_secret() {
     shown.result(&authenticated);
     assert!(shown.0.len() > 500, "the walk was too short: {}", shown.0.len());
     shown.check();
+}
+
+/// The same for each mechanism that a hashed token can be for, and for those it is not for.
+#[test]
+fn logins_by_a_hashed_token_show_no_secret() {
+    let registry = Registry::hashed_tokens().with_ht2();
+    let names = || registry.names().map(MechanismName::as_str);
+    let mut shown = Shown::default();
+    let mut logins = 0;
+    for (name, offered) in names().flat_map(|name| names().map(move |other| (name, other))) {
+        for last in [None, Some(&b"wrong"[..]), Some(b"\0\0wrong")] {
+            let channel = bound_channel();
+            let who = Credentials::hashed_token("alice", issued(name));
+            let choice = Policy::default().select(&registry, &who, &channel, Offer::new([offered]));
+            let selection = match choice {
+                Ok(selection) => selection,
+                Err(refusal) => {
+                    shown.error(&Error::NoMechanism(refusal));
+                    continue;
+                }
+            };
+            let turn = Exchange::begin(selection, who, channel);
+            shown.result(&turn);
+            logins += 1;
+            let Ok(Turn::Server(login, _)) = turn else { panic!("{name} speaks first") };
+            match last {
+                None => shown.error(&login.failure(Rejection::new("no")).unwrap_err()),
+                last => shown.result(&login.success(last)),
+            }
+        }
+    }
+    assert_eq!(logins, 36, "the walk was too short");
+    shown.check();
+}
+
+fn issued(mechanism: &str) -> HashedToken {
+    HashedToken::new(mechanism.parse().unwrap(), TOKEN)
+}
+
+fn bound_channel() -> Channel {
+    BindingType::ALL
+        .into_iter()
+        .fold(best_channel(), |channel, kind| channel.with_binding(Binding::new(kind, "data")))
 }
 
 /// Saved keys are read from files that may be broken anywhere.

@@ -634,7 +634,10 @@ impl Driver {
 
     /// Keeps what this login has proved the server to offer.
     fn pin(&self, connected: &Connected) -> Result<(), PinStoreError> {
-        self.pinning.as_ref().map_or(Ok(()), |pinning| pinning.keep(&connected.pin))
+        match (&self.pinning, &connected.pin) {
+            (Some(pinning), Some(pin)) => pinning.keep(pin),
+            _ => Ok(()),
+        }
     }
 
     fn reach(&mut self, reached: Result<Reached, Error>) {

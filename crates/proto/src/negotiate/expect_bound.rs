@@ -99,14 +99,16 @@ pub(crate) fn connected(
     jid: Jid,
     bound_by: BoundBy,
 ) -> Connected {
-    let known = core.settings().pin.as_ref().unwrap_or_else(|| login.pin());
-    let pin = known.strengthened_by(login.pin());
+    let pin = match (core.settings().pin.as_ref(), login.pin()) {
+        (Some(known), Some(new)) => Some(known.strengthened_by(new)),
+        (known, new) => known.or(new).cloned(),
+    };
     Connected {
         jid,
         profile: core.profile,
         mechanism: login.mechanism().clone(),
         proof: login.proof(),
-        encryption: login.pin().encryption(),
+        encryption: login.encryption(),
         binding: login.binding(),
         refused_bindings: login.refused().to_vec(),
         pin,

@@ -2,8 +2,7 @@
 //! A choice is made before anything is sent.
 
 use epode_sasl::{
-    self as sasl, BindingType, Channel, Credentials, NoMechanism, Offer, Policy, Registry,
-    Selection,
+    self as sasl, BindingType, Channel, Credentials, NoMechanism, Offer, Selection,
 };
 
 use crate::{
@@ -39,32 +38,24 @@ impl LoginOffer {
         credentials: &Credentials,
         channel: &Channel,
     ) -> Choices {
-        let select = |mechanisms: &[String]| {
-            self.select(&settings.policy, &settings.registry, credentials, channel, mechanisms)
+        let select = |offer: Offer| {
+            settings.policy.select(&settings.registry, credentials, channel, self.with_types(offer))
         };
         let may = |profile| [SaslProfile::Either, profile].contains(&settings.sasl_profile);
         let sasl2 = self.sasl2.as_ref().filter(|_| channel.is_confidential());
         let sasl2 = sasl2.filter(|_| may(SaslProfile::Sasl2));
         Choices {
-            sasl1: may(SaslProfile::Sasl1).then(|| select(&self.mechanisms)),
-            sasl2: sasl2.map(|offer| select(&offer.mechanisms)),
+            sasl1: may(SaslProfile::Sasl1).then(|| select(Offer::new(&self.mechanisms))),
+            sasl2: sasl2.map(|offer| select(Offer::new(&offer.mechanisms).by_sasl2())),
             prefers_sasl2: self.mechanisms.is_empty(),
         }
     }
 
-    fn select(
-        &self,
-        policy: &Policy,
-        registry: &Registry,
-        credentials: &Credentials,
-        channel: &Channel,
-        mechanisms: &[String],
-    ) -> Result<Selection, NoMechanism> {
-        let mut offer = Offer::new(mechanisms);
-        if let Some(types) = &self.channel_bindings {
-            offer = offer.with_channel_bindings(types);
+    fn with_types(&self, offer: Offer) -> Offer {
+        match &self.channel_bindings {
+            Some(types) => offer.with_channel_bindings(types),
+            None => offer,
         }
-        policy.select(registry, credentials, channel, offer)
     }
 }
 

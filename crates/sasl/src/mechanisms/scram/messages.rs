@@ -12,6 +12,8 @@ pub(super) struct ServerFirst<'a> {
     pub(super) iterations: u64,
     /// The hash of the server's lists (XEP-0474).
     pub(super) downgrade_hash: Option<&'a str>,
+    /// The version of TLS as the server sees it (XEP-0515).
+    pub(super) tls_version: Option<&'a str>,
 }
 
 impl<'a> ServerFirst<'a> {
@@ -31,14 +33,13 @@ impl<'a> ServerFirst<'a> {
         if !nonce.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
             return Err(PeerFault::Malformed("the nonce has a character that is not printable"));
         }
-        if salt.is_empty() {
-            return Err(PeerFault::SaltEmpty);
-        }
         let salt =
             Base64::decode_vec(salt).map_err(|_| PeerFault::Malformed("the salt is not base64"))?;
         let iterations = positive_number(iterations)?;
-        let downgrade_hash = rest.iter().find(|(name, _)| *name == 'h').map(|(_, hash)| *hash);
-        Ok(Self { nonce, salt, iterations, downgrade_hash })
+        let optional =
+            |wanted| rest.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+        let (downgrade_hash, tls_version) = (optional('h'), optional('t'));
+        Ok(Self { nonce, salt, iterations, downgrade_hash, tls_version })
     }
 }
 
@@ -108,18 +109,18 @@ mod tests {
 
     #[test]
     fn reads_what_the_rfc_shows_and_passes_over_optional_extensions() {
-        let message = "r=fyko3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096,g=later,h=abc";
+        let message = "r=fyko3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096,g=later,t=0304,h=abc";
         let parsed = ServerFirst::parse(message).unwrap();
         assert_eq!(parsed.nonce, "fyko3rfcNHYJY1ZVvWVs7j");
         assert_eq!((parsed.salt.len(), parsed.iterations), (12, 4096));
-        assert_eq!(parsed.downgrade_hash, Some("abc"));
+        assert_eq!((parsed.downgrade_hash, parsed.tls_version), (Some("abc"), Some("0304")));
         assert_eq!(ServerFinal::parse("e=unknown-user"), Ok(ServerFinal::Error("unknown-user")));
         assert_eq!(ServerFinal::parse("v=AAEC,x=1"), Ok(ServerFinal::Verifier(vec![0, 1, 2])));
     }
 
     #[test]
     fn refuses_everything_else_with_its_own_reason() {
-        use PeerFault::{DuplicateAttribute, Malformed, MandatoryExtension, SaltEmpty};
+        use PeerFault::{DuplicateAttribute, Malformed, MandatoryExtension};
         for (message, fault) in [
             ("", Malformed("an attribute without =")),
             ("r=a,s=QUJD", Malformed("r= is not followed by s= and i=")),
@@ -130,7 +131,6 @@ mod tests {
             ("m=x,r=a,s=QUJD,i=4096", MandatoryExtension),
             ("r=a,s=QUJD,i=4096,m=x", MandatoryExtension),
             ("r=,s=QUJD,i=4096", Malformed("an attribute's value is empty or has a NUL")),
-            ("r=a,s=,i=4096", SaltEmpty),
             ("r=a,s=QUJ,i=4096", Malformed("the salt is not base64")),
             ("r=a,s=QUJD,i=4096x", Malformed("the iteration count is not a plain number")),
             ("r=a,s=QUJD,i=+4096", Malformed("the iteration count is not a plain number")),
