@@ -291,14 +291,14 @@ async fn a_server_that_sends_clients_elsewhere_is_followed_with_tls() {
 /// and what it waits for must be heard.
 #[tokio::test]
 async fn a_handler_may_answer_before_the_server_counts() {
-    let script = "C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='*' version='1.0' xml:lang='*'/>\n\
+    let script = "C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='*' version='1.0' xml:lang='*' from='*'/>\n\
         S: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' id='1' version='1.0'/>\n\
         S: <s:features xmlns:s='http://etherx.jabber.org/streams'>\
         <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>\
         </mechanisms></s:features>\n\
         C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>*</auth>\n\
         S: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>\n\
-        C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='*' version='1.0' xml:lang='*'/>\n\
+        C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='*' version='1.0' xml:lang='*' from='*'/>\n\
         S: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' id='2' version='1.0'/>\n\
         S: <s:features xmlns:s='http://etherx.jabber.org/streams'>\
         <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><sm xmlns='urn:xmpp:sm:3'/></s:features>\n\

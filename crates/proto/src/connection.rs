@@ -6,18 +6,17 @@ use std::fmt;
 use epode_sasl as sasl;
 
 use crate::{
-    ApiMisuse, Element, Error, Phase, SessionState, Settings, Status, Time,
+    ApiMisuse, Element, Error, Phase, Profile, SessionState, Settings, Status, Time,
     action::{Action, Input},
     core::Core,
     error::{PeerFault, Wait},
     framing::{self, FrameError},
     negotiate::{
-        ExpectClose, State, Unopened,
+        ExpectClose, State, Unopened, namespace,
         transitions::{self, Stimulus},
     },
     session::{self, Online},
     stream::StreamError,
-    xml::namespaces::SASL,
 };
 
 /// An XMPP client connection without I/O: [`handle`](Self::handle) one input, [`poll`](Self::poll)
@@ -452,7 +451,7 @@ impl Connection {
         let is_under_way = matches!(phase, Phase::SaslReply | Phase::Answer)
             && !matches!(stimulus, Stimulus::Success | Stimulus::Failure | Stimulus::PeerClosed);
         if is_under_way && matches!(&error, Error::Login(login) if !is_servers_word(login)) {
-            self.core.send(&Element::new("abort", SASL));
+            self.core.send(&Element::new("abort", namespace(self.core.profile)));
         }
         // A stream that is closed cannot be resumed.
         let is_gone = matches!(
@@ -463,7 +462,8 @@ impl Connection {
                 | Error::TimedOut(Wait::SignOfLife | Wait::Resumed)
         );
         // After a fault it is closed, and resumed the server would only do the same again.
-        let has_session = matches!(phase, Phase::Online | Phase::Resumed);
+        let has_session = matches!(phase, Phase::Online | Phase::Resumed | Phase::BoundFeatures)
+            || (self.core.profile == Profile::Sasl2 && stimulus == Stimulus::Success);
         if has_session && matches!(error, Error::PeerMisbehaved(_)) {
             self.core.session.stream = None;
         }

@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 use epode_sasl::{Credentials, Question, scram::ScramKeys};
 
 use crate::{
-    Element, Jid, Phase, SessionState, Settings, Time,
+    Element, Jid, Phase, Profile, SessionState, Settings, Time,
     action::{Action, Frame, QuestionId},
     error::{Error, Wait},
     framing::{self, FrameError, tcp, websocket},
     session::{is_offered, resume},
-    stream::is_language,
-    xml::namespaces::{COMPONENT, SASL, STREAM},
+    stream::{is_language, lists},
+    xml::namespaces::{BIND2, COMPONENT, CSI, SASL, SASL2, STREAM},
 };
 
 /// What all states share.
@@ -32,6 +32,10 @@ pub(crate) struct Core {
     now: Time,
     /// What both sides have sent each other, over this connection and those before it.
     pub(crate) session: SessionState,
+    /// What is said reaches the server alone.
+    is_private: bool,
+    /// By which profile of SASL the login is made.
+    pub(crate) profile: Profile,
     /// Nobody is there to see what arrives.
     inactive: bool,
     /// When the driver will say that it is time.
@@ -66,6 +70,8 @@ impl Core {
             heard: true,
             now: Time::ZERO,
             session,
+            is_private: false,
+            profile: Profile::Sasl1,
             inactive: false,
             armed: None,
         }
@@ -78,6 +84,7 @@ impl Core {
         (self.deadline, self.armed) = (None, None);
         (self.flights, self.heard, self.now) = (0, true, Time::ZERO);
         (self.language, self.features) = (None, None);
+        (self.is_private, self.profile) = (false, Profile::Sasl1);
         self.settings.unix_zero = unix_zero;
         self.session.expire(unix_zero);
         if let Some(jid) = self.session.jid() {
@@ -121,7 +128,24 @@ impl Core {
 
     /// Whether the stream is one that stream management can manage, and the server offers to.
     pub(crate) fn can_manage(&self) -> bool {
-        !matches!(self.wire, Wire::Bosh) && self.features.as_ref().is_some_and(is_offered)
+        self.may_manage() && self.features.as_ref().is_some_and(is_offered)
+    }
+
+    /// Whether the server wants to know if somebody is there (XEP-0352). Where a session is resumed
+    /// within the login, no other features follow than those that offered the login.
+    pub(crate) fn offers_activity(&self) -> bool {
+        let offers = |features: &Element| {
+            let binding = features.child("authentication", SASL2);
+            let binding = binding.and_then(|it| it.child("inline", SASL2)?.child("bind", BIND2));
+            features.child("csi", CSI).is_some()
+                || binding.is_some_and(|binding| lists(binding, CSI))
+        };
+        self.features.as_ref().is_some_and(offers)
+    }
+
+    /// Whether the wire is one where the server may count stanzas.
+    pub(crate) fn may_manage(&self) -> bool {
+        !matches!(self.wire, Wire::Bosh)
     }
 
     /// Takes a stanza of the session, and gives its number. It goes out in its turn. A component
@@ -149,14 +173,29 @@ impl Core {
         Some(number)
     }
 
-    /// Asks to go on with a session that was lost, if it may and the server can.
-    pub(crate) fn resume(&mut self) -> bool {
-        let may = self.settings.stream_management.is_some() && self.can_manage();
-        let Some(stream) = self.session.stream.as_ref().filter(|_| may) else { return false };
+    /// Whether there is a session that was lost, and it may be resumed on this stream.
+    pub(crate) fn resumable(&self) -> bool {
+        self.settings.stream_management.is_some()
+            && self.may_manage()
+            && self.session.stream.is_some()
+    }
+
+    /// What asks to go on with the session that was lost.
+    pub(crate) fn resume_request(&mut self) -> Element {
+        let stream = self.session.stream.as_ref().expect("it is resumable");
         let resume = resume(stream, self.session.inbound.handled);
         self.session.inbound.resume(); // by the count that is said now: it may go on meanwhile
-        self.send(&resume);
-        true
+        resume
+    }
+
+    /// Asks to go on with a session that was lost, if it may and the server can.
+    pub(crate) fn resume(&mut self) -> bool {
+        let may = self.resumable() && self.can_manage();
+        if may {
+            let resume = self.resume_request();
+            self.send(&resume);
+        }
+        may
     }
 
     /// A space between stanzas, where there is something between them.
@@ -263,13 +302,23 @@ impl Core {
         }));
     }
 
+    /// Whoever is on the way learns nothing about the account from a header: it is named only where
+    /// nobody else hears it (RFC 6120, section 4.7.1; XEP-0388, section 2.1).
     pub(crate) fn open_stream(&mut self) {
         let (domain, language) = (self.domain(), &self.settings.language);
+        let jid = self.settings.jid();
+        let account = jid.local().filter(|_| self.is_private).map(|_| jid.bare().to_string());
+        let from = account.as_deref();
         self.transmit(Frame::new(match self.wire {
-            Wire::WebSocket | Wire::Bosh => websocket::open(domain, None, language).to_xml(),
+            Wire::WebSocket | Wire::Bosh => websocket::open(domain, from, language).to_xml(),
             Wire::Tcp(_) if self.settings.is_component => tcp::open_component(domain),
-            Wire::Tcp(_) => tcp::open(domain, None, language),
+            Wire::Tcp(_) => tcp::open(domain, from, language),
         }));
+    }
+
+    /// Whether what is said from now on reaches the server alone.
+    pub(crate) fn set_private(&mut self, is_private: bool) {
+        self.is_private = is_private;
     }
 
     /// From now on bytes are a stream (RFC 6120), not messages of a WebSocket (RFC 7395).
@@ -372,7 +421,7 @@ impl Wire {
 /// Features and the login are done with once there are stanzas: an element of theirs is nobody's.
 pub(crate) fn refuse_negotiation(element: &Element, wait: Wait) -> Result<(), Error> {
     match element.namespace() {
-        STREAM | SASL | COMPONENT => Err(Error::unexpected(element, wait)),
+        STREAM | SASL | SASL2 | COMPONENT => Err(Error::unexpected(element, wait)),
         _ => Ok(()),
     }
 }

@@ -25,6 +25,10 @@ pub enum Error {
     /// [`Settings::pin`](crate::Settings::pin) away.
     #[error(transparent)]
     Weaker(#[from] sasl::Weaker),
+    /// Only SASL2 was to be used ([`SaslProfile::Sasl2`](crate::SaslProfile::Sasl2)), and the server
+    /// does not offer it over this connection.
+    #[error("the server does not offer SASL2 over this connection: allow the older profile, too")]
+    Sasl2NotOffered,
     /// The server refused to bind a resource.
     #[error("the server refused to bind the resource: {0}")]
     Bind(StanzaError),
@@ -105,6 +109,7 @@ impl Error {
             Self::Bind(error) | Self::Session(error) => error.condition.as_str(),
             Self::Stream(error) | Self::Component(error) => &error.condition,
             Self::Unencrypted => "encryption-required",
+            Self::Sasl2NotOffered => "no-auth-mech",
             Self::Redirected(_) => "see-other-uri",
             Self::PeerMisbehaved(PeerFault::Frame(FrameError::Xml(_))) => "not-well-formed",
             Self::PeerMisbehaved(PeerFault::StartTlsNotOffered | PeerFault::StartTlsRefused) => {
@@ -294,6 +299,33 @@ pub enum PeerFault {
     /// The server resumes another session than the one that it was asked for.
     #[error("it resumed another session than the one that it was asked for")]
     ResumedAnother,
+    /// Success without saying as whom (XEP-0388, section 2.6.1).
+    #[error("it claims success without saying as whom")]
+    SuccessWithoutJid,
+    /// Success as somebody whose address is none.
+    #[error("it logged in an address that is none: {0}")]
+    SuccessJidInvalid(JidError),
+    /// Success as somebody else.
+    #[error("it logged in {found}, which is not an address of {account}")]
+    SuccessAsAnother {
+        /// As whom.
+        found: String,
+        /// Who was to be logged in.
+        account: String,
+    },
+    /// A session is resumed, and another one begun, at once (XEP-0386, section 3.2).
+    #[error("it both resumed a session and bound a new one")]
+    BoundAndResumed,
+    /// The login asked for a resource, and success comes without one (XEP-0386, section 3.2).
+    #[error("it claims success without the resource that was asked for along with it")]
+    NotBound,
+    /// Success with an answer to what was not asked.
+    #[error("it answers with <{0}/> to what it was not asked")]
+    NotAsked(&'static str),
+    /// The login asked for stream management along with the resource, and the server does not say
+    /// whether it counts (XEP-0386, section 3.2).
+    #[error("it does not say whether it counts stanzas, which it was asked for")]
+    EnableUnanswered,
     /// The answer to the bind request names somebody else.
     #[error("it bound {bound}, which is not an address of {account}")]
     BoundToAnother {

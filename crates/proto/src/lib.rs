@@ -49,8 +49,10 @@ pub use crate::{
         Liveness, SessionMark, SessionState, SessionStateError, StreamManagement,
         requests::{NotARequest, Requests},
     },
-    settings::{Settings, Timeouts},
-    status::{Authenticating, Connected, Explanation, Reconnecting, Status, StatusCode},
+    settings::{SaslProfile, Settings, Timeouts},
+    status::{
+        Authenticating, BoundBy, Connected, Explanation, Profile, Reconnecting, Status, StatusCode,
+    },
     time::Time,
     transcript::{StreamTranscript, redacted},
     user_agent::{InvalidUserAgentId, UserAgent, UserAgentId},

@@ -29,6 +29,8 @@ pub enum Phase {
     BindHeader,
     /// The features that offer binding are due.
     BindFeatures,
+    /// A resource was bound within the login; the features that follow are due.
+    BoundFeatures,
     /// The answer to the request to resume a session is due.
     Resumed,
     /// The application's call to bind is due.
@@ -53,7 +55,7 @@ impl Phase {
             Self::Unopened => Wait::Transport,
             Self::LoginHeader | Self::BindHeader | Self::ComponentHeader => Wait::Header,
             Self::Handshake => Wait::Handshake,
-            Self::LoginFeatures | Self::BindFeatures => Wait::Features,
+            Self::LoginFeatures | Self::BindFeatures | Self::BoundFeatures => Wait::Features,
             Self::Proceed => Wait::Proceed,
             Self::Secured => Wait::Secured,
             Self::SaslReply => Wait::SaslReply,

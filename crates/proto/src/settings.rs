@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use epode_sasl::{Credentials, Pin, Policy, Registry, Secret, Selection, Weaker, scram::ScramKeys};
 
-use crate::{Jid, Liveness, SessionState, StreamManagement, xml};
+use crate::{Jid, Liveness, SessionState, StreamManagement, UserAgent, xml};
 
 /// What one connection is told before it begins: who logs in, by what, and within which bounds.
 ///
@@ -18,6 +18,8 @@ use crate::{Jid, Liveness, SessionState, StreamManagement, xml};
 #[derive(Debug)]
 pub struct Settings {
     jid: Jid,
+    /// The resource of the JID is the application's choice, not that of an earlier session.
+    wants_resource: bool,
     secret: Secret,
     authcid: Option<String>,
     someone_to_ask: bool,
@@ -36,6 +38,10 @@ pub struct Settings {
     pub(crate) unix_zero: u64,
     pub(crate) renewable: bool,
     pub(crate) is_component: bool,
+    pub(crate) sasl_profile: SaslProfile,
+    pub(crate) user_agent: UserAgent,
+    pub(crate) bind_tag: Option<String>,
+    pub(crate) carbons: bool,
 }
 
 impl Settings {
@@ -44,6 +50,7 @@ impl Settings {
     #[must_use]
     pub fn new(jid: Jid, secret: Secret) -> Self {
         Self {
+            wants_resource: jid.resource().is_some(),
             jid,
             secret,
             authcid: None,
@@ -63,6 +70,10 @@ impl Settings {
             unix_zero: 0,
             renewable: false,
             is_component: false,
+            sasl_profile: SaslProfile::default(),
+            user_agent: UserAgent::default(),
+            bind_tag: None,
+            carbons: false,
         }
     }
 
@@ -225,6 +236,39 @@ impl Settings {
         self
     }
 
+    /// Which profile of SASL may be used; [`SaslProfile::Either`] otherwise.
+    #[must_use]
+    pub fn sasl_profile(mut self, profile: SaslProfile) -> Self {
+        self.sasl_profile = profile;
+        self
+    }
+
+    /// What the server learns of this program and the device that it runs on (XEP-0388, section
+    /// 2.3); nothing otherwise. It tells nobody else.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: UserAgent) -> Self {
+        self.user_agent = user_agent;
+        self
+    }
+
+    /// With what the resource should begin that the server makes up (XEP-0386, section 3.2.1), such
+    /// as the program's name: everybody who sees the address sees it. Whoever asks for a resource
+    /// in the JID gets that one, by a request of its own.
+    #[must_use]
+    pub fn bind_tag(mut self, tag: impl Into<String>) -> Self {
+        self.bind_tag = Some(tag.into());
+        self
+    }
+
+    /// Asks within the login for copies of what other clients of the account send and receive
+    /// (XEP-0280), where the server offers that
+    /// ([`Connected::carbons`](crate::Connected::carbons)).
+    #[must_use]
+    pub fn carbons(mut self, carbons: bool) -> Self {
+        self.carbons = carbons;
+        self
+    }
+
     /// How much XML is taken from the server at once.
     #[must_use]
     pub fn xml_limits(&self) -> xml::Limits {
@@ -250,6 +294,12 @@ impl Settings {
         if self.renewable {
             self.secret = Secret::Keys(keys.clone());
         }
+    }
+
+    /// Whether a resource may be bound within the login: not where the application chose one, nor
+    /// where it is to say when.
+    pub(crate) fn binds_within_login(&self) -> bool {
+        !self.wants_resource && !self.explicit_binding
     }
 
     /// The resource that was bound is asked for again.
@@ -290,6 +340,19 @@ impl Settings {
         }
         if self.someone_to_ask { credentials.with_someone_to_ask() } else { credentials }
     }
+}
+
+/// Which profile of SASL may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SaslProfile {
+    /// SASL2 (XEP-0388) where the server offers it over a connection that nobody else hears, and
+    /// the login is no weaker by it; else that of RFC 6120.
+    #[default]
+    Either,
+    /// That of RFC 6120 alone.
+    Sasl1,
+    /// SASL2 alone, and no login where the server does not offer it.
+    Sasl2,
 }
 
 /// How long each wait of the negotiation may take.

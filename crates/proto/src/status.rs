@@ -7,7 +7,7 @@ use epode_sasl::{
     Weaker,
 };
 
-use crate::{Element, Error, Jid};
+use crate::{Element, Error, Jid, stream::Sasl2Features};
 
 /// What has become of the connection. The names and numbers are those of Strophe.js; what it
 /// tells in a condition string is a typed value here.
@@ -207,6 +207,8 @@ impl fmt::Display for StatusCode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Authenticating {
+    /// The profile of SASL.
+    pub profile: Profile,
     /// The mechanism that is used.
     pub mechanism: MechanismName,
     /// The priority that won.
@@ -232,8 +234,9 @@ impl Authenticating {
         Ok(())
     }
 
-    pub(crate) fn describe(selection: &Selection) -> Self {
+    pub(crate) fn describe(profile: Profile, selection: &Selection) -> Self {
         Self {
+            profile,
             mechanism: selection.mechanism().clone(),
             priority: selection.priority(),
             binding: selection.binding(),
@@ -247,8 +250,10 @@ impl Authenticating {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// The names that the server offers, as it wrote them, in its order.
+    /// The names that the server offers by the profile of RFC 6120, as it wrote them, in its order.
     pub offered: Vec<String>,
+    /// What it offers by SASL2 (XEP-0388), if anything.
+    pub sasl2: Option<Sasl2Features>,
     /// The types of channel binding that it lists (XEP-0440), as it wrote them; none without a
     /// list.
     pub offered_bindings: Option<Vec<String>>,
@@ -262,8 +267,54 @@ pub struct Explanation {
     pub bindings: Vec<BindingType>,
     /// What would be chosen, or why nothing would.
     pub choice: Result<Authenticating, NoMechanism>,
+    /// What would be chosen of the offer by the other profile, if there is one and it may be used.
+    pub other_choice: Option<Result<Authenticating, NoMechanism>>,
     /// What is weaker than before, if the account has a pin; a login would be refused.
     pub weaker: Option<Weaker>,
+}
+
+impl Explanation {
+    /// Whether both profiles are offered, with different mechanisms: somebody may have changed one
+    /// of the lists, or the server's owner wants it so.
+    #[must_use]
+    pub fn lists_differ(&self) -> bool {
+        let has = |list: &[String], name| list.contains(name);
+        self.sasl2.as_ref().is_some_and(|sasl2| {
+            !self.offered.is_empty()
+                && (self.offered.len() != sasl2.mechanisms.len()
+                    || !self.offered.iter().all(|name| has(&sasl2.mechanisms, name)))
+        })
+    }
+}
+
+/// The two ways in which XMPP carries SASL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// That of RFC 6120: the stream begins anew after the login, and a resource is bound on it.
+    Sasl1,
+    /// The extensible one (XEP-0388), which does more within the login.
+    Sasl2,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Sasl1 => "SASL",
+            Self::Sasl2 => "SASL2",
+        })
+    }
+}
+
+/// By what the connection got its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BoundBy {
+    /// By a request after the login (RFC 6120, section 7).
+    Request,
+    /// Within the login (XEP-0386).
+    Login,
+    /// It is that of the session that was resumed (XEP-0198).
+    Resumption,
 }
 
 /// A login that succeeded, described. No secret is in it.
@@ -272,6 +323,8 @@ pub struct Explanation {
 pub struct Connected {
     /// Our address, with the resource that the server bound, exactly as the server wrote it.
     pub jid: Jid,
+    /// The profile of SASL that was used.
+    pub profile: Profile,
     /// The mechanism that was used.
     pub mechanism: MechanismName,
     /// Whether the server proved itself too.
@@ -286,6 +339,12 @@ pub struct Connected {
     /// ([`Settings::pin`](crate::Settings::pin)): the strongest of this login and of the pin that
     /// it began with. None after a login by a token without a pin: such a login makes none.
     pub pin: Option<Pin>,
+    /// By what the address was bound.
+    pub bound_by: BoundBy,
+    /// Whether the server was told to send copies of what other clients of the account send and
+    /// receive (XEP-0280), as [`Settings::carbons`](crate::Settings::carbons) asks. Where it is
+    /// not, the application has to ask.
+    pub carbons: bool,
     /// How many times we spoke before it was done: each is a wait of one round trip.
     pub flights: u32,
     /// Whether this is the session of an earlier connection, as if nothing had happened

@@ -2,11 +2,15 @@
 
 use crate::{
     framing::{Frame, tcp},
-    xml::{self, Element, Node, namespaces::SASL},
+    xml::{
+        self, Element, Node,
+        namespaces::{BIND2, CARBONS, FAST, SASL, SASL2, SM},
+    },
 };
 
-/// A frame without its secrets: the content of SASL elements, and of every element that is called
-/// `password` or `handshake`, whatever its namespace. Not even the length of a secret is shown. What is not XML
+/// A frame without its secrets: the content of SASL elements, in SASL2 also of all in them, tokens
+/// (XEP-0484), and the content of every element that is called `password` or `handshake`, whatever
+/// its namespace. Not even the length of a secret is shown. What is not XML
 /// is shown by its length alone.
 ///
 /// ```
@@ -17,7 +21,7 @@ use crate::{
 #[must_use]
 pub fn redacted(frame: &[u8]) -> String {
     match xml::parse_document(frame, &xml::Limits::default()) {
-        Ok(element) => redact(element).to_xml(),
+        Ok(element) => redact(element, false).to_xml(),
         Err(_) => format!("[{} bytes that are not one XML element]", frame.len()),
     }
 }
@@ -59,7 +63,7 @@ impl StreamTranscript {
                     format!("<stream:stream id='{}' from='{}'>", plain(&id), plain(&from))
                 }
                 Ok(Some(Frame::Close { .. })) => tcp::CLOSE.to_owned(),
-                Ok(Some(Frame::Element(element))) => redact(element).to_xml(),
+                Ok(Some(Frame::Element(element))) => redact(element, false).to_xml(),
                 Err(error) => {
                     shown.push(format!("[{} bytes: {error}]", bytes.len()));
                     return shown;
@@ -75,22 +79,43 @@ impl Default for StreamTranscript {
     }
 }
 
+/// Whether it is one of those that may stand in a success without being a task's.
+fn is_known(namespace: &str) -> bool {
+    matches!(namespace, SASL | SASL2 | BIND2 | SM | FAST | MAM | CARBONS)
+}
+
+const REDACTED: &str = "[redacted]";
+
+/// The archive's state, in `<bound/>` (XEP-0386).
+const MAM: &str = "urn:xmpp:mam:2";
+
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '\'')).take(128).collect()
 }
 
-/// The depth is bounded by the reader's limit.
-fn redact(element: Element) -> Element {
-    let mut shown = Element::new(element.name(), element.namespace());
-    for (namespace, name, value) in element.attributes() {
-        shown.set_attr_ns(namespace.unwrap_or_default(), name, value);
+/// The depth is bounded by the reader's limit. What a task says (XEP-0388, section 2.6.3) nobody
+/// knows here, so none of it is shown.
+fn redact(element: Element, is_of_task: bool) -> Element {
+    let (name, namespace) = (element.name(), element.namespace());
+    let begins_task = namespace == SASL2 && matches!(name, "next" | "task-data" | "success");
+    let is_token = namespace == FAST && name == "token";
+    let mut shown = Element::new(name, namespace);
+    for (of, attribute, value) in element.attributes() {
+        let is_secret = is_token && attribute == "token" || is_of_task && !is_known(namespace);
+        let value = if is_secret { REDACTED } else { value };
+        shown.set_attr_ns(of.unwrap_or_default(), attribute, value);
     }
-    let is_login = element.namespace() == SASL && !matches!(element.name(), "mechanism" | "text");
-    let is_secret = is_login || matches!(element.name(), "password" | "handshake");
+    let is_public = matches!(
+        name,
+        "mechanism" | "text" | "authorization-identifier" | "software" | "device" | "task"
+    );
+    let is_login = matches!(namespace, SASL | SASL2) && !is_public;
+    let is_secret = is_login || matches!(name, "password" | "handshake");
+    let is_secret = is_secret || is_of_task && !is_known(namespace);
     for node in element.nodes() {
         match node {
-            Node::Element(child) => shown.push(redact(child.clone())),
-            Node::Text(_) if is_secret => shown.push(Node::Text("[redacted]".to_owned())),
+            Node::Element(child) => shown.push(redact(child.clone(), is_of_task || begins_task)),
+            Node::Text(_) if is_secret => shown.push(Node::Text(REDACTED.to_owned())),
             Node::Text(text) => shown.push(Node::Text(text.clone())),
         }
     }

@@ -12,7 +12,11 @@ use epode_proto::{
     framing::FrameError,
     sasl::{self, Answer, Channel, Response, Secret},
     stream::FeaturesError,
-    xml::{Limits, XmlError, namespaces::SASL, parse_document},
+    xml::{
+        Limits, XmlError,
+        namespaces::{SASL, SASL2, STREAM},
+        parse_document,
+    },
 };
 use support::{Case, Cut, Driver, Move, Point, Tape, play_watched};
 
@@ -217,11 +221,18 @@ fn what_has_no_place_in_a_stream_ends_it() {
                 }
                 // Here it is what is due.
                 Phase::Proceed if name == "proceed" => return,
-                Phase::LoginFeatures | Phase::BindFeatures if name == "features" => return,
+                Phase::LoginFeatures
+                | Phase::BindFeatures
+                | Phase::BoundFeatures
+                | Phase::Online
+                    if name == "features" && (phase != Phase::Online || takes_features(case)) =>
+                {
+                    return;
+                }
                 Phase::LoginHeader | Phase::BindHeader => {
                     PeerFault::Frame(FrameError::NotAStream { found: name.to_owned() })
                 }
-                Phase::LoginFeatures | Phase::BindFeatures => {
+                Phase::LoginFeatures | Phase::BindFeatures | Phase::BoundFeatures => {
                     let (name, namespace) = (name.to_owned(), namespace.to_owned());
                     PeerFault::Features(FeaturesError::NotFeatures { name, namespace })
                 }
@@ -342,7 +353,17 @@ fn second_features_have_no_place() {
                 return;
             }
             Phase::BindFeatures => PeerFault::BindNotOffered,
-            phase => unexpected("features", "http://etherx.jabber.org/streams", phase),
+            // Here they are the first, and the true ones come second.
+            Phase::BoundFeatures => {
+                let second = unexpected("features", STREAM, Phase::Online);
+                assert_eq!(driver.errors(), [&Error::PeerMisbehaved(second); 2], "{}", case.name);
+                return;
+            }
+            Phase::Online if driver.errors().is_empty() => {
+                assert!(takes_features(case), "{}", case.name);
+                return;
+            }
+            phase => unexpected("features", STREAM, phase),
         };
         assert_told(&driver, point, told_of_fault, &Error::PeerMisbehaved(error));
     });
@@ -355,7 +376,7 @@ fn a_stray_stanza_has_no_place_before_the_login_is_over() {
         everywhere(|case, tape, point| {
             let driver = tape.with(point, watched(&stanza)).play(case);
             let error = match driver.watched_in.expect("it arrived") {
-                Phase::LoginFeatures | Phase::BindFeatures => {
+                Phase::LoginFeatures | Phase::BindFeatures | Phase::BoundFeatures => {
                     let (name, namespace) = (name.to_owned(), "jabber:client".to_owned());
                     PeerFault::Features(FeaturesError::NotFeatures { name, namespace })
                 }
@@ -373,22 +394,25 @@ fn a_stray_stanza_has_no_place_before_the_login_is_over() {
 
 #[test]
 fn sasl_has_no_place_outside_the_login() {
-    for name in ["challenge", "success", "failure"] {
-        let frame = format!("<{name} xmlns='{SASL}'/>");
+    let names = ["challenge", "success", "failure"];
+    for (name, namespace) in names.iter().flat_map(|name| [(*name, SASL), (*name, SASL2)]) {
+        let frame = format!("<{name} xmlns='{namespace}'/>");
         everywhere(|case, tape, point| {
+            let is_of_profile = namespace_of(case) == namespace;
             let driver = tape.with(point, watched(&frame)).play(case);
             let error = match driver.watched_in.expect("it arrived") {
-                Phase::SaslReply => return, // what it means there is the mechanism's affair
-                Phase::Answer if name == "failure" => {
+                // What it means there is the mechanism's affair.
+                Phase::SaslReply if is_of_profile => return,
+                Phase::Answer if name == "failure" && is_of_profile => {
                     assert_eq!(told(&driver), ["AUTHFAIL", "DISCONNECTED"], "{}", case.name);
                     assert_eq!(driver.errors()[0].condition(), "not-authorized", "{}", case.name);
                     return;
                 }
-                Phase::LoginFeatures | Phase::BindFeatures => {
-                    let (name, namespace) = (name.to_owned(), SASL.to_owned());
+                Phase::LoginFeatures | Phase::BindFeatures | Phase::BoundFeatures => {
+                    let (name, namespace) = (name.to_owned(), namespace.to_owned());
                     PeerFault::Features(FeaturesError::NotFeatures { name, namespace })
                 }
-                phase => unexpected(name, SASL, phase),
+                phase => unexpected(name, namespace, phase),
             };
             assert_told(&driver, point, told_of_fault, &Error::PeerMisbehaved(error));
         });
@@ -627,13 +651,17 @@ fn proves_as_much(frame: &[u8], damaged: &[u8]) -> bool {
 
 /// What a challenge or a success says.
 fn message_in(frame: &[u8]) -> Option<Vec<u8>> {
-    if !frame.windows(SASL.len()).any(|window| window == SASL.as_bytes()) {
+    let mentions = |name: &str| frame.windows(name.len()).any(|window| window == name.as_bytes());
+    if !mentions(SASL) && !mentions(SASL2) {
         return None;
     }
     let element = parse_document(frame, &Limits::default()).ok()?;
-    let is_message = matches!(element.name(), "challenge" | "success");
-    let content = element.text();
-    Base64::decode_vec(content.trim()).ok().filter(|_| is_message && element.namespace() == SASL)
+    let content = match (element.name(), element.namespace()) {
+        ("challenge" | "success", SASL) | ("challenge", SASL2) => element.text(),
+        ("success", SASL2) => element.child("additional-data", SASL2)?.text(),
+        _ => return None,
+    };
+    Base64::decode_vec(content.trim()).ok()
 }
 
 static LOGINS: LazyLock<Vec<(Case, Tape)>> = LazyLock::new(|| {
@@ -694,6 +722,16 @@ fn everywhere_in(
             test(case, tape, point);
         }
     }
+}
+
+/// By which profile of SASL the login is made.
+fn namespace_of(case: &Case) -> &'static str {
+    if case.header("used").as_deref() == Some("SASL2") { SASL2 } else { SASL }
+}
+
+/// After a session is resumed within the login, servers may send their features or not.
+fn takes_features(case: &Case) -> bool {
+    namespace_of(case) == SASL2 && case.header("bound-by").as_deref() == Some("Resumption")
 }
 
 fn fresh(case: &Case) -> Driver<'_> {
@@ -760,7 +798,7 @@ fn told_of_fault(phase: Option<Phase>) -> &'static str {
 fn wait_in(phase: Phase) -> Option<Wait> {
     match phase {
         Phase::LoginHeader | Phase::BindHeader => Some(Wait::Header),
-        Phase::LoginFeatures | Phase::BindFeatures => Some(Wait::Features),
+        Phase::LoginFeatures | Phase::BindFeatures | Phase::BoundFeatures => Some(Wait::Features),
         Phase::Proceed => Some(Wait::Proceed),
         Phase::Secured => Some(Wait::Secured),
         Phase::SaslReply => Some(Wait::SaslReply),

@@ -154,7 +154,11 @@ fn explained(driver: &Driver<'_>) -> String {
             Ok(choice) => choice.mechanism.to_string(),
             Err(none) => format!("none: {none}"),
         };
-        format!("{choice} of {}", explanation.offered.join(", "))
+        let mut text = format!("{choice} of {}", explanation.offered.join(", "));
+        if let Some(sasl2) = &explanation.sasl2 {
+            text += &format!("; SASL2: {}", sasl2.mechanisms.join(", "));
+        }
+        text + if explanation.lists_differ() { "; the lists differ" } else { "" }
     })
 }
 
@@ -204,6 +208,11 @@ fn check_login(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
         &names(&connected.refused_bindings),
     )?;
     expect("by", &case.header("by").unwrap_or_default(), &names(connected.binding.as_slice()))?;
+    if let Some(profile) = case.header("used") {
+        expect("used", &profile, &connected.profile.to_string())?;
+        expect("bound-by", &case.demand("bound-by"), &format!("{:?}", connected.bound_by))?;
+        expect("carbons", &case.says_yes("carbons").to_string(), &connected.carbons.to_string())?;
+    }
     if let Some(pinned) = case.header("pinned") {
         expect("pinned", &pinned, &connected.pin.as_ref().unwrap().to_json())?;
     }

@@ -168,6 +168,17 @@ pub struct Rejection {
     pub language: Option<String>,
     /// What OAUTHBEARER adds (RFC 7628, section 3.2.2).
     pub oauth: Option<OAuthFailure>,
+    /// What the server adds for programs (XEP-0388, section 2.6.2).
+    pub application: Option<ApplicationCondition>,
+}
+
+/// A condition that another specification defines, as an element's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationCondition {
+    /// The name.
+    pub name: String,
+    /// The namespace that defines it.
+    pub namespace: String,
 }
 
 impl Rejection {
@@ -182,6 +193,13 @@ impl Rejection {
     pub fn with_text(mut self, text: impl Into<String>, language: Option<String>) -> Self {
         self.text = Some(text.into());
         self.language = language;
+        self
+    }
+
+    /// Adds a condition for programs.
+    #[must_use]
+    pub fn with_application(mut self, condition: ApplicationCondition) -> Self {
+        self.application = Some(condition);
         self
     }
 

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    Answer, BindingType, Channel, Context, Credentials, Encryption, Error, Mechanism,
+    Answer, BindingType, Channel, Context, Continued, Credentials, Encryption, Error, Mechanism,
     MechanismName, PeerFault, Pin, Question, Rejection, Response, Secret, Selection, ServerProof,
     Step, scram::ScramKeys,
 };
@@ -35,7 +35,8 @@ pub struct Exchange {
     rounds: u8,
     /// What the server said when it refused to be bound otherwise, before.
     refusal: Option<Box<Rejection>>,
-    /// The password that was asked for: nobody is asked twice when the login begins anew.
+    /// The password that was asked for: nobody is asked twice, for a login that begins anew or for a
+    /// task.
     password: Option<Zeroizing<String>>,
 }
 
@@ -96,7 +97,8 @@ impl Exchange {
         Ok(self.turn(step))
     }
 
-    /// The server claims success. The only maker of [`Authenticated`].
+    /// The server claims success. With [`proceed`](Self::proceed) the only way to
+    /// [`Authenticated`].
     ///
     /// It ends the login; a second success does not compile:
     ///
@@ -121,6 +123,23 @@ impl Exchange {
         let Selection { chosen, binding, refused, channel, .. } = self.selection;
         let (mechanism, encryption) = (chosen.name().clone(), Encryption::of(&channel));
         Ok(Authenticated { mechanism, encryption, binding, refused, proof, pin, keys })
+    }
+
+    /// The server claims that the mechanism has succeeded, and has tasks before the login does
+    /// (SASL2, `<continue/>`): as [`success`](Self::success), but that success is still to come.
+    ///
+    /// # Errors
+    ///
+    /// As for [`success`](Self::success).
+    pub fn proceed(mut self, last: Option<&[u8]>) -> Result<Continued, Error> {
+        let given = match self.credentials.secret() {
+            Secret::Password(password) => Some(password.clone()),
+            _ => None,
+        };
+        let password = given.or_else(|| self.password.take());
+        let password = password.filter(|_| self.selection.binding.is_some());
+        let limits = self.selection.limits.clone();
+        Ok(Continued::new(self.success(last)?, password, limits))
     }
 
     /// The server refused. Nearly always that is the end of the login. Where the server refused
@@ -173,6 +192,16 @@ impl Exchange {
     pub fn earlier_refusal(&self) -> Option<Error> {
         let rejection = self.refusal.clone().filter(|_| self.rounds == 0)?;
         Some(Error::BindingRefused { refused: self.selection.refused.clone(), rejection })
+    }
+
+    /// Gives the login up, and what it takes to begin another one over the same channel.
+    #[must_use]
+    pub fn abandon(self) -> (Credentials, Channel) {
+        let Self { selection, mut credentials, password, .. } = self;
+        if let Some(password) = password {
+            credentials.set_password(password);
+        }
+        (credentials, selection.channel)
     }
 
     fn check_length(&self, message: &[u8]) -> Result<(), Error> {
@@ -249,6 +278,12 @@ impl Pending {
         self.0.failure(rejection)
     }
 
+    /// As [`Exchange::abandon`].
+    #[must_use]
+    pub fn abandon(self) -> (Credentials, Channel) {
+        self.0.abandon()
+    }
+
     /// As [`Exchange::earlier_refusal`].
     #[must_use]
     pub fn earlier_refusal(&self) -> Option<Error> {
@@ -297,7 +332,8 @@ pub enum Turn {
     Question(Pending, Question),
 }
 
-/// To hold one is to have logged in: nothing but [`Exchange::success`] makes it.
+/// To hold one is to have logged in: nothing but [`Exchange::success`] makes it, or
+/// [`Continued::success`] after tasks.
 #[derive(Debug)]
 pub struct Authenticated {
     mechanism: MechanismName,

@@ -2,6 +2,7 @@
 
 mod channel;
 mod constant_time;
+mod continued;
 mod credentials;
 mod error;
 mod exchange;
@@ -28,8 +29,9 @@ mod guides {
 
 pub use crate::{
     channel::{Binding, BindingType, Channel, TlsVersion, UnknownBindingType},
+    continued::Continued,
     credentials::Credentials,
-    error::{Error, OAuthFailure, PeerFault, PreparationError, Rejection},
+    error::{ApplicationCondition, Error, OAuthFailure, PeerFault, PreparationError, Rejection},
     exchange::{Authenticated, Exchange, Pending, Retry, Turn},
     hashed_token::HashedToken,
     mechanism::{

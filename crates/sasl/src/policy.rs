@@ -1,10 +1,11 @@
 //! What a program permits, and the choice that follows from it.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{num::NonZeroU32, ops::RangeInclusive, sync::Arc};
 
 use crate::{
     Binding, BindingType, Channel, Context, Credentials, HashedToken, MechanismFactory,
-    MechanismName, Offer, Pin, Registry,
+    MechanismName, Offer, PeerFault, Pin, Registry,
+    scram::Hash,
     secret::Secret,
     selection::{NoMechanism, PassedOver, Selection, Skip},
 };
@@ -193,9 +194,7 @@ impl Policy {
         // Who has keys or a token means to log in with them: nothing that does without a secret
         // comes instead.
         match cx.credentials.secret() {
-            Secret::Keys(keys)
-                if ![keys.hash().mechanism(), keys.hash().plus_mechanism()].contains(name) =>
-            {
+            Secret::Keys(keys) if Hash::of(name) != Some(keys.hash()) => {
                 return Err(Skip::KeysOfAnotherHash(keys.hash()));
             }
             Secret::HashedToken(token) if token.mechanism() != name => {
@@ -263,6 +262,23 @@ impl Limits {
     pub fn salt(mut self, bytes: usize) -> Self {
         self.salt = bytes;
         self
+    }
+}
+
+impl Limits {
+    /// Whether a key may be derived on these terms. Before any work is done: the count decides how
+    /// much there would be.
+    pub(crate) fn check(&self, salt: &[u8], iterations: u64) -> Result<NonZeroU32, PeerFault> {
+        if salt.is_empty() {
+            return Err(PeerFault::SaltEmpty);
+        }
+        let (limit, found) = (self.salt, salt.len());
+        if found > limit {
+            return Err(PeerFault::SaltTooLong { limit, found });
+        }
+        let (allowed, found) = (self.iterations.clone(), iterations);
+        let within = u32::try_from(found).ok().filter(|count| allowed.contains(count));
+        within.and_then(NonZeroU32::new).ok_or(PeerFault::IterationsOutOfRange { allowed, found })
     }
 }
 

@@ -43,6 +43,12 @@ impl Selection {
         self.binding
     }
 
+    /// Whether what the mechanism sends would tell a listener the secret.
+    #[must_use]
+    pub fn exposes_secret(&self) -> bool {
+        self.chosen.exposes_secret()
+    }
+
     /// What the server has refused to bind this login to before.
     #[must_use]
     pub fn refused(&self) -> &[BindingType] {

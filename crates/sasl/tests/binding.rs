@@ -5,16 +5,15 @@
 
 mod support;
 
-use base64ct::{Base64, Encoding};
 use epode_sasl::{
     Answer, Binding, BindingType, Channel, Credentials, Error, Exchange, MechanismName, Offer,
     PeerFault, Policy, Question, Registry, Rejection, Secret, SecretKind, Skip, TlsVersion, Turn,
     scram::Hash,
 };
-use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
 
-use crate::support::{derive, fault, published, refused, registry_with_nonce, servers_move};
+use crate::support::{
+    derive, fault, published, refused, registry_with_nonce, server_signature, servers_move,
+};
 
 const PLUS: MechanismName = MechanismName::SCRAM_SHA_1_PLUS;
 const BOTH: [BindingType; 2] = BindingType::ALL;
@@ -462,15 +461,4 @@ fn step(turn: Result<Turn, Error>) -> (Exchange, String) {
 /// Goes on to where the server's signature is due.
 fn prove(login: Exchange) -> Exchange {
     servers_move(derive(login.challenge(published::SERVER_FIRST.as_bytes()))).0
-}
-
-/// What the true server would say to this last message.
-fn server_signature(client_final: &str) -> String {
-    let keys: serde_json::Value = serde_json::from_str(published::KEYS).unwrap();
-    let server_key = Base64::decode_vec(keys["sk"].as_str().unwrap()).unwrap();
-    let (without_proof, _) = client_final.rsplit_once(",p=").unwrap();
-    let bare = published::CLIENT_FIRST.trim_start_matches("n,,");
-    let mut mac = Hmac::<Sha1>::new_from_slice(&server_key).unwrap();
-    mac.update(format!("{bare},{},{without_proof}", published::SERVER_FIRST).as_bytes());
-    format!("v={}", Base64::encode_string(&mac.finalize().into_bytes()))
 }

@@ -230,7 +230,7 @@ async fn a_port_that_is_taken_is_said_so() {
 #[tokio::test]
 async fn a_transcript_is_played_and_its_end_told() {
     let text = "C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'\n\
-         \u{20}  xml:lang='*'/>\n\
+         \u{20}  xml:lang='*' from='*'/>\n\
          S: <close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>\nC: *\n";
     assert!(Script::parse(text).is_ok());
     let folder = Folder::new();

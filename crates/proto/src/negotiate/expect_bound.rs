@@ -4,7 +4,7 @@ use epode_sasl::Authenticated;
 
 use super::State;
 use crate::{
-    Element, Error, Jid, Status,
+    BoundBy, Element, Error, Jid, Status,
     action::Action,
     core::{Core, refuse_negotiation},
     error::{PeerFault, Wait},
@@ -87,27 +87,35 @@ pub(crate) fn bind(core: &mut Core, login: Authenticated, session: bool) -> Stat
 
 fn begin_session(core: &mut Core, login: &Authenticated, jid: Jid) -> State {
     core.session.jid = Some(jid.clone());
-    let connected = connected(core, login, jid);
+    let connected = connected(core, login, jid, BoundBy::Request);
     core.push(Action::Report(Status::Connected(connected)));
     State::Online(Online::begin(core))
 }
 
 /// What the application hears of the login.
-pub(crate) fn connected(core: &Core, login: &Authenticated, jid: Jid) -> Connected {
+pub(crate) fn connected(
+    core: &Core,
+    login: &Authenticated,
+    jid: Jid,
+    bound_by: BoundBy,
+) -> Connected {
     let pin = match (core.settings().pin.as_ref(), login.pin()) {
         (Some(known), Some(new)) => Some(known.strengthened_by(new)),
         (known, new) => known.or(new).cloned(),
     };
     Connected {
         jid,
+        profile: core.profile,
         mechanism: login.mechanism().clone(),
         proof: login.proof(),
         encryption: login.encryption(),
         binding: login.binding(),
         refused_bindings: login.refused().to_vec(),
         pin,
+        bound_by,
+        carbons: false,
         flights: core.flights(),
-        resumed: false,
+        resumed: bound_by == BoundBy::Resumption,
     }
 }
 
@@ -150,13 +158,8 @@ fn pass_on(core: &mut Core, element: Element) -> Result<(), Error> {
     }
 }
 
-/// The JID that was bound. It is ours to be believed only if it is an address of the account, or
-/// for a guest of the domain.
-fn bound_jid(account: &Jid, result: &Element) -> Result<Jid, PeerFault> {
-    let jid = result.child("bind", BIND).and_then(|bind| bind.child("jid", BIND));
-    let text = jid.map(Element::text).filter(|text| !text.is_empty());
-    let text = text.ok_or(PeerFault::BoundWithoutJid)?;
-    let jid: Jid = text.parse().map_err(PeerFault::BoundJidInvalid)?;
+/// Whether an address that the server names is one of the account, or for a guest of the domain.
+pub(crate) fn is_address_of(account: &Jid, jid: &Jid) -> bool {
     let is_ours = match account.local() {
         Some(local) => {
             let bound = jid.local().unwrap_or_default();
@@ -164,8 +167,17 @@ fn bound_jid(account: &Jid, result: &Element) -> Result<Jid, PeerFault> {
         }
         None => true,
     };
-    let is_ours = is_ours && is_same_domain(jid.domain(), account.domain());
-    if !is_ours {
+    is_ours && is_same_domain(jid.domain(), account.domain())
+}
+
+/// The JID that was bound. It is ours to be believed only if it is an address of the account, or
+/// for a guest of the domain.
+fn bound_jid(account: &Jid, result: &Element) -> Result<Jid, PeerFault> {
+    let jid = result.child("bind", BIND).and_then(|bind| bind.child("jid", BIND));
+    let text = jid.map(Element::text).filter(|text| !text.is_empty());
+    let text = text.ok_or(PeerFault::BoundWithoutJid)?;
+    let jid: Jid = text.parse().map_err(PeerFault::BoundJidInvalid)?;
+    if !is_address_of(account, &jid) {
         let account = account.bare().to_string();
         return Err(PeerFault::BoundToAnother { bound: jid.to_string(), account });
     }

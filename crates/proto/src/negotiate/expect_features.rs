@@ -1,16 +1,14 @@
-//! Waiting for the server's features: the choice of a mechanism, and later the binding.
+//! Waiting for the server's features: they lead to the login, and later to the binding.
 
-use epode_sasl::{self as sasl, Authenticated, Binding, Encryption, Exchange, Offer};
+use epode_sasl::Authenticated;
 
 use super::{
-    Candidate, ExpectClose, ExpectResumed, Round, State,
+    ExpectResumed, Round, State,
+    begin_login::begin_login,
     expect_resumed::{self, BindOffer},
-    expect_sasl_reply, expect_secured,
+    expect_secured,
 };
-use crate::{
-    Element, Error, Explanation, Status, action::Action, core::Core, error::PeerFault,
-    status::Authenticating, stream::Features,
-};
+use crate::{Element, Error, core::Core, error::PeerFault, stream::Features};
 
 pub(crate) struct ExpectFeatures {
     pub(crate) round: Round,
@@ -26,6 +24,10 @@ impl ExpectFeatures {
                 core.set_features(features.element);
                 return begin_session(core, login, offered);
             }
+            Round::Bound(bound) => {
+                core.set_features(features.element);
+                return Ok(bound.begin_session(core));
+            }
             Round::Login(candidate) if candidate.must_secure => {
                 let goes_on = !features.starttls && core.settings().unencrypted_allowed;
                 if goes_on {
@@ -39,38 +41,6 @@ impl ExpectFeatures {
         core.set_features(features.element);
         next
     }
-}
-
-fn begin_login(core: &mut Core, candidate: Candidate, features: &Features) -> Result<State, Error> {
-    let Candidate { channel, credentials, .. } = candidate;
-    let mut offer = Offer::new(&features.mechanisms);
-    if let Some(types) = &features.channel_bindings {
-        offer = offer.with_channel_bindings(types);
-    }
-    let settings = core.settings();
-    let selected = settings.policy.select(&settings.registry, &credentials, &channel, offer);
-    if settings.explain_only {
-        let weaker = selected.as_ref().ok();
-        let weaker = weaker.and_then(|choice| settings.check_pin(choice, &credentials).err());
-        let explanation = Explanation {
-            offered: features.mechanisms.clone(),
-            offered_bindings: features.channel_bindings.clone(),
-            features: features.element.clone(),
-            features_before_tls: core.features().cloned(),
-            encryption: Encryption::of(&channel),
-            bindings: channel.bindings().iter().map(Binding::kind).collect(),
-            choice: selected.map(|selection| Authenticating::describe(&selection)),
-            weaker,
-        };
-        core.push(Action::Explain(Box::new(explanation)));
-        core.close_stream();
-        return Ok(State::Close(ExpectClose::asked_for()));
-    }
-    let selection = selected.map_err(|none| Error::Login(sasl::Error::NoMechanism(none)))?;
-    settings.check_pin(&selection, &credentials)?;
-    core.push(Action::Report(Status::Authenticating(Authenticating::describe(&selection))));
-    let turn = Exchange::begin(selection, credentials, channel)?;
-    Ok(expect_sasl_reply::take_turn(core, turn, expect_sasl_reply::Move::Auth))
 }
 
 /// Logged in: goes on with an earlier session, if there is one and the server offers to, or binds a

@@ -30,6 +30,7 @@ impl Unopened {
     }
 
     fn begin(self, core: &mut Core, channel: Channel, must_secure: bool) -> State {
+        core.set_private(channel.is_confidential() && !must_secure);
         core.open_stream();
         let candidate = Candidate { channel, credentials: self.credentials, must_secure };
         State::Header(ExpectHeader { round: Round::Login(Box::new(candidate)) })

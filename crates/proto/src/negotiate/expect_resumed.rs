@@ -5,12 +5,11 @@ use epode_sasl::Authenticated;
 
 use super::{ExpectBindCall, State, expect_bound};
 use crate::{
-    Element, Error, Status,
+    BoundBy, Element, Error, Status,
     action::Action,
     core::Core,
     error::{PeerFault, Wait},
     session::{self, Online, Said},
-    status::Connected,
     stream::Features,
 };
 
@@ -38,7 +37,10 @@ impl BindOffer {
 impl ExpectResumed {
     pub(crate) fn handle(self, core: &mut Core, element: &Element) -> Result<State, Error> {
         match Said::parse(element) {
-            Some(Said::Resumed { id, handled }) => self.resumed(core, &id, handled),
+            Some(Said::Resumed { id, handled }) => {
+                let session = resumed(core, &self.login, &id, handled)?;
+                Ok(State::Online(session))
+            }
             Some(Said::Failed(handled)) => {
                 if let Some(handled) = handled {
                     session::acknowledged(core, handled)?;
@@ -48,17 +50,34 @@ impl ExpectResumed {
             _ => Err(Error::unexpected(element, Wait::Resumed)),
         }
     }
+}
 
-    fn resumed(self, core: &mut Core, id: &str, handled: u32) -> Result<State, Error> {
-        let is_ours = core.session.stream.as_ref().is_some_and(|stream| stream.id == id);
-        let jid = core.session.jid.clone().filter(|_| is_ours);
-        let jid = jid.ok_or(Error::PeerMisbehaved(PeerFault::ResumedAnother))?;
-        session::acknowledged(core, handled)?;
-        core.touch();
-        let connected = expect_bound::connected(core, &self.login, jid);
-        core.push(Action::Report(Status::Connected(Connected { resumed: true, ..connected })));
-        Ok(State::Online(Online::resumed(core)))
-    }
+/// The session goes on, within the login (XEP-0198, section 9.2). No features need follow; servers
+/// exist that send them.
+pub(crate) fn resumed_within_login(
+    core: &mut Core,
+    login: &Authenticated,
+    id: &str,
+    handled: u32,
+) -> Result<State, Error> {
+    let session = resumed(core, login, id, handled)?;
+    Ok(State::Online(session.with_features_to_come()))
+}
+
+fn resumed(
+    core: &mut Core,
+    login: &Authenticated,
+    id: &str,
+    handled: u32,
+) -> Result<Online, Error> {
+    let is_ours = core.session.stream.as_ref().is_some_and(|stream| stream.id == id);
+    let jid = core.session.jid.clone().filter(|_| is_ours);
+    let jid = jid.ok_or(Error::PeerMisbehaved(PeerFault::ResumedAnother))?;
+    session::acknowledged(core, handled)?;
+    core.touch();
+    let connected = expect_bound::connected(core, login, jid, BoundBy::Resumption);
+    core.push(Action::Report(Status::Connected(connected)));
+    Ok(Online::resumed(core))
 }
 
 /// Binds a resource, at once or when the application calls for it.

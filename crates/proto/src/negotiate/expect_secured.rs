@@ -52,6 +52,7 @@ pub(crate) struct ExpectSecured {
 impl ExpectSecured {
     /// What was said before the handshake is forgotten: anyone could have said it.
     pub(crate) fn secured(self, core: &mut Core, channel: Channel) -> Result<State, Error> {
+        core.set_private(channel.is_confidential());
         core.restart_stream().map_err(|error| Error::PeerMisbehaved(error.into()))?;
         let credentials = self.credentials;
         let candidate = Candidate { channel, credentials, must_secure: false };

@@ -5,6 +5,7 @@
 //! such as the end of the stream, is in [`connection`](crate::Connection).
 //! [`transitions`] has the whole machine as a table.
 
+mod begin_login;
 mod expect_answer;
 mod expect_bound;
 mod expect_close;
@@ -14,7 +15,10 @@ mod expect_header;
 mod expect_resumed;
 mod expect_sasl_reply;
 mod expect_secured;
+mod offer;
+mod sasl2;
 pub(crate) mod transitions;
+mod turn;
 
 use epode_sasl::{Authenticated, Channel, Credentials};
 
@@ -28,6 +32,7 @@ pub(crate) use self::{
     expect_resumed::ExpectResumed,
     expect_sasl_reply::ExpectSaslReply,
     expect_secured::{ExpectProceed, ExpectSecured},
+    turn::namespace,
 };
 use crate::{Phase, session::Online};
 
@@ -51,13 +56,15 @@ pub(crate) enum State {
     Closed,
 }
 
-/// The two rounds of a negotiation (RFC 6120, section 4.3.3): the stream is opened once for the
-/// login, and again for what follows it.
+/// The two rounds of a negotiation (RFC 6120, section 4.3.3): features offer the login first, and
+/// then what follows it. In RFC 6120 the stream is opened again in between, in SASL2 it is not.
 pub(crate) enum Round {
     /// The login is still to come.
     Login(Box<Candidate>),
     /// Carries its evidence: nothing can be bound without a login.
     Bind(Authenticated),
+    /// A resource was bound along with the login.
+    Bound(Box<sasl2::Bound>),
 }
 
 /// Who wants to log in, and over what.
@@ -73,9 +80,10 @@ impl State {
         match self {
             Self::Unopened(_) => Phase::Unopened,
             Self::Header(ExpectHeader { round: Round::Login(_) }) => Phase::LoginHeader,
-            Self::Header(ExpectHeader { round: Round::Bind(_) }) => Phase::BindHeader,
+            Self::Header(ExpectHeader { .. }) => Phase::BindHeader,
             Self::Features(ExpectFeatures { round: Round::Login(_) }) => Phase::LoginFeatures,
             Self::Features(ExpectFeatures { round: Round::Bind(_) }) => Phase::BindFeatures,
+            Self::Features(ExpectFeatures { round: Round::Bound(_) }) => Phase::BoundFeatures,
             Self::ComponentHeader(_) => Phase::ComponentHeader,
             Self::Handshake(_) => Phase::Handshake,
             Self::Proceed(_) => Phase::Proceed,

@@ -3,7 +3,7 @@
 
 use crate::{
     Element, Phase,
-    xml::namespaces::{CLIENT, COMPONENT, SASL, SM, STREAM, TLS},
+    xml::namespaces::{CLIENT, COMPONENT, SASL, SASL2, SM, STREAM, TLS},
 };
 
 /// What moved it.
@@ -38,9 +38,9 @@ impl Stimulus {
             ("features", STREAM) => Self::Features,
             ("handshake", COMPONENT) => Self::Handshake,
             ("proceed", TLS) => Self::Proceed,
-            ("challenge", SASL) => Self::Challenge,
-            ("success", SASL) => Self::Success,
-            ("failure", SASL) => Self::Failure,
+            ("challenge", SASL | SASL2) => Self::Challenge,
+            ("success", SASL | SASL2) => Self::Success,
+            ("failure", SASL | SASL2) => Self::Failure,
             ("resumed", SM) => Self::Resumed,
             ("failed", SM) => Self::NotResumed,
             ("iq", CLIENT) => Self::Iq,
@@ -81,6 +81,10 @@ const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
         (SaslReply, On::Failure, &[SaslReply, Answer], "binding refused: begin anew by the next"),
         (Answer, On::Failure, &[SaslReply, Answer], "binding refused: begin anew by the next"),
         (SaslReply, On::Success, &[BindHeader], "verify the server, send a new stream header"),
+        (SaslReply, On::Success, &[BindFeatures], "SASL2: verify the server"),
+        (SaslReply, On::Success, &[BoundFeatures], "SASL2: the same, and check the bound address"),
+        (SaslReply, On::Success, &[Online], "SASL2: the same, and go on with an earlier session"),
+        (BoundFeatures, On::Features, &[Online], "connected"),
         (BindHeader, On::Header, &[BindFeatures], "check id, version and sender"),
         (BindFeatures, On::Features, &[Bound], "ask for a resource"),
         (BindFeatures, On::Features, &[BindCall], "explicit binding: tell the application"),

@@ -16,7 +16,7 @@ pub use self::{
 };
 pub(crate) use self::{
     outbound::Impossible,
-    stream_management::{Said, is_offered, resume},
+    stream_management::{Said, enable, is_offered, resume},
 };
 
 use self::{
@@ -31,7 +31,7 @@ use crate::{
     error::{PeerFault, Wait},
     stanza::{IqType, unguessable_id},
     time::timestamp,
-    xml::namespaces::{CLIENT, CSI, DELAY, PING, SM},
+    xml::namespaces::{CLIENT, CSI, DELAY, PING, SM, STREAM},
 };
 
 /// Logged in and bound.
@@ -48,6 +48,8 @@ pub(crate) struct Online {
     enabled_by: Option<Time>,
     /// An acknowledgement was given before all was handled.
     owes: bool,
+    /// The features of the stream may still come.
+    expects_features: bool,
 }
 
 /// Whether both sides count.
@@ -64,14 +66,22 @@ impl Online {
     /// A session that has just begun.
     pub(crate) fn begin(core: &mut Core) -> Self {
         let mut online = Self::new(core);
-        let wanted = core.settings().stream_management.filter(|_| core.can_manage());
         core.session.inbound.begin_count();
-        if let Some(wanted) = wanted {
-            core.send(&management::enable(&wanted));
-            online.management = Management::Requested;
-            online.enabled_by = Some(core.now() + core.settings().timeouts.reply);
+        online.enable(core);
+        online.go_on(core, false);
+        online
+    }
+
+    /// A session that began within the login (XEP-0386). `counts` says what the server answered, if
+    /// it was asked to count; `is_inactive`, whether it was told that nobody is there.
+    pub(crate) fn bound(core: &mut Core, counts: Option<bool>, is_inactive: bool) -> Self {
+        let mut online = Self::new(core);
+        match counts {
+            Some(true) => online.management = Management::On,
+            Some(false) => {}
+            None => online.enable(core),
         }
-        online.go_on(core);
+        online.go_on(core, is_inactive);
         online
     }
 
@@ -80,8 +90,14 @@ impl Online {
         let mut online = Self::new(core);
         online.management = Management::On;
         core.session.outbound.resend();
-        online.go_on(core);
+        online.go_on(core, false);
         online
+    }
+
+    /// The server may send the features of the stream once more, at any time.
+    pub(crate) fn with_features_to_come(mut self) -> Self {
+        self.expects_features = true;
+        self
     }
 
     /// A session that somebody else logged in.
@@ -98,12 +114,23 @@ impl Online {
             ask_at: None,
             enabled_by: None,
             owes: false,
+            expects_features: false,
         }
     }
 
-    /// What a new connection of a session begins with.
-    fn go_on(&mut self, core: &mut Core) {
-        if core.is_inactive() {
+    /// Asks the server to count, where it offers to.
+    fn enable(&mut self, core: &mut Core) {
+        let wanted = core.settings().stream_management.filter(|_| core.can_manage());
+        if let Some(wanted) = wanted {
+            core.send(&enable(&wanted));
+            self.management = Management::Requested;
+            self.enabled_by = Some(core.now() + core.settings().timeouts.reply);
+        }
+    }
+
+    /// What a new connection of a session begins with, unless the server was told.
+    fn go_on(&mut self, core: &mut Core, is_told_inactive: bool) {
+        if core.is_inactive() != is_told_inactive {
             self.send_activity(core);
         }
         self.flush(core);
@@ -133,7 +160,7 @@ impl Online {
 
     /// Tells the server whether somebody is there (XEP-0352), if it wants to know.
     pub(crate) fn send_activity(&mut self, core: &mut Core) {
-        if core.features().is_some_and(|features| features.child("csi", CSI).is_some()) {
+        if core.offers_activity() {
             let name = if core.is_inactive() { "inactive" } else { "active" };
             core.send(&Element::new(name, CSI));
         }
@@ -144,6 +171,10 @@ impl Online {
     pub(crate) fn handle(&mut self, core: &mut Core, element: Element) -> Result<(), Error> {
         if element.namespace() == SM {
             return self.manage(core, &element);
+        }
+        if element.is("features", STREAM) && std::mem::take(&mut self.expects_features) {
+            core.set_features(element);
+            return Ok(());
         }
         let counts = is_stanza(&element) && self.management == Management::On;
         if counts && core.session.inbound.is_repeated() {

@@ -4,9 +4,12 @@
 
 use std::fmt::{self, Write as _};
 
+use epode_sasl::ApplicationCondition;
+
+use super::excerpt;
 use crate::jid::is_visible;
 use crate::xml::Element;
-use crate::xml::namespaces::{SASL, STREAM, STREAMS, XML};
+use crate::xml::namespaces::{SASL, SASL2, STREAM, STREAMS, XML};
 
 /// A text that a peer added to an error, at most 1,024 characters of it.
 ///
@@ -44,6 +47,9 @@ pub struct SaslFailure {
     pub condition: String,
     /// What the server adds for people.
     pub text: Option<Text>,
+    /// What it adds for programs (XEP-0388, section 2.6.2): the first element of a namespace of its
+    /// own, name and namespace cut to 64 characters.
+    pub application: Option<ApplicationCondition>,
 }
 
 impl StreamError {
@@ -77,10 +83,10 @@ impl StreamError {
 }
 
 impl SaslFailure {
-    /// Reads `<failure/>` in the SASL namespace; `None` for any other element.
+    /// Reads `<failure/>` in the SASL namespace, or in that of SASL2; `None` for any other element.
     ///
-    /// The condition is the first child in that namespace other than `<text/>`, wherever it
-    /// stands.
+    /// The condition is the first child in the SASL namespace other than `<text/>`, wherever it
+    /// stands. In SASL2 it is in that namespace too; servers exist that write it in their own.
     ///
     /// ```
     /// use epode_proto::Element;
@@ -98,13 +104,21 @@ impl SaslFailure {
     /// ```
     #[must_use]
     pub fn parse(element: &Element) -> Option<Self> {
-        if !element.is("failure", SASL) {
+        let profile = element.namespace();
+        if element.name() != "failure" || ![SASL, SASL2].contains(&profile) {
             return None;
         }
-        let condition = condition(element, SASL).filter(|name| is_plausible(name));
+        let found = condition(element, SASL).or_else(|| condition(element, profile));
+        let found = found.filter(|name| is_plausible(name));
+        let is_foreign = |child: &&Element| ![SASL, profile].contains(&child.namespace());
+        let application = element.children().find(is_foreign).filter(|_| profile == SASL2);
         Some(Self {
-            condition: condition.unwrap_or(NOT_AUTHORIZED).into(),
-            text: text(element, SASL),
+            condition: found.unwrap_or(NOT_AUTHORIZED).into(),
+            text: text(element, profile).or_else(|| text(element, SASL)),
+            application: application.map(|child| ApplicationCondition {
+                name: excerpt(child.name()),
+                namespace: excerpt(child.namespace()),
+            }),
         })
     }
 
@@ -297,6 +311,32 @@ mod tests {
         );
         assert_eq!(stream_error("<text>x</text><reset/><conflict/>").condition, "reset");
         assert_eq!(failure("<text>x</text>").condition, "not-authorized");
+    }
+
+    #[test]
+    fn a_failure_of_sasl2_has_its_parts_in_any_order() {
+        let parse = |inside: &str| {
+            let xml = format!("<failure xmlns='{SASL2}'>{inside}</failure>");
+            SaslFailure::parse(&Element::parse(&xml).unwrap()).unwrap()
+        };
+        let parts = [
+            "<text xml:lang='en'>x</text>",
+            "<config-version-mismatch xmlns='urn:xmpp:iap:0'/>",
+            "<aborted xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+        ];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let failure = parse(&order.map(|part| parts[part]).concat());
+            assert_eq!(failure.condition, "aborted");
+            assert_eq!(failure.text, some_text("x", Some("en")));
+            let application = failure.application.expect("there is one");
+            assert_eq!(application.name, "config-version-mismatch");
+            assert_eq!(application.namespace, "urn:xmpp:iap:0");
+        }
+        assert_eq!(parse("<credentials-expired/>").condition, "credentials-expired");
+        assert_eq!(parse("<x xmlns='urn:x'/><text>y</text>").condition, "not-authorized");
+        let long = parse(&format!("<x{} xmlns='urn:{}'/>", "y".repeat(99), "z".repeat(99)));
+        let long = long.application.expect("there is one");
+        assert_eq!((long.name.len(), long.namespace.len()), (64, 64));
     }
 
     #[test]

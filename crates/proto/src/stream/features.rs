@@ -3,7 +3,7 @@
 //! Only what the negotiation acts on is taken out; the element is kept for everything else.
 //! Whether a mechanism name means something is for the SASL layer to say.
 
-use super::excerpt;
+use super::{ConfigVersion, Sasl2Features, excerpt};
 use crate::xml::Element;
 use crate::xml::namespaces::{BIND, SASL, SASL_CB, SESSION, STREAM, TLS};
 
@@ -22,6 +22,10 @@ pub struct Features {
     /// The types of channel binding that the server says it knows (XEP-0440), as it wrote them;
     /// none if it does not say. At most 64 are kept, and of each at most 64 characters.
     pub channel_bindings: Option<Vec<String>>,
+    /// What is offered by the newer profile of SASL (XEP-0388), if anything.
+    pub sasl2: Option<Sasl2Features>,
+    /// The version of all this (XEP-0509), if the server gives one.
+    pub config_version: Option<ConfigVersion>,
     /// Whether the server offers to encrypt the stream (RFC 6120, section 5).
     pub starttls: bool,
     /// All of it, as it came.
@@ -84,7 +88,9 @@ impl Features {
         }
         let session = element.child("session", SESSION);
         Ok(Self {
-            mechanisms: mechanisms(&element),
+            mechanisms: names(element.children().filter(|it| it.is("mechanisms", SASL)), SASL),
+            sasl2: Sasl2Features::parse(&element),
+            config_version: ConfigVersion::parse(&element),
             bind: element.child("bind", BIND).is_some(),
             channel_bindings: channel_bindings(&element),
             starttls: element.child("starttls", TLS).is_some(),
@@ -96,17 +102,20 @@ impl Features {
     }
 }
 
-fn mechanisms(features: &Element) -> Vec<String> {
-    let offered = features
-        .children()
-        .filter(|child| child.is("mechanisms", SASL))
+/// The names in the `<mechanism/>`s of these lists.
+pub(super) fn names<'a>(lists: impl Iterator<Item = &'a Element>, namespace: &str) -> Vec<String> {
+    let offered = lists
         .flat_map(Element::children)
         // Text around a child would join to a name that nobody wrote.
-        .filter(|child| child.is("mechanism", SASL) && child.children().next().is_none());
+        .filter(|child| child.is("mechanism", namespace) && child.children().next().is_none());
+    distinct(offered.map(Element::text))
+}
+
+/// What is offered, trimmed and cut, without repetitions.
+pub(super) fn distinct(offered: impl Iterator<Item = impl AsRef<str>>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for mechanism in offered {
-        let text = mechanism.text();
-        let name = text.trim_matches([' ', '\t', '\r', '\n']);
+    for text in offered {
+        let name = text.as_ref().trim_matches([' ', '\t', '\r', '\n']);
         let name: String = name.chars().take(MAX_NAME).collect();
         if !name.is_empty() && !names.contains(&name) {
             names.push(name);

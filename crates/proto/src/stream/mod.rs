@@ -5,6 +5,7 @@
 mod error;
 mod features;
 mod header;
+mod sasl2;
 mod stanza_error;
 
 pub(crate) use error::is_language;
@@ -12,6 +13,8 @@ pub use error::{SaslFailure, StreamError, Text};
 pub use features::{Features, FeaturesError, SessionFeature};
 pub(crate) use header::is_same_domain;
 pub use header::{HeaderError, StreamHeader};
+pub(crate) use sasl2::lists;
+pub use sasl2::{ConfigVersion, FastFeatures, Sasl2Features};
 pub use stanza_error::{StanzaError, StanzaErrorCondition, StanzaErrorKind};
 
 /// The beginning of a peer's text, for an error of ours that quotes it.

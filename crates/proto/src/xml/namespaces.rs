@@ -24,6 +24,16 @@ pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 /// The extensible profile of SASL, "SASL2" (XEP-0388).
 pub const SASL2: &str = "urn:xmpp:sasl:2";
+/// Resource binding within a login by SASL2 (XEP-0386).
+pub const BIND2: &str = "urn:xmpp:bind:0";
+/// Tokens for quick logins (XEP-0484).
+pub const FAST: &str = "urn:xmpp:fast:0";
+/// The version of what a server offers, for logins that do not wait for the offer (XEP-0509).
+pub const IAP: &str = "urn:xmpp:iap:0";
+/// Upgrades of the keys that a server has of an account (XEP-0480).
+pub const UPGRADE: &str = "urn:xmpp:sasl:upgrade:0";
+/// Copies of what other clients of an account send and receive (XEP-0280).
+pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// The types of channel binding that a server knows (XEP-0440).
 pub const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 /// Resource binding (RFC 6120, section 7).
@@ -88,9 +98,9 @@ impl fmt::Debug for Namespace {
     }
 }
 
-const KNOWN: [&str; 15] = [
-    "", CLIENT, COMPONENT, STREAM, SASL, FRAMING, SM, BIND, STREAMS, STANZAS, SESSION, TLS, PING,
-    XML, XMLNS,
+const KNOWN: [&str; 17] = [
+    "", CLIENT, COMPONENT, STREAM, SASL, SASL2, FRAMING, SM, BIND, BIND2, STREAMS, STANZAS,
+    SESSION, TLS, PING, XML, XMLNS,
 ];
 
 #[cfg(test)]

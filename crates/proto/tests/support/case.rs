@@ -8,7 +8,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use epode_proto::{
-    Jid, SessionState, Settings,
+    Jid, SaslProfile, SessionState, Settings, UserAgent,
     sasl::{
         Binding, Channel, MechanismName, Pin, Policy, Registry, Secret, TlsVersion,
         scram::{Hash, Scram, ScramKeys},
@@ -145,6 +145,21 @@ impl Case {
         if let Some(authcid) = self.header("authcid") {
             settings = settings.authcid(authcid);
         }
+        settings = settings.carbons(self.says_yes("carbons"));
+        if let Some(profile) = self.header("profile") {
+            settings = settings.sasl_profile(match profile.as_str() {
+                "sasl1" => SaslProfile::Sasl1,
+                "sasl2" => SaslProfile::Sasl2,
+                other => panic!("{}: no profile is called {other}", self.name),
+            });
+        }
+        if let Some(tag) = self.header("tag") {
+            settings = settings.bind_tag(tag);
+        }
+        if let Some(id) = self.header("agent") {
+            let agent = UserAgent::default().id(id.parse().expect("a UUID")).software("Epode");
+            settings = settings.user_agent(agent);
+        }
         if self.says_yes("explain") {
             settings = settings.explain_only();
         }
@@ -248,13 +263,14 @@ impl Case {
 
 /// Every header that a transcript may have; in the second half what must come of it.
 #[rustfmt::skip]
-const HEADERS: [&str; 43] = [
+const HEADERS: [&str; 49] = [
     "component-secret", "framing", "bindings", "tls", "certificate", "pin", "danger-unencrypted", "require-binding",
     "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
     "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
     "nonce", "session", "explicit-bind", "send-before-bind", "explain",
     "statuses", "mechanism", "bound", "flights", "questions", "delivered", "error", "says",
     "condition", "advice", "explained", "by", "refused", "pinned",
+    "profile", "tag", "agent", "carbons", "used", "bound-by",
 ];
 
 /// Replaces `\u{…}`.

@@ -14,7 +14,11 @@ use epode_proto::{
         Answer, Channel, Question, Response, Secret, SecretKind,
         scram::{Derivation, Hash, ScramKeys},
     },
-    xml::{Limits, namespaces::SASL, parse_document},
+    xml::{
+        Limits,
+        namespaces::{SASL, SASL2},
+        parse_document,
+    },
 };
 use epode_testpeer::script::{Outgoing, Player};
 
@@ -370,6 +374,18 @@ impl<'a> Driver<'a> {
         }
         let Ok(element) = parse_document(frame, &Limits::default()) else { return };
         let is_message = matches!(element.name(), "auth" | "response" | "challenge" | "success");
+        if element.namespace() == SASL2 {
+            let said = ["initial-response", "additional-data"].map(|it| element.child(it, SASL2));
+            let own = matches!(element.name(), "response" | "challenge").then_some(&element);
+            for said in said.into_iter().flatten().chain(own) {
+                let content = said.text();
+                let decoded = Base64::decode_vec(&content).ok();
+                let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+                let secrets = decoded.into_iter().chain([content]);
+                self.secrets.extend(secrets.filter(|text| text.len() >= SHORTEST_SECRET));
+            }
+            return;
+        }
         let content = element.text();
         if element.name() == "handshake" && content.len() >= SHORTEST_SECRET {
             self.secrets.push(content);

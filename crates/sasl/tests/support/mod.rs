@@ -5,11 +5,14 @@
 
 use std::{fmt::Debug, sync::Arc};
 
+use base64ct::{Base64, Encoding};
 use epode_sasl::{
     Answer, Channel, Credentials, Error, Exchange, MechanismName, PeerFault, Policy, Question,
     Registry, Response, Turn,
     scram::{Derivation, Hash, Scram},
 };
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
 
 /// The conversation of RFC 5802, section 5: user `user`, password `pencil`.
 pub(crate) mod published {
@@ -68,6 +71,18 @@ pub(crate) fn at_server_final() -> Exchange {
     let (login, sent) = servers_move(derive(login.challenge(published::SERVER_FIRST.as_bytes())));
     assert_eq!(sent.unwrap().as_bytes(), published::CLIENT_FINAL.as_bytes());
     login
+}
+
+/// What the true server of the published conversation would say to this last message, whatever
+/// it is bound to.
+pub(crate) fn server_signature(client_final: &str) -> String {
+    let keys: serde_json::Value = serde_json::from_str(published::KEYS).unwrap();
+    let server_key = Base64::decode_vec(keys["sk"].as_str().unwrap()).unwrap();
+    let (without_proof, _) = client_final.rsplit_once(",p=").unwrap();
+    let bare = published::CLIENT_FIRST.trim_start_matches("n,,");
+    let mut mac = <Hmac<Sha1> as KeyInit>::new_from_slice(&server_key).unwrap();
+    mac.update(format!("{bare},{},{without_proof}", published::SERVER_FIRST).as_bytes());
+    format!("v={}", Base64::encode_string(&mac.finalize().into_bytes()))
 }
 
 /// The turn must be the server's.

@@ -60,6 +60,13 @@ impl Hash {
         }
     }
 
+    /// That of a SCRAM mechanism, with channel binding or without.
+    pub(crate) fn of(mechanism: &MechanismName) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|hash| [hash.mechanism(), hash.plus_mechanism()].contains(mechanism))
+    }
+
     /// The length of its output, in bytes.
     #[must_use]
     pub fn output_length(self) -> usize {

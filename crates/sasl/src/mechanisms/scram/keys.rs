@@ -31,6 +31,7 @@ pub struct ScramKeys {
     server_key: Zeroizing<Vec<u8>>,
     iterations: NonZeroU32,
     salt: Vec<u8>,
+    salted_password: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl ScramKeys {
@@ -45,7 +46,8 @@ impl ScramKeys {
     ) -> Self {
         let client_key = hash.hmac(salted_password, b"Client Key");
         let server_key = hash.hmac(salted_password, b"Server Key");
-        Self { hash, client_key, server_key, iterations, salt }
+        let salted_password = Some(Zeroizing::new(salted_password.to_vec()));
+        Self { hash, client_key, server_key, iterations, salt, salted_password }
     }
 
     /// Reads the page's JSON object: `name`, `ck`, `sk`, `iter`, `salt`, the last and the keys
@@ -69,7 +71,7 @@ impl ScramKeys {
         if salt.is_empty() {
             return Err(KeysError::NoSalt);
         }
-        Ok(Self { hash, client_key, server_key, iterations, salt })
+        Ok(Self { hash, client_key, server_key, iterations, salt, salted_password: None })
     }
 
     /// Writes the page's JSON object. The text is a secret too, and is wiped on drop.
@@ -105,6 +107,13 @@ impl ScramKeys {
     #[must_use]
     pub fn salt(&self) -> &[u8] {
         &self.salt
+    }
+
+    /// What they follow from: what an upgrade task (XEP-0480) sends. As secret as they are. Only
+    /// keys that were just derived have it; it is no part of the JSON.
+    #[must_use]
+    pub fn salted_password(&self) -> Option<&[u8]> {
+        self.salted_password.as_ref().map(|bytes| bytes.as_slice())
     }
 
     pub(super) fn fit(&self, hash: Hash, salt: &[u8], iterations: NonZeroU32) -> bool {

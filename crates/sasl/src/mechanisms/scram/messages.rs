@@ -33,9 +33,6 @@ impl<'a> ServerFirst<'a> {
         if !nonce.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
             return Err(PeerFault::Malformed("the nonce has a character that is not printable"));
         }
-        if salt.is_empty() {
-            return Err(PeerFault::SaltEmpty);
-        }
         let salt =
             Base64::decode_vec(salt).map_err(|_| PeerFault::Malformed("the salt is not base64"))?;
         let iterations = positive_number(iterations)?;
@@ -123,7 +120,7 @@ mod tests {
 
     #[test]
     fn refuses_everything_else_with_its_own_reason() {
-        use PeerFault::{DuplicateAttribute, Malformed, MandatoryExtension, SaltEmpty};
+        use PeerFault::{DuplicateAttribute, Malformed, MandatoryExtension};
         for (message, fault) in [
             ("", Malformed("an attribute without =")),
             ("r=a,s=QUJD", Malformed("r= is not followed by s= and i=")),
@@ -134,7 +131,6 @@ mod tests {
             ("m=x,r=a,s=QUJD,i=4096", MandatoryExtension),
             ("r=a,s=QUJD,i=4096,m=x", MandatoryExtension),
             ("r=,s=QUJD,i=4096", Malformed("an attribute's value is empty or has a NUL")),
-            ("r=a,s=,i=4096", SaltEmpty),
             ("r=a,s=QUJ,i=4096", Malformed("the salt is not base64")),
             ("r=a,s=QUJD,i=4096x", Malformed("the iteration count is not a plain number")),
             ("r=a,s=QUJD,i=+4096", Malformed("the iteration count is not a plain number")),

@@ -1,0 +1,83 @@
+//! The choice of profile and mechanism, and the first step of the login.
+
+use epode_sasl::{Binding, Encryption, Exchange};
+
+use super::{
+    Candidate, ExpectClose, State,
+    offer::{Choices, LoginOffer},
+    sasl2,
+    turn::{Move, Via, take_turn},
+};
+use crate::{
+    Error, Explanation, Profile, Status, action::Action, core::Core, status::Authenticating,
+    stream::Features,
+};
+
+/// Logs in by what the features offer, or tells what would be done.
+pub(crate) fn begin_login(
+    core: &mut Core,
+    candidate: Candidate,
+    features: &Features,
+) -> Result<State, Error> {
+    let offer = LoginOffer::of(features);
+    let Candidate { channel, credentials, .. } = &candidate;
+    let choices = offer.choices(core.settings(), credentials, channel);
+    if core.settings().explain_only {
+        explain(core, &candidate, features, choices)?;
+        core.close_stream();
+        return Ok(State::Close(ExpectClose::asked_for()));
+    }
+    begin(core, candidate, offer, choices)
+}
+
+fn begin(
+    core: &mut Core,
+    candidate: Candidate,
+    offer: LoginOffer,
+    choices: Choices,
+) -> Result<State, Error> {
+    let Candidate { channel, credentials, .. } = candidate;
+    let (profile, selection) = choices.best()?;
+    core.settings().check_pin(&selection, &credentials)?;
+    core.profile = profile;
+    core.push(Action::Report(Status::Authenticating(Authenticating::describe(
+        profile, &selection,
+    ))));
+    let via = match profile {
+        Profile::Sasl1 => Via::Sasl1,
+        Profile::Sasl2 => Via::Sasl2(Box::new(sasl2::Login::new(offer))),
+    };
+    let turn = Exchange::begin(selection, credentials, channel)?;
+    Ok(take_turn(core, turn, Move::Begin, via))
+}
+
+fn explain(
+    core: &mut Core,
+    candidate: &Candidate,
+    features: &Features,
+    choices: Choices,
+) -> Result<(), Error> {
+    let Candidate { channel, credentials, .. } = candidate;
+    let (profile, choice, other) = choices.ranked().ok_or(Error::Sasl2NotOffered)?;
+    let weaker = choice.as_ref().ok();
+    let weaker = weaker.and_then(|choice| core.settings().check_pin(choice, credentials).err());
+    let other_profile = match profile {
+        Profile::Sasl1 => Profile::Sasl2,
+        Profile::Sasl2 => Profile::Sasl1,
+    };
+    let explanation = Explanation {
+        offered: features.mechanisms.clone(),
+        sasl2: features.sasl2.clone(),
+        offered_bindings: features.channel_bindings.clone(),
+        features: features.element.clone(),
+        features_before_tls: core.features().cloned(),
+        encryption: Encryption::of(channel),
+        bindings: channel.bindings().iter().map(Binding::kind).collect(),
+        choice: choice.map(|choice| Authenticating::describe(profile, &choice)),
+        other_choice: other
+            .map(|other| other.map(|choice| Authenticating::describe(other_profile, &choice))),
+        weaker,
+    };
+    core.push(Action::Explain(Box::new(explanation)));
+    Ok(())
+}

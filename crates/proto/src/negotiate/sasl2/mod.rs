@@ -1,0 +1,58 @@
+//! The login by SASL2 (XEP-0388): what is asked for along with it, and what comes of that.
+//! The messages of the mechanism are in [`turn`](super::turn), which both profiles share.
+
+mod authenticate;
+mod success;
+
+use epode_sasl::Authenticated;
+use zeroize::Zeroizing;
+
+pub(crate) use self::success::Bound;
+use super::{offer::LoginOffer, turn::decode};
+use crate::{Element, Error, Profile, stream::Sasl2Features, xml::namespaces::SASL2};
+
+/// A login by SASL2 that has begun.
+pub(crate) struct Login {
+    offer: LoginOffer,
+    asked: Asked,
+}
+
+/// What was asked for along with the login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    /// To go on with an earlier session (XEP-0198, section 9.2).
+    resume: bool,
+    /// A resource (XEP-0386).
+    bind: Option<AskedBinding>,
+}
+
+/// What was asked for along with a resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct AskedBinding {
+    /// Stream management (XEP-0198, section 9.1).
+    enable: bool,
+    carbons: bool,
+    /// The server was told that nobody is there (XEP-0352).
+    inactive: bool,
+}
+
+impl Login {
+    pub(crate) fn new(offer: LoginOffer) -> Self {
+        Self { offer, asked: Asked::default() }
+    }
+
+    fn features(&self) -> &Sasl2Features {
+        self.offer.sasl2.as_ref().expect("the login was chosen of this offer")
+    }
+}
+
+/// What the mechanism says along with success or another end of its part.
+pub(crate) fn additional_data(element: &Element) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    match element.child("additional-data", SASL2) {
+        Some(data) => decode(data, "additional-data", Profile::Sasl2),
+        None => Ok(None),
+    }
+}
+
+/// The proof of a login: nothing is bound or resumed without one.
+type Proven = Authenticated;
