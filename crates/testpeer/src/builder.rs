@@ -4,6 +4,8 @@
 //! [`script`](crate::script). The exceptions need an honest server around them, because they are
 //! about the TLS connection or the HTTP requests by which it is reached.
 
+mod sasl2;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use crate::hub::ResourceConflict;
 use crate::offer::{BindingList, DowngradeHash};
 use crate::sasl::{self, CustomMechanism, SaslCondition, SaslOptions};
 use crate::server::{Config, LegacySession, Limits, Server, StartTls};
+use crate::session::sasl2::Sasl2Options;
 
 /// Collects the parts of a [`Server`]; made by [`Server::builder`].
 ///
@@ -38,6 +41,7 @@ impl ServerBuilder {
             binding_list: BindingList::default(),
             mismatched_bindings: Vec::new(),
             sasl: SaslOptions::default(),
+            sasl2: Sasl2Options::default(),
             legacy_session: LegacySession::default(),
             stream_management: true,
             resumption: DEFAULT_RESUMPTION,

@@ -57,6 +57,8 @@ struct Entry {
     resource: String,
     /// Tells a replaced session from the one that replaced it.
     id: String,
+    /// The client that holds it, by the id that it gives itself (XEP-0388).
+    client: Option<String>,
     traits: Traits,
     mailbox: Sender<Delivery>,
 }
@@ -89,15 +91,15 @@ impl Hub {
                 ResourceConflict::Rename => resource = random::name(),
                 ResourceConflict::Refuse => return Err(Taken),
                 ResourceConflict::Replace => {
-                    // A full mailbox closes, which ends the older session just the same.
-                    let _ = entries.swap_remove(taken).mailbox.try_send(Delivery::Replaced);
+                    entries.swap_remove(taken).replace();
                 }
             }
         }
         let (mailbox, deliveries) = mpsc::channel(capacity.max(1));
         let id = random::name();
         let traits = Traits::default();
-        let entry = Entry { resource: resource.clone(), id: id.clone(), traits, mailbox };
+        let entry =
+            Entry { resource: resource.clone(), id: id.clone(), client: None, traits, mailbox };
         entries.push(entry);
         let hub = Arc::clone(self);
         Ok((Registration { hub, user: user.to_owned(), resource, id }, deliveries))
@@ -139,6 +141,14 @@ impl Hub {
     }
 }
 
+impl Entry {
+    /// Ends the session for a newer one.
+    fn replace(self) {
+        // A full mailbox closes, which ends the session just the same.
+        let _ = self.mailbox.try_send(Delivery::Replaced);
+    }
+}
+
 impl Registration {
     pub(crate) fn user(&self) -> &str {
         &self.user
@@ -161,6 +171,18 @@ impl Registration {
     /// Notes whether the session wants copies of messages.
     pub(crate) fn set_carbons(&self, carbons: bool) {
         self.change(|traits| traits.carbons = carbons);
+    }
+
+    /// Notes which client holds the session, and ends the others that it holds (XEP-0386, section
+    /// 3.2).
+    pub(crate) fn set_client(&self, client: &str) {
+        let mut sessions = self.hub.lock();
+        let Some(entries) = sessions.get_mut(&self.user) else { return };
+        let is_earlier = |it: &mut Entry| it.id != self.id && it.client.as_deref() == Some(client);
+        entries.extract_if(.., is_earlier).for_each(Entry::replace);
+        if let Some(ours) = entries.iter_mut().find(|entry| entry.id == self.id) {
+            ours.client = Some(client.to_owned());
+        }
     }
 
     fn change<R: Default>(&self, change: impl FnOnce(&mut Traits) -> R) -> R {
@@ -220,6 +242,20 @@ mod tests {
         assert!(!hub.deliver("a", None, &stanza()));
         assert!(matches!(mailbox.try_recv(), Ok(Delivery::Stanza(_))));
         assert!(matches!(mailbox.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+    }
+
+    #[test]
+    fn a_client_has_one_session_of_those_that_name_it() {
+        let hub = hub();
+        let bind = || hub.register("a", None, ResourceConflict::Rename, 1).unwrap();
+        let ((first, mut earlier), (second, mut later), (_third, mut nameless)) =
+            (bind(), bind(), bind());
+        first.set_client("x");
+        first.set_client("x");
+        assert!(earlier.try_recv().is_err());
+        second.set_client("x");
+        assert!(matches!(earlier.try_recv(), Ok(Delivery::Replaced)));
+        assert!(later.try_recv().is_err() && nameless.try_recv().is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use epode_proto::Jid;
 use epode_proto::xml::{self, Element};
 
 use crate::accounts::Accounts;
@@ -19,6 +20,7 @@ use crate::sasl::hash::Hash;
 use crate::sasl::{NEED_ENCRYPTION, SaslOptions};
 use crate::session::component::ComponentSession;
 use crate::session::machine::Machine;
+use crate::session::sasl2::{self, Sasl2Options, Terms};
 use crate::session::tcp::TcpSession;
 use crate::session::{Rosters, Session, SessionChannel};
 use crate::transport::BoshSessions;
@@ -64,6 +66,7 @@ pub(crate) struct Config {
     /// The types of channel binding of which the server has other data than the client.
     pub(crate) mismatched_bindings: Vec<String>,
     pub(crate) sasl: SaslOptions,
+    pub(crate) sasl2: Sasl2Options,
     pub(crate) legacy_session: LegacySession,
     pub(crate) stream_management: bool,
     /// How long a session outlives its connection at the most.
@@ -235,6 +238,30 @@ impl Drop for Slot {
 impl Config {
     /// What is offered on this channel.
     pub(crate) fn offer(&self, channel: &SessionChannel) -> Offer {
+        self.offer_of(self.mechanisms_on(channel), channel)
+    }
+
+    /// What SASL2 offers on this channel in a stream from this address, if it does.
+    pub(crate) fn sasl2_terms(
+        &self,
+        channel: &SessionChannel,
+        from: Option<&str>,
+    ) -> Option<Terms> {
+        let is_safe = channel.is_encrypted() || self.sasl2.unencrypted;
+        // A feature of the server owner's making stands in its place.
+        let is_replaced = self.features.iter().any(|it| it.is("authentication", sasl2::NAMESPACE));
+        if !self.sasl2.enabled || !is_safe || is_replaced || self.requires_starttls(channel) {
+            return None;
+        }
+        let mechanisms = self.sasl2.mechanisms.as_deref();
+        let offer =
+            self.offer_of(mechanisms.unwrap_or_else(|| self.mechanisms_on(channel)), channel);
+        let from = from.and_then(|from| from.parse::<Jid>().ok());
+        let from = from.and_then(|from| Accounts::canonical(from.local()?));
+        (!offer.mechanisms().is_empty()).then(|| Terms::new(offer, from))
+    }
+
+    fn offer_of(&self, mechanisms: &[String], channel: &SessionChannel) -> Offer {
         let fits = |name: &&String| {
             let has_certificate = !channel.certificate().is_empty();
             let has_binding = !channel.bindings().is_empty();
@@ -242,7 +269,7 @@ impl Config {
                 && (!Hash::is_plus(name) || has_binding)
                 && !self.needs_encryption(name, channel)
         };
-        let mechanisms = self.mechanisms_on(channel).iter().filter(fits).cloned().collect();
+        let mechanisms = mechanisms.iter().filter(fits).cloned().collect();
         let mut offer = Offer::new(mechanisms, &self.binding_list, channel);
         offer.mismatch(&self.mismatched_bindings);
         offer

@@ -2,6 +2,8 @@
 //!
 //! Leaves out the text that RFC 6120 allows beside it: the names say enough.
 
+use epode_proto::xml::{Element, namespaces};
+
 /// A condition of RFC 6120, section 6.5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaslCondition {
@@ -30,6 +32,11 @@ pub enum SaslCondition {
 }
 
 impl SaslCondition {
+    /// The condition as it stands in a failure, of RFC 6120 or of XEP-0388.
+    pub(crate) fn element(self) -> Element {
+        Element::new(self.name(), namespaces::SASL)
+    }
+
     /// The name of the element that carries it.
     #[must_use]
     pub const fn name(self) -> &'static str {

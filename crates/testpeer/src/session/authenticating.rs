@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::SessionChannel;
 use super::conditions::StreamCondition;
 use super::machine::{Said, State, Transition};
+use super::sasl2::Terms;
 use crate::offer::Offer;
 use crate::sasl::{Context, Exchange, SaslCondition, Step};
 use crate::server::{Config, Server};
@@ -17,13 +18,19 @@ use crate::server::{Config, Server};
 #[derive(Debug)]
 pub(super) struct Authenticating {
     offer: Offer,
+    /// What SASL2 offers in this stream, if it is offered.
+    sasl2: Option<Terms>,
     exchange: Option<Exchange>,
     failures: u32,
 }
 
 impl Authenticating {
-    pub(super) fn new(offer: Offer) -> Self {
-        Self { offer, exchange: None, failures: 0 }
+    pub(super) fn new(offer: Offer, sasl2: Option<Terms>) -> Self {
+        Self { offer, sasl2, exchange: None, failures: 0 }
+    }
+
+    pub(super) fn sasl2(&self) -> Option<&Terms> {
+        self.sasl2.as_ref()
     }
 
     /// Whether no exchange is under way.
@@ -39,7 +46,13 @@ impl Authenticating {
     ) -> Transition {
         let config = server.config();
         let step = match (element.name(), self.exchange.take()) {
-            ("auth", None) => self.begin(config, channel, element),
+            ("auth", None) => begin(config, channel, &self.offer, element).and_then(|exchange| {
+                match element.text().as_str() {
+                    // Every mechanism here has the client speak first, so it is asked to.
+                    "" => Ok(Step::Challenge(exchange, Vec::new())),
+                    text => self.proceed(config, channel, exchange, text),
+                }
+            }),
             ("response", Some(exchange)) => {
                 self.proceed(config, channel, exchange, &element.text())
             }
@@ -63,34 +76,22 @@ impl Authenticating {
                 };
                 (State::Opening(Some(user)), vec![Said::Element(said)])
             }
-            Step::Failure(condition) => self.refuse(config, condition),
+            Step::Failure(condition) => {
+                let failure =
+                    Element::new("failure", namespaces::SASL).with_child(condition.element());
+                self.refuse(config, failure)
+            }
         }
     }
 
-    fn begin(
-        &self,
-        config: &Config,
-        channel: &SessionChannel,
-        auth: &Element,
-    ) -> Result<Step, SaslCondition> {
-        let name = auth.attr("mechanism").ok_or(SaslCondition::InvalidMechanism)?;
-        if !self.offer.mechanisms().iter().any(|offered| offered == name) {
-            return Err(if config.needs_encryption(name, channel) {
-                SaslCondition::EncryptionRequired
-            } else {
-                SaslCondition::InvalidMechanism
-            });
+    /// Says that a login failed, and counts it.
+    pub(super) fn refuse(mut self, config: &Config, failure: Element) -> Transition {
+        let said = vec![Said::Element(failure)];
+        self.failures += 1;
+        if self.failures >= config.limits.attempts {
+            return ended(StreamCondition::PolicyViolation, said);
         }
-        if config.too_weak.iter().any(|weak| weak == name) {
-            return Err(SaslCondition::MechanismTooWeak);
-        }
-        let exchange =
-            Exchange::begin(name, &config.sasl).ok_or(SaslCondition::InvalidMechanism)?;
-        match auth.text().as_str() {
-            // Every mechanism here has the client speak first, so it is asked to.
-            "" => Ok(Step::Challenge(exchange, Vec::new())),
-            text => self.proceed(config, channel, exchange, text),
-        }
+        (State::Authenticating(Box::new(self)), said)
     }
 
     fn proceed(
@@ -100,32 +101,55 @@ impl Authenticating {
         exchange: Exchange,
         text: &str,
     ) -> Result<Step, SaslCondition> {
-        let message = Zeroizing::new(match text {
-            "=" => Vec::new(),
-            _ => Base64::decode_vec(text).map_err(|_| SaslCondition::IncorrectEncoding)?,
-        });
-        let cx = Context {
-            accounts: &config.accounts,
-            options: &config.sasl,
-            certificate: channel.certificate(),
-            offer: &self.offer,
-        };
-        Ok(exchange.respond(&cx, &message))
-    }
-
-    fn refuse(mut self, config: &Config, condition: SaslCondition) -> Transition {
-        let failure = Element::new("failure", namespaces::SASL)
-            .with_child(Element::new(condition.name(), namespaces::SASL));
-        let said = vec![Said::Element(failure)];
-        self.failures += 1;
-        if self.failures >= config.limits.attempts {
-            return ended(StreamCondition::PolicyViolation, said);
-        }
-        (State::Authenticating(Box::new(self)), said)
+        let message = if text == "=" { Zeroizing::default() } else { decoded(text)? };
+        Ok(proceed(config, channel, &self.offer, exchange, &message))
     }
 }
 
-fn ended(condition: StreamCondition, mut said: Vec<Said>) -> Transition {
+/// Begins the mechanism that an element names, if it was offered.
+pub(super) fn begin(
+    config: &Config,
+    channel: &SessionChannel,
+    offer: &Offer,
+    element: &Element,
+) -> Result<Exchange, SaslCondition> {
+    let name = element.attr("mechanism").ok_or(SaslCondition::InvalidMechanism)?;
+    if !offer.mechanisms().iter().any(|offered| offered == name) {
+        return Err(if config.needs_encryption(name, channel) {
+            SaslCondition::EncryptionRequired
+        } else {
+            SaslCondition::InvalidMechanism
+        });
+    }
+    if config.too_weak.iter().any(|weak| weak == name) {
+        return Err(SaslCondition::MechanismTooWeak);
+    }
+    Exchange::begin(name, &config.sasl).ok_or(SaslCondition::InvalidMechanism)
+}
+
+/// Gives a message of the client's to the mechanism.
+pub(super) fn proceed(
+    config: &Config,
+    channel: &SessionChannel,
+    offer: &Offer,
+    exchange: Exchange,
+    message: &[u8],
+) -> Step {
+    let cx = Context {
+        accounts: &config.accounts,
+        options: &config.sasl,
+        certificate: channel.certificate(),
+        offer,
+    };
+    exchange.respond(&cx, message)
+}
+
+/// The bytes of a message in base64.
+pub(super) fn decoded(text: &str) -> Result<Zeroizing<Vec<u8>>, SaslCondition> {
+    Base64::decode_vec(text).map(Zeroizing::new).map_err(|_| SaslCondition::IncorrectEncoding)
+}
+
+pub(super) fn ended(condition: StreamCondition, mut said: Vec<Said>) -> Transition {
     said.extend([Said::Element(condition.element()), Said::Close]);
     (State::Closed, said)
 }

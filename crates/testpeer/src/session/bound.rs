@@ -19,6 +19,7 @@ use super::stream_management::{self, Full, Ledger};
 use super::undelivered;
 use crate::accounts::Accounts;
 use crate::hub::{Delivery, Registration};
+use crate::random;
 use crate::server::{LegacySession, Server};
 
 /// A session with an address.
@@ -67,6 +68,17 @@ pub(super) fn bind(server: &Server, user: String, request: &Element) -> Transiti
         }
         Err(condition) => (State::Binding(user), vec![Said::Element(condition.reply_to(request))]),
     }
+}
+
+/// Binds a resource of the server's making, which begins with the client's tag if that can be
+/// (XEP-0386, section 3.2.1). `None` if the user has no address.
+pub(super) fn bind_inline(server: &Server, user: &str, tag: Option<&str>) -> Option<Seat> {
+    let tagged = tag.map(|tag| format!("{tag}/{}", random::name()));
+    let mut bound = Bound::new(server, user, tagged.as_deref())
+        .or_else(|_| Bound::new(server, user, None))
+        .ok()?;
+    bound.awaits_session = false;
+    Some(Seat::new(bound))
 }
 
 impl Bound {
@@ -151,9 +163,12 @@ impl Bound {
         Some(enabled)
     }
 
-    /// Goes on over another connection, whose client has handled so many stanzas: what is said
-    /// there. `None` if the session cannot be resumed.
-    pub(super) fn resume(&mut self, count: u32) -> Option<Result<Vec<Said>, StreamCondition>> {
+    /// Goes on over another connection, whose client has handled so many stanzas: `<resumed/>`, and
+    /// what is said after it. `None` if the session cannot be resumed.
+    pub(super) fn resume(
+        &mut self,
+        count: u32,
+    ) -> Option<Result<(Element, Vec<Said>), StreamCondition>> {
         let management = self.management.as_mut()?;
         let id = &management.resumption.as_ref()?.id;
         let ledger = &mut management.ledger;
@@ -163,12 +178,15 @@ impl Bound {
         let resumed = Element::new("resumed", stream_management::NAMESPACE)
             .with_attr("previd", id.as_str())
             .with_attr("h", ledger.handled().to_string());
-        let mut said = vec![Said::Element(resumed)];
-        said.extend(ledger.waiting().cloned().map(Said::Element));
-        if said.len() > 1 {
-            said.push(Said::Element(ledger.request()));
+        let mut rest: Vec<_> = ledger.waiting().cloned().map(Said::Element).collect();
+        if !rest.is_empty() {
+            rest.push(Said::Element(ledger.request()));
         }
-        Some(Ok(said))
+        Some(Ok((resumed, rest)))
+    }
+
+    pub(super) fn registration(&self) -> &Registration {
+        &self.registration
     }
 
     pub(super) fn resumable_for(&self) -> Option<Duration> {

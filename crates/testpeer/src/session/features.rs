@@ -4,12 +4,18 @@
 
 use epode_proto::xml::{Element, namespaces};
 
+use super::sasl2::Terms;
 use super::{SessionChannel, client_state, starttls, stream_management};
 use crate::offer::Offer;
 use crate::server::{Config, LegacySession};
 
 /// Before the login: STARTTLS and the mechanisms.
-pub(super) fn before_login(config: &Config, channel: &SessionChannel, offer: &Offer) -> Element {
+pub(super) fn before_login(
+    config: &Config,
+    channel: &SessionChannel,
+    offer: &Offer,
+    sasl2: Option<&Terms>,
+) -> Element {
     let mut features = Element::new("features", namespaces::STREAM);
     if let Some(starttls) = starttls::feature(config, channel) {
         features.push(starttls);
@@ -23,6 +29,9 @@ pub(super) fn before_login(config: &Config, channel: &SessionChannel, offer: &Of
         mechanisms.push(Element::new("mechanism", namespaces::SASL).with_text(name.as_str()));
     }
     features.push(mechanisms);
+    if let Some(terms) = sasl2 {
+        features.push(terms.feature(config, channel));
+    }
     if let Some(types) = offer.listed() {
         let mut list = Element::new("sasl-channel-binding", namespaces::SASL_CB);
         for kind in types {
@@ -48,14 +57,28 @@ pub(super) fn after_login(config: &Config, channel: &SessionChannel) -> Element 
         }
         LegacySession::Required => features.push(session),
     }
+    with_extras(config, with_session_features(config, features, config.manages_streams(channel)))
+}
+
+/// Once an address is bound by the login itself (XEP-0386): what is left to ask for.
+pub(super) fn after_bind(config: &Config, offers_management: bool) -> Element {
+    let features = Element::new("features", namespaces::STREAM);
+    with_extras(config, with_session_features(config, features, offers_management))
+}
+
+fn with_session_features(
+    config: &Config,
+    mut features: Element,
+    offers_management: bool,
+) -> Element {
     let management = Element::new("sm", stream_management::NAMESPACE);
-    let management = config.manages_streams(channel).then_some(management);
+    let management = offers_management.then_some(management);
     for feature in management.into_iter().chain([Element::new("csi", client_state::NAMESPACE)]) {
         if !config.features.contains(&feature) {
             features.push(feature);
         }
     }
-    with_extras(config, features)
+    features
 }
 
 fn with_extras(config: &Config, mut features: Element) -> Element {

@@ -8,8 +8,11 @@ use epode_proto::xml::{Element, namespaces};
 use super::authenticating::Authenticating;
 use super::bound::bind;
 use super::conditions::StreamCondition;
+use super::sasl2::Login;
 use super::seat::Seat;
-use super::{SessionChannel, client_state, features, hibernation, starttls, stream_management};
+use super::{
+    SessionChannel, client_state, features, hibernation, sasl2, starttls, stream_management,
+};
 use crate::hub::Delivery;
 use crate::random;
 use crate::server::{Server, Slot};
@@ -59,6 +62,8 @@ pub(super) enum State {
     /// The handshake of TLS, which the transport does.
     Securing,
     Authenticating(Box<Authenticating>),
+    /// The client's next message in a login by SASL2.
+    LoggingIn(Box<Login>),
     /// A request to bind, from this user.
     Binding(String),
     Bound(Seat),
@@ -158,16 +163,19 @@ impl Machine {
 
     fn open(&self, user: Option<String>, header: &Element) -> Transition {
         let domain = self.server.domain();
+        let from = header.attr("from").filter(|from| !from.is_empty());
         let fault = if self.slot.is_none() {
             Some(StreamCondition::ResourceConstraint)
         } else if !header.attr("to").is_some_and(|to| to.eq_ignore_ascii_case(domain)) {
             Some(StreamCondition::HostUnknown)
         } else if header.attr("version") != Some("1.0") {
             Some(StreamCondition::UnsupportedVersion)
+        } else if from.is_some_and(|from| !is_of_domain(from, domain)) {
+            Some(StreamCondition::InvalidFrom)
         } else {
             None
         };
-        let mut said = vec![self.header(header.attr("from"))];
+        let mut said = vec![self.header(from)];
         if let Some(condition) = fault {
             said.extend([Said::Element(condition.element()), Said::Close]);
             return (State::Closed, said);
@@ -176,8 +184,10 @@ impl Machine {
         let (state, features) = match user {
             None => {
                 let offer = config.offer(&self.channel);
-                let features = features::before_login(config, &self.channel, &offer);
-                (State::Authenticating(Box::new(Authenticating::new(offer))), features)
+                let sasl2 = config.sasl2_terms(&self.channel, from);
+                let features =
+                    features::before_login(config, &self.channel, &offer, sasl2.as_ref());
+                (State::Authenticating(Box::new(Authenticating::new(offer, sasl2))), features)
             }
             Some(user) => (State::Binding(user), features::after_login(config, &self.channel)),
         };
@@ -186,6 +196,9 @@ impl Machine {
     }
 
     fn element(&self, state: State, element: Element) -> Transition {
+        if let State::LoggingIn(login) = state {
+            return login.handle(&self.server, &self.channel, &element);
+        }
         if let Some(answer) = self.server.config().answer_to(&element) {
             return (state, vec![Said::Element(answer.clone())]);
         }
@@ -200,6 +213,11 @@ impl Machine {
         match state {
             State::Authenticating(state) if element.namespace() == namespaces::SASL => {
                 state.handle(&self.server, &self.channel, &element)
+            }
+            State::Authenticating(state)
+                if element.namespace() == sasl2::NAMESPACE && state.sasl2().is_some() =>
+            {
+                Login::begin(state, &self.server, &self.channel, &element)
             }
             State::Binding(user) if is_stanza(&element) => bind(&self.server, user, &element),
             State::Bound(seat) if is_stanza(&element) => match seat.handle(element) {
@@ -244,6 +262,11 @@ impl Drop for Machine {
             hibernation::begin(seat);
         }
     }
+}
+
+/// Whether an address is one of the domain.
+fn is_of_domain(address: &str, domain: &str) -> bool {
+    address.parse::<Jid>().is_ok_and(|jid| jid.domain().eq_ignore_ascii_case(domain))
 }
 
 /// Whether the element is a stanza (RFC 6120, section 8).

@@ -10,6 +10,7 @@ pub(crate) mod conditions;
 mod features;
 mod hibernation;
 pub(crate) mod machine;
+pub(crate) mod sasl2;
 mod seat;
 pub(crate) mod services;
 mod starttls;

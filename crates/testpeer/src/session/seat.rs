@@ -30,6 +30,15 @@ pub(super) struct Seat {
     tenure: u32,
 }
 
+/// A session as it goes on over another connection.
+pub(super) struct Continuation {
+    pub(super) seat: Seat,
+    /// `<resumed/>`.
+    pub(super) resumed: Element,
+    /// What is said after it.
+    pub(super) rest: Vec<Said>,
+}
+
 #[derive(Debug)]
 struct Held {
     /// `None` once it is over.
@@ -41,14 +50,13 @@ struct Held {
 }
 
 impl Place {
-    /// Takes the session over, whose client has handled so many stanzas: the new seat, and what is
-    /// said with it. `None` if the session is over.
+    /// Takes the session over, whose client has handled so many stanzas. `None` if the session is over.
     pub(super) fn resume(
         self: Arc<Self>,
         count: u32,
-    ) -> Option<Result<(Seat, Vec<Said>), StreamCondition>> {
+    ) -> Option<Result<Continuation, StreamCondition>> {
         let mut held = self.lock();
-        let said = match held.bound.as_mut()?.resume(count)? {
+        let (resumed, rest) = match held.bound.as_mut()?.resume(count)? {
             Ok(said) => said,
             Err(condition) => return Some(Err(condition)),
         };
@@ -59,7 +67,7 @@ impl Place {
         if let Some(former) = former {
             former.wake();
         }
-        Some(Ok((Seat { place: self, tenure }, said)))
+        Some(Ok(Continuation { seat: Seat { place: self, tenure }, resumed, rest }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -89,6 +97,22 @@ impl Seat {
     pub(super) fn enable(&self, server: &Server, wanted: Option<Duration>) -> Option<Element> {
         let place = Arc::downgrade(&self.place);
         self.with(|bound| bound.enable(server, place, wanted)).ok()?
+    }
+
+    /// Whether stream management is enabled.
+    pub(super) fn is_managed(&self) -> bool {
+        self.with(|bound| bound.ledger().is_some()).unwrap_or(false)
+    }
+
+    /// Has copies of messages sent to it.
+    pub(super) fn set_carbons(&self) {
+        // A session that was just bound is ours; one that is not needs no copies.
+        let _ = self.with(|bound| bound.registration().set_carbons(true));
+    }
+
+    /// This client holds the session; the others that it holds end.
+    pub(super) fn set_client(&self, client: &str) {
+        let _ = self.with(|bound| bound.registration().set_client(client));
     }
 
     /// What answers the client's request for an acknowledgement.

@@ -1,6 +1,7 @@
 //! Conversations of one or two sessions, with a client that is written out by hand.
 
 mod component;
+mod sasl2_login;
 mod services;
 mod stream_management;
 
@@ -160,6 +161,17 @@ fn finish_scram(
     bound_to: &[u8],
 ) -> Element {
     assert!(challenge.is("challenge", namespaces::SASL), "{challenge}");
+    respond(session, &scram_final(hash, first, password, challenge, bound_to))
+}
+
+/// The client's final message, for the challenge of whichever profile.
+fn scram_final(
+    hash: Hash,
+    first: &str,
+    password: &str,
+    challenge: &Element,
+    bound_to: &[u8],
+) -> Vec<u8> {
     let server_first = data(challenge);
     let parts: Vec<_> = server_first.split(',').map(|part| &part[2..]).collect();
     let salt = Base64::decode_vec(parts[1]).unwrap();
@@ -170,7 +182,7 @@ fn finish_scram(
     let without_proof = format!("c={channel},r={}", parts[0]);
     let signed = format!("{bare},{server_first},{without_proof}");
     let proof = xor(&keys.client_key, &hash.hmac(&keys.stored_key, signed.as_bytes()));
-    respond(session, format!("{without_proof},p={}", Base64::encode_string(&proof)).as_bytes())
+    format!("{without_proof},p={}", Base64::encode_string(&proof)).into_bytes()
 }
 
 #[test]

@@ -85,5 +85,5 @@ fn bare(server: &Server, user: &str) -> String {
     format!("{user}@{}", server.domain())
 }
 
-pub(super) const NAMESPACE: &str = "urn:xmpp:carbons:2";
+pub(in crate::session) const NAMESPACE: &str = "urn:xmpp:carbons:2";
 const FORWARD: &str = "urn:xmpp:forward:0";

@@ -47,23 +47,23 @@ fn acknowledge(count: u32) -> String {
     format!("<a xmlns='urn:xmpp:sm:3' h='{count}'/>")
 }
 
-fn message(to: &str, id: &str) -> String {
+pub(super) fn message(to: &str, id: &str) -> String {
     format!("<message xmlns='jabber:client' to='{to}' id='{id}' type='chat'/>")
 }
 
-fn ids(stanzas: &[Element]) -> Vec<&str> {
+pub(super) fn ids(stanzas: &[Element]) -> Vec<&str> {
     stanzas.iter().filter_map(|stanza| stanza.attr("id")).collect()
 }
 
 #[track_caller]
-fn assert_failed(reply: &Element, condition: &str, handled: Option<&str>) {
+pub(super) fn assert_failed(reply: &Element, condition: &str, handled: Option<&str>) {
     assert!(reply.is("failed", SM), "{reply}");
     assert!(reply.child(condition, namespaces::STANZAS).is_some(), "{reply}");
     assert_eq!(reply.attr("h"), handled);
 }
 
 /// Lets the tasks run that time has woken.
-async fn pass(time: Duration) {
+pub(super) async fn pass(time: Duration) {
     yield_now().await;
     advance(time).await;
     yield_now().await;

@@ -1,0 +1,146 @@
+//! The login of XEP-0388, in which an address may be bound, or a session resumed, at once.
+//!
+//! Leaves out the mechanisms, which are those of RFC 6120 and know nothing of the profile.
+
+mod completion;
+mod request;
+mod terms;
+
+use base64ct::{Base64, Encoding};
+use epode_proto::xml::Element;
+
+use super::SessionChannel;
+use super::authenticating::{Authenticating, begin, decoded, ended, proceed};
+use super::conditions::StreamCondition;
+use super::machine::{Said, State, Transition};
+use crate::sasl::{Exchange, SaslCondition, Step};
+use crate::server::{Config, Server};
+use request::{Request, initial_response};
+pub(crate) use terms::{Sasl2Options, Terms};
+
+/// A login that waits for the client's next message.
+#[derive(Debug)]
+pub(super) struct Login {
+    visit: Visit,
+    exchange: Exchange,
+}
+
+/// What a login has to know to its end.
+#[derive(Debug)]
+struct Visit {
+    /// What there is to go back to when it fails.
+    idle: Box<Authenticating>,
+    request: Request,
+}
+
+impl Login {
+    /// Takes an element of the namespace while no login is in progress.
+    pub(super) fn begin(
+        idle: Box<Authenticating>,
+        server: &Server,
+        channel: &SessionChannel,
+        element: &Element,
+    ) -> Transition {
+        let condition = match element.name() {
+            "authenticate" => match Request::parse(element) {
+                Ok(request) => {
+                    return Visit { idle, request }.authenticate(server, channel, element);
+                }
+                Err(condition) => condition,
+            },
+            "abort" => SaslCondition::Aborted,
+            "response" | "next" | "task-data" => SaslCondition::MalformedRequest,
+            _ => return ended(StreamCondition::UnsupportedStanzaType, Vec::new()),
+        };
+        idle.refuse(server.config(), failure(condition))
+    }
+
+    /// Takes an element of whatever namespace; nothing but the login may go on (section 2.4).
+    pub(super) fn handle(
+        self,
+        server: &Server,
+        channel: &SessionChannel,
+        element: &Element,
+    ) -> Transition {
+        let Self { visit, exchange } = self;
+        let config = server.config();
+        if element.is("abort", NAMESPACE) {
+            return visit.idle.refuse(config, failure(SaslCondition::Aborted));
+        }
+        if !element.is("response", NAMESPACE) {
+            return ended(StreamCondition::PolicyViolation, Vec::new());
+        }
+        let step = visit.proceed(config, channel, exchange, &element.text());
+        visit.follow(server, channel, step)
+    }
+}
+
+impl Visit {
+    fn authenticate(
+        self,
+        server: &Server,
+        channel: &SessionChannel,
+        authenticate: &Element,
+    ) -> Transition {
+        let (config, offer) = (server.config(), &self.terms().offer);
+        let step = begin(config, channel, offer, authenticate).map(|exchange| {
+            match initial_response(authenticate) {
+                // Every mechanism here has the client speak first, so it is asked to.
+                None => Step::Challenge(exchange, Vec::new()),
+                Some(text) => self.proceed(config, channel, exchange, &text),
+            }
+        });
+        self.follow(server, channel, step.unwrap_or_else(Step::Failure))
+    }
+
+    fn proceed(
+        &self,
+        config: &Config,
+        channel: &SessionChannel,
+        exchange: Exchange,
+        text: &str,
+    ) -> Step {
+        match decoded(text) {
+            Ok(message) => proceed(config, channel, &self.terms().offer, exchange, &message),
+            Err(condition) => Step::Failure(condition),
+        }
+    }
+
+    fn follow(self, server: &Server, channel: &SessionChannel, step: Step) -> Transition {
+        match step {
+            Step::Challenge(exchange, data) => {
+                let challenge = Element::new("challenge", NAMESPACE);
+                let said = challenge.with_text(Base64::encode_string(&data));
+                let login = Login { visit: self, exchange };
+                (State::LoggingIn(Box::new(login)), vec![Said::Element(said)])
+            }
+            // Section 4.4: the stream is another's.
+            Step::Success { user, .. }
+                if self.terms().from.as_ref().is_some_and(|from| *from != user) =>
+            {
+                self.idle.refuse(server.config(), failure(SaslCondition::InvalidAuthzid))
+            }
+            Step::Success { user, data } => {
+                completion::complete(server, channel, &self.request, user, data.as_deref())
+            }
+            Step::Failure(condition) => self.idle.refuse(server.config(), failure(condition)),
+        }
+    }
+
+    fn terms(&self) -> &Terms {
+        self.idle.sasl2().expect("a login by SASL2 begins where it is offered")
+    }
+}
+
+/// What a mechanism has to say with the success, or before the first task.
+fn additional_data(data: &[u8]) -> Element {
+    Element::new("additional-data", NAMESPACE).with_text(Base64::encode_string(data))
+}
+
+fn failure(condition: SaslCondition) -> Element {
+    Element::new("failure", NAMESPACE).with_child(condition.element())
+}
+
+pub(crate) const NAMESPACE: &str = "urn:xmpp:sasl:2";
+/// Bind 2 (XEP-0386).
+const BIND: &str = "urn:xmpp:bind:0";
