@@ -20,6 +20,7 @@ mod connection;
 mod core;
 pub mod dispatch;
 mod error;
+mod fast;
 pub mod framing;
 pub mod jid;
 mod negotiate;
@@ -41,6 +42,7 @@ pub use crate::{
     action::{Action, Frame, Input, QuestionId},
     connection::Connection,
     error::{Advice, ApiMisuse, Error, PeerFault, Wait},
+    fast::{Fast, FastToken, FastTokenError},
     jid::{Jid, JidError},
     phase::Phase,
     session::{
