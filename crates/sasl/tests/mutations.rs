@@ -4,9 +4,11 @@
 mod support;
 
 use epode_sasl::{
-    Answer, Credentials, Error, Exchange, Limits, MechanismName, Policy, Question, Turn,
-    scram::ScramKeys,
+    Answer, Channel, Credentials, Error, Exchange, HashedToken, Limits, MechanismName, Offer,
+    Policy, Question, Registry, Turn, scram::ScramKeys,
 };
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 use crate::support::{Numbers, at_server_first, begin_under, published, servers_move};
 
@@ -69,6 +71,35 @@ fn damaged_messages_break_no_mechanism() {
     }
 }
 
+/// All of it is signed, the values of the later family too.
+#[test]
+fn a_damaged_responder_never_leads_to_a_login() {
+    let mut numbers = Numbers(484);
+    let hashed = |text: &str| {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(b"a token").unwrap();
+        mac.update(text.as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    };
+    let with_values = [b"\0a=b,c=d\0", &hashed("Respondera=b,c=d")[..]].concat();
+    for (name, right) in
+        [("HT-SHA-256-NONE", hashed("Responder")), ("HT2-SHA-256-NONE", with_values)]
+    {
+        assert!(by_token(name).success(Some(&right)).is_ok());
+        for _ in 0..ROUNDS {
+            let message = mutant(&right, &mut numbers);
+            let error = by_token(name).success(Some(&message)).unwrap_err();
+            assert!(matches!(error, Error::PeerMisbehaved { .. }), "{}: {error}", shown(&message));
+        }
+    }
+}
+
+fn by_token(name: &str) -> Exchange {
+    let who = Credentials::hashed_token("user", HashedToken::new(name.parse().unwrap(), "a token"));
+    let (registry, channel) = (Registry::hashed_tokens().with_ht2(), Channel::encrypted());
+    let choice = Policy::default().select(&registry, &who, &channel, Offer::new([name])).unwrap();
+    servers_move(Exchange::begin(choice, who, channel).unwrap()).0
+}
+
 /// Gives the login this first message; back comes a login that has sent its proof. Saved keys that
 /// fit the message stand in for derivations, which would take most of the time.
 fn answer_first(message: &[u8]) -> Option<Exchange> {
@@ -96,13 +127,14 @@ const SALTED: &[u8] = &[
 ];
 
 /// A copy with one to four changes, which is not the original.
-fn mutant(original: &str, numbers: &mut Numbers) -> Vec<u8> {
+fn mutant(original: impl AsRef<[u8]>, numbers: &mut Numbers) -> Vec<u8> {
+    let original = original.as_ref();
     loop {
-        let mut message = original.as_bytes().to_vec();
+        let mut message = original.to_vec();
         for _ in 0..=numbers.below(4) {
             damage(&mut message, numbers);
         }
-        if message != original.as_bytes() {
+        if message != original {
             return message;
         }
     }
