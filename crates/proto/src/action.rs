@@ -5,7 +5,7 @@ use std::fmt;
 use epode_sasl::{Answer, Channel, Question, scram::ScramKeys};
 use zeroize::Zeroizing;
 
-use crate::{Element, Error, Explanation, Jid, Status, Time};
+use crate::{Element, Error, Explanation, FastToken, Jid, Status, Time};
 
 /// All that can happen to a connection.
 #[derive(Debug)]
@@ -70,6 +70,11 @@ pub enum Action {
     Explain(Box<Explanation>),
     /// Give these to the application, once, if it wants to log in with them next time.
     Keep(ScramKeys),
+    /// Save this token, for the next login ([`Settings::fast`](crate::Settings::fast)). The one
+    /// before it, if there is one, is good until this one is used, so it is dropped after that.
+    KeepToken(FastToken),
+    /// The token that was handed in is good for nothing any more.
+    ForgetToken,
     /// Give this to the application.
     Deliver(Element),
     /// The stanza of this number ([`Connection::send`](crate::Connection::send)) was handed to the

@@ -6,7 +6,7 @@ use std::fmt;
 use epode_sasl as sasl;
 
 use crate::{
-    ApiMisuse, Element, Error, Phase, Profile, SessionState, Settings, Status, Time,
+    ApiMisuse, Element, Error, FastToken, Phase, Profile, SessionState, Settings, Status, Time,
     action::{Action, Input},
     core::Core,
     error::{PeerFault, Wait},
@@ -118,6 +118,12 @@ impl Connection {
         self.core.push(Action::Report(Status::Connecting));
         self.state = State::Unopened(Unopened { credentials });
         Ok(())
+    }
+
+    /// Hands in the token for the next login, whose count was raised and saved, or none: what
+    /// [`Settings::fast`] does for the first. For whoever [renews](Self::renew) the connection.
+    pub fn set_token(&mut self, token: Option<FastToken>) {
+        self.core.set_token(token);
     }
 
     /// Whether it may go on without TLS

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use epode_sasl::{Credentials, Question, scram::ScramKeys};
 
 use crate::{
-    Element, Jid, Phase, Profile, SessionState, Settings, Time,
+    Element, FastToken, Jid, Phase, Profile, SessionState, Settings, Time,
     action::{Action, Frame, QuestionId},
     error::{Error, Wait},
     framing::{self, FrameError, tcp, websocket},
@@ -107,8 +107,17 @@ impl Core {
         self.now = now;
     }
 
+    /// Takes the token out that was handed in: no count is sent twice.
+    pub(crate) fn take_token(&mut self) -> Option<FastToken> {
+        self.settings.fast.token.take()
+    }
+
+    pub(crate) fn set_token(&mut self, token: Option<FastToken>) {
+        self.settings.fast.token = token;
+    }
+
     /// Seconds since 1970, or 0 where the driver has no calendar.
-    fn unix(&self) -> u64 {
+    pub(crate) fn unix(&self) -> u64 {
         let zero = self.settings.unix_zero;
         if zero == 0 { 0 } else { zero + self.now.since_zero().as_secs() }
     }

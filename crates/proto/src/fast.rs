@@ -1,27 +1,69 @@
-//! A token for quick logins (XEP-0484), with what the server said of it and how often it was used.
-//! How one is asked for and used is in `negotiate`; where it is kept is the application's business.
+//! Tokens for quick logins (XEP-0484), as they are handed in, given out and stored.
+//! When one is used, asked for and forgotten is decided in the login.
 
-use epode_sasl::{HashedToken, InvalidMechanismName};
+use std::{fmt, sync::Arc};
+
+use epode_sasl::{HashedToken, InvalidMechanismName, Registry};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A token that the server issued in an earlier login, as it is kept from one login to the next.
-///
-/// Each login with it has a higher count than all before, also those that failed or of which
-/// nothing was heard: whoever hands a token to [`Settings`](crate::Settings) has raised the count
-/// ([`raised`](Self::raised)) and kept it by then. As secret as a password; wiped on drop, and
-/// `Debug` does not show it.
+/// What is wanted of tokens; nothing by default. They are used where the server offers them, over
+/// an encrypted connection, and by a program that the server knows again
+/// ([`UserAgent::id`](crate::UserAgent::id)).
 ///
 /// ```
-/// use epode_proto::{FastToken, sasl::HashedToken};
+/// use epode_proto::{Fast, FastToken, Settings, sasl::Secret};
 ///
-/// let token = HashedToken::new("HT-SHA-256-EXPR".parse()?, "of the server");
-/// let token = FastToken::new(token, 1_800_000_000).raised();
-/// assert_eq!((token.count(), token.is_expired(1_800_000_000)), (1, true));
-/// let kept = FastToken::from_json(&token.to_json())?;
-/// assert_eq!(kept, token);
+/// let json = r#"{"version":1,"mechanism":"HT-SHA-256-EXPR","token":"t","expiry":1800000000,"count":1}"#;
+/// let fast = Fast::wanted().token(FastToken::from_json(json)?);
+/// let settings = Settings::new("alice@example.org".parse()?, Secret::password("secret")).fast(fast);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug, Default)]
+pub struct Fast {
+    pub(crate) wanted: bool,
+    pub(crate) token: Option<FastToken>,
+    pub(crate) invalidate: bool,
+    registry: Option<Arc<Registry>>,
+}
+
+impl Fast {
+    /// Logs in by a token where there is one, and asks for one where there is none.
+    #[must_use]
+    pub fn wanted() -> Self {
+        Self { wanted: true, ..Self::default() }
+    }
+
+    /// The token of an earlier login. Its count is sent as it is: whoever hands it in has raised it
+    /// ([`FastToken::raise`]) and saved it before. It is used for one login at most.
+    #[must_use]
+    pub fn token(mut self, token: FastToken) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// The login is the token's last: the server is to forget it, and no other is asked for.
+    #[must_use]
+    pub fn invalidate(mut self) -> Self {
+        self.invalidate = true;
+        self
+    }
+
+    /// The mechanisms for tokens; those of [`Registry::hashed_tokens`] otherwise.
+    #[must_use]
+    pub fn registry(mut self, registry: Arc<Registry>) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    pub(crate) fn mechanisms(&self) -> Arc<Registry> {
+        self.registry.clone().unwrap_or_else(|| Arc::new(Registry::hashed_tokens()))
+    }
+}
+
+/// A token, until when it is good, and how often it was used. It is as good as a password for
+/// whoever has it: keep it like one, out of backups and logs. Wiped on drop, and `Debug` does not
+/// show it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FastToken {
     token: HashedToken,
@@ -30,22 +72,28 @@ pub struct FastToken {
 }
 
 impl FastToken {
-    /// One that was never used, until this moment in seconds since 1970.
+    /// A token that expires at this second since 1970, and was used so many times.
     #[must_use]
-    pub fn new(token: HashedToken, expiry: u64) -> Self {
-        Self { token, expiry, count: 0 }
+    pub fn new(token: HashedToken, expiry: u64, count: u64) -> Self {
+        Self { token, expiry, count }
     }
 
-    /// The token, with the mechanism that it was issued for.
+    /// The token, and the mechanism that it is for.
     #[must_use]
     pub fn token(&self) -> &HashedToken {
         &self.token
     }
 
-    /// From when on the server does not take it any more, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     #[must_use]
     pub fn expiry(&self) -> u64 {
         self.expiry
+    }
+
+    /// How many logins were tried with it, this one among them if it is for one.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// Whether it has expired at this moment, in seconds since 1970.
@@ -54,28 +102,51 @@ impl FastToken {
         self.expiry <= now
     }
 
-    /// The number of the login that it is for; 0 for one that was never used.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// A copy for the next login.
-    #[must_use]
-    pub fn raised(&self) -> Self {
-        Self { count: self.count.saturating_add(1), ..self.duplicate() }
-    }
-
-    /// Another copy. It is wiped on drop as well; the fewer there are, the better.
+    /// Another copy, for a store and a login. It is wiped on drop as well; the fewer there are, the
+    /// better.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         Self { token: self.token.duplicate(), ..*self }
     }
 
-    /// Writes it as one line of JSON, wiped on drop: `mechanism`, `token`, `expiry` and `count`.
+    /// One more login is about to be tried: to be saved before the token is used, so that no count
+    /// is ever sent twice (XEP-0484, section 3.4).
+    pub fn raise(&mut self) {
+        self.count = self.count.saturating_add(1);
+    }
+
+    pub(crate) fn into_token(self) -> HashedToken {
+        self.token
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`FastTokenError`] says what is wrong, without quoting it.
+    pub fn from_json(json: &str) -> Result<Self, FastTokenError> {
+        // The parser would take a list for an object.
+        if json.trim_ascii_start().starts_with('[') {
+            return Err(FastTokenError::Json { line: 1, column: 1 });
+        }
+        let mut parsed: Json = serde_json::from_str(json)
+            .map_err(|error| FastTokenError::Json { line: error.line(), column: error.column() })?;
+        let token = Zeroizing::new(std::mem::take(&mut parsed.token));
+        if parsed.version != VERSION {
+            return Err(FastTokenError::Version { found: parsed.version });
+        }
+        if token.is_empty() {
+            return Err(FastTokenError::Empty);
+        }
+        let token = HashedToken::new(parsed.mechanism.parse()?, token.as_str());
+        Ok(Self { token, expiry: parsed.expiry, count: parsed.count })
+    }
+
+    /// Writes it as one line of JSON, wiped on drop.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let json = Json {
+            version: VERSION,
             mechanism: self.token.mechanism().to_string(),
             token: self.token.token().to_owned(),
             expiry: self.expiry,
@@ -86,52 +157,38 @@ impl FastToken {
         serde_json::to_writer(&mut *text, &json).expect("strings and numbers always serialise");
         Zeroizing::new(String::from_utf8(std::mem::take(&mut *text)).expect("JSON is UTF-8"))
     }
-
-    /// Reads what [`to_json`](Self::to_json) wrote. Unknown members are passed over.
-    ///
-    /// # Errors
-    ///
-    /// [`FastTokenError`] says what is wrong, without quoting the token.
-    pub fn from_json(json: &str) -> Result<Self, FastTokenError> {
-        // The parser would take a list for an object.
-        if json.trim_ascii_start().starts_with('[') {
-            return Err(FastTokenError::Json { line: 1, column: 1 });
-        }
-        let parsed: Json = serde_json::from_str(json)
-            .map_err(|error| FastTokenError::Json { line: error.line(), column: error.column() })?;
-        if parsed.token.is_empty() {
-            return Err(FastTokenError::Empty);
-        }
-        let token = HashedToken::new(parsed.mechanism.parse()?, parsed.token.as_str());
-        Ok(Self { token, expiry: parsed.expiry, count: parsed.count })
-    }
 }
 
-/// Why a text is no token of [`FastToken::to_json`]. No variant holds any part of the token.
+/// Why a text is no token. No variant holds any part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FastTokenError {
-    /// Not JSON, a member is missing or of the wrong type.
-    #[error(
-        "not the JSON object {{mechanism, token, expiry, count}}: wrong at line {line}, \
-         column {column}"
-    )]
+    /// Not JSON, a member is missing, unknown or of the wrong type.
+    #[error("not the JSON object of a token: wrong at line {line}, column {column}")]
     Json {
         /// Line, from 1.
         line: usize,
         /// Column, from 1.
         column: usize,
     },
-    /// `mechanism` is no name of a mechanism.
+    /// Written by a version of this library that does more.
+    #[error("`version` is {found}; this program knows version 1")]
+    Version {
+        /// What was found.
+        found: u32,
+    },
+    /// `mechanism` is no mechanism name.
     #[error("`mechanism`: {0}")]
     Mechanism(#[from] InvalidMechanismName),
-    /// There is no token in `token`.
+    /// `token` is empty.
     #[error("`token` is empty")]
     Empty,
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Json {
+    version: u32,
     mechanism: String,
     token: String,
     expiry: u64,
@@ -144,46 +201,42 @@ impl Drop for Json {
     }
 }
 
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Json(..)")
+    }
+}
+
+const VERSION: u32 = 1;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn token() -> FastToken {
-        let mechanism = "HT-SHA-512-EXPR".parse().expect("it is a name");
-        FastToken::new(HashedToken::new(mechanism, "hunter2\"\u{1}é"), 1_800_000_000)
-    }
+    const WHOLE: &str = r#"{"version":1,"mechanism":"HT-SHA-256-EXPR","token":"hunter2","expiry":1800000000,"count":7}"#;
 
     #[test]
     fn what_is_written_is_read() {
-        for token in [token(), token().raised()] {
-            assert_eq!(FastToken::from_json(&token.to_json()), Ok(token));
-        }
-        assert_eq!((token().raised().raised().count(), token().count()), (2, 0));
-        assert!(!format!("{:?}", token()).contains("hunter2"));
-        assert_eq!(
-            (token().is_expired(1_799_999_999), token().is_expired(1_800_000_000)),
-            (false, true)
-        );
+        let mut token = FastToken::from_json(WHOLE).expect("it is a token");
+        assert_eq!(token.to_json().as_str(), WHOLE);
+        assert_eq!((token.expiry(), token.count()), (1_800_000_000, 7));
+        token.raise();
+        assert_eq!(token.count(), 8);
+        assert!(!format!("{token:?}").contains("hunter2"));
     }
 
     #[test]
     fn each_damage_has_its_error() {
-        let with = |mechanism: &str, token: &str, count: &str| {
-            let json = format!(
-                r#"{{"mechanism":"{mechanism}","token":"{token}","expiry":1,"count":{count}}}"#
-            );
-            FastToken::from_json(&json).expect_err("it is damaged")
-        };
-        for json in ["", "[]", "{}", "hunter2", r#"["HT-SHA-256-NONE","x",1,1]"#] {
-            let error = FastToken::from_json(json).expect_err("it is no object");
-            assert!(matches!(error, FastTokenError::Json { .. }), "{json}: {error}");
+        let error = |json: &str| FastToken::from_json(json).expect_err("it is damaged");
+        for length in 0..WHOLE.len() {
+            let error = error(&WHOLE[..length]);
+            assert!(matches!(error, FastTokenError::Json { .. }), "{length}: {error}");
         }
-        for count in ["-1", "\"hunter2\"", "1.5"] {
-            let error = with("HT-SHA-256-NONE", "x", count);
-            assert!(matches!(error, FastTokenError::Json { line: 1, .. }), "{count}: {error}");
-            assert!(!error.to_string().contains("hunter2"));
-        }
-        assert!(matches!(with("ht", "x", "1"), FastTokenError::Mechanism(_)));
-        assert_eq!(with("HT-SHA-256-NONE", "", "1"), FastTokenError::Empty);
+        let with = |good: &str, bad: &str| error(&WHOLE.replace(good, bad));
+        assert_eq!(with(":1,", ":2,"), FastTokenError::Version { found: 2 });
+        assert_eq!(with("hunter2", ""), FastTokenError::Empty);
+        assert!(matches!(with("HT-", "ht-"), FastTokenError::Mechanism(_)));
+        assert!(matches!(with("\"count\"", "\"c\""), FastTokenError::Json { .. }));
+        assert_eq!(error(" []"), FastTokenError::Json { line: 1, column: 1 });
     }
 }

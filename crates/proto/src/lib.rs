@@ -42,7 +42,7 @@ pub use crate::{
     action::{Action, Frame, Input, QuestionId},
     connection::Connection,
     error::{Advice, ApiMisuse, Error, PeerFault, Wait},
-    fast::{FastToken, FastTokenError},
+    fast::{Fast, FastToken, FastTokenError},
     jid::{Jid, JidError},
     phase::Phase,
     session::{

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use epode_sasl::{Credentials, Pin, Policy, Registry, Secret, Selection, Weaker, scram::ScramKeys};
 
-use crate::{Jid, Liveness, SessionState, StreamManagement, UserAgent, xml};
+use crate::{Fast, Jid, Liveness, SessionState, StreamManagement, UserAgent, xml};
 
 /// What one connection is told before it begins: who logs in, by what, and within which bounds.
 ///
@@ -42,6 +42,7 @@ pub struct Settings {
     pub(crate) user_agent: UserAgent,
     pub(crate) bind_tag: Option<String>,
     pub(crate) carbons: bool,
+    pub(crate) fast: Fast,
 }
 
 impl Settings {
@@ -74,6 +75,7 @@ impl Settings {
             user_agent: UserAgent::default(),
             bind_tag: None,
             carbons: false,
+            fast: Fast::default(),
         }
     }
 
@@ -269,6 +271,13 @@ impl Settings {
         self
     }
 
+    /// What is wanted of tokens for quick logins (XEP-0484); nothing otherwise.
+    #[must_use]
+    pub fn fast(mut self, fast: Fast) -> Self {
+        self.fast = fast;
+        self
+    }
+
     /// How much XML is taken from the server at once.
     #[must_use]
     pub fn xml_limits(&self) -> xml::Limits {
@@ -323,7 +332,7 @@ impl Settings {
         pin.map_or(Ok(()), |pin| pin.check(choice, &self.policy, &self.registry, who))
     }
 
-    fn describe(&self, secret: Secret) -> Credentials {
+    pub(crate) fn describe(&self, secret: Secret) -> Credentials {
         let bare = self.jid.bare().to_string();
         let local = self.jid.local();
         let authcid = self.authcid.as_deref().or(local);

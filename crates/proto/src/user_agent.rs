@@ -45,6 +45,10 @@ impl UserAgent {
         self
     }
 
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// As an element; none where nothing is to be told.
     pub(crate) fn element(&self) -> Option<Element> {
         if *self == Self::default() {

@@ -126,6 +126,11 @@ fn check(case: &Case) -> Result<(), String> {
     expect("statuses", &case.demand("statuses"), &driver.names().join(", "))?;
     check_error(case, &driver)?;
     check_login(case, &driver)?;
+    let tokens = driver.tokens.iter().map(|token| token.to_json().to_string());
+    let tokens: Vec<_> = tokens.collect();
+    expect("token-kept", &case.header("token-kept").unwrap_or_default(), &tokens.join(", "))?;
+    let forgotten = usize::from(case.says_yes("token-forgotten"));
+    expect("token-forgotten", &forgotten.to_string(), &driver.forgotten.to_string())?;
     if let Some(expected) = case.header("questions") {
         expect("questions", &expected, &driver.asked.join(", "))?;
     }
@@ -185,7 +190,7 @@ fn check_error(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
 
 /// A case that connects says as whom and how.
 fn check_login(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
-    let used = driver.statuses.iter().find_map(|status| match status {
+    let used = driver.statuses.iter().rev().find_map(|status| match status {
         Status::Authenticating(choice) => Some(choice.mechanism.to_string()),
         _ => None,
     });
@@ -220,7 +225,8 @@ fn check_login(case: &Case, driver: &Driver<'_>) -> Result<(), String> {
     expect("bound", &case.demand("bound"), connected.jid.as_str())?;
     expect("flights", &case.demand("flights"), &connected.flights.to_string())?;
     let is_scram = connected.mechanism.as_str().starts_with("SCRAM-");
-    let proof = if is_scram { "Proven" } else { "NotOffered" };
+    let is_by_token = connected.mechanism.as_str().starts_with("HT-");
+    let proof = if is_scram || is_by_token { "Proven" } else { "NotOffered" };
     expect("proof", proof, &format!("{:?}", connected.proof))?;
     expect(
         "number of keys kept",

@@ -43,6 +43,12 @@ impl Selection {
         self.binding
     }
 
+    /// The channel that the choice was made for.
+    #[must_use]
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
     /// Whether what the mechanism sends would tell a listener the secret.
     #[must_use]
     pub fn exposes_secret(&self) -> bool {

@@ -22,7 +22,7 @@ use super::TokenStoreError;
 ///
 /// let mut tokens = AccountTokens::new(&"alice@example.org".parse()?)?;
 /// let token = HashedToken::new("HT-SHA-256-EXPR".parse()?, "of the server");
-/// tokens.keep(FastToken::new(token, 1_800_000_000));
+/// tokens.keep(FastToken::new(token, 1_800_000_000, 0));
 /// let first = tokens.take(1_700_000_000).expect("there is one");
 /// let second = tokens.take(1_700_000_000).expect("it is still there");
 /// assert_eq!((first.count(), second.count()), (1, 2));
@@ -73,7 +73,7 @@ impl AccountTokens {
     pub fn take(&mut self, now: u64) -> Option<FastToken> {
         let slots = [&mut self.newest, &mut self.older].into_iter().flatten();
         let token = slots.into_iter().find(|token| !token.is_expired(now))?;
-        *token = token.raised();
+        token.raise();
         Some(token.duplicate())
     }
 
@@ -230,7 +230,7 @@ mod tests {
 
     fn token(text: &str) -> FastToken {
         let mechanism = "HT-SHA-256-EXPR".parse().expect("it is a name");
-        FastToken::new(HashedToken::new(mechanism, text), 1000)
+        FastToken::new(HashedToken::new(mechanism, text), 1000, 0)
     }
 
     fn tokens<const N: usize>(kept: [&str; N]) -> AccountTokens {

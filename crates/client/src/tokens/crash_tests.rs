@@ -39,7 +39,7 @@ impl Server {
         let token = format!("token {}", self.issued);
         self.new = Some(Issued { token: token.clone(), count: 0 });
         let mechanism = "HT-SHA-256-EXPR".parse().expect("it is a name");
-        FastToken::new(HashedToken::new(mechanism, token), u64::MAX)
+        FastToken::new(HashedToken::new(mechanism, token), u64::MAX, 0)
     }
 }
 

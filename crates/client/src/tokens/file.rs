@@ -190,7 +190,7 @@ mod tests {
 
     fn token(text: &str) -> FastToken {
         let mechanism = "HT-SHA-256-EXPR".parse().expect("it is a name");
-        FastToken::new(HashedToken::new(mechanism, text), u64::MAX)
+        FastToken::new(HashedToken::new(mechanism, text), u64::MAX, 0)
     }
 
     fn count(store: &FileTokens) -> u64 {

@@ -1,6 +1,6 @@
 //! The choice of profile and mechanism, and the first step of the login.
 
-use epode_sasl::{Binding, Encryption, Exchange};
+use epode_sasl::{Binding, Credentials, Encryption, Exchange, Selection};
 
 use super::{
     Candidate, ExpectClose, State,
@@ -21,32 +21,49 @@ pub(crate) fn begin_login(
 ) -> Result<State, Error> {
     let offer = LoginOffer::of(features);
     let Candidate { channel, credentials, .. } = &candidate;
-    let choices = offer.choices(core.settings(), credentials, channel);
     if core.settings().explain_only {
+        let choices = offer.choices(core.settings(), credentials, channel);
         explain(core, &candidate, features, choices)?;
         core.close_stream();
         return Ok(State::Close(ExpectClose::asked_for()));
     }
-    begin(core, candidate, offer, choices)
+    match sasl2::attempt(core, candidate, &offer) {
+        Ok((login, credentials, selection)) => {
+            begin(core, credentials, selection, Via::Sasl2(Box::new(login)))
+        }
+        Err(candidate) => begin_full(core, candidate, offer),
+    }
+}
+
+/// Logs in by what the account's owner knows or has, not by a token.
+pub(crate) fn begin_full(
+    core: &mut Core,
+    candidate: Candidate,
+    offer: LoginOffer,
+) -> Result<State, Error> {
+    let Candidate { channel, credentials, .. } = &candidate;
+    let (profile, selection) = offer.choices(core.settings(), credentials, channel).best()?;
+    core.settings().check_pin(&selection, credentials)?;
+    let via = match profile {
+        Profile::Sasl1 => Via::Sasl1,
+        Profile::Sasl2 => {
+            let token = sasl2::token_to_ask_for(core, &candidate, &offer, &selection);
+            Via::Sasl2(Box::new(sasl2::Login::asking_for(offer, token)))
+        }
+    };
+    begin(core, candidate.credentials, selection, via)
 }
 
 fn begin(
     core: &mut Core,
-    candidate: Candidate,
-    offer: LoginOffer,
-    choices: Choices,
+    credentials: Credentials,
+    selection: Selection,
+    via: Via,
 ) -> Result<State, Error> {
-    let Candidate { channel, credentials, .. } = candidate;
-    let (profile, selection) = choices.best()?;
-    core.settings().check_pin(&selection, &credentials)?;
-    core.profile = profile;
-    core.push(Action::Report(Status::Authenticating(Authenticating::describe(
-        profile, &selection,
-    ))));
-    let via = match profile {
-        Profile::Sasl1 => Via::Sasl1,
-        Profile::Sasl2 => Via::Sasl2(Box::new(sasl2::Login::new(offer))),
-    };
+    core.profile = via.profile();
+    let choice = Authenticating::describe(via.profile(), &selection);
+    core.push(Action::Report(Status::Authenticating(choice)));
+    let channel = selection.channel().clone();
     let turn = Exchange::begin(selection, credentials, channel)?;
     Ok(take_turn(core, turn, Move::Begin, via))
 }

@@ -1,13 +1,11 @@
 //! What a server's features say of logging in, and what is chosen of it: profile and mechanism.
 //! A choice is made before anything is sent.
 
-use epode_sasl::{
-    self as sasl, BindingType, Channel, Credentials, NoMechanism, Offer, Selection,
-};
+use epode_sasl::{self as sasl, BindingType, Channel, Credentials, NoMechanism, Offer, Selection};
 
 use crate::{
     Error, Profile, SaslProfile, Settings,
-    stream::{ConfigVersion, Features, Sasl2Features},
+    stream::{ConfigVersion, FastFeatures, Features, Sasl2Features},
 };
 
 /// What a server's features say of logging in.
@@ -51,7 +49,13 @@ impl LoginOffer {
         }
     }
 
-    fn with_types(&self, offer: Offer) -> Offer {
+    /// Logins by token, if they are offered.
+    pub(crate) fn fast(&self) -> Option<&FastFeatures> {
+        self.sasl2.as_ref()?.fast.as_ref()
+    }
+
+    /// With the types of channel binding that the server lists.
+    pub(crate) fn with_types(&self, offer: Offer) -> Offer {
         match &self.channel_bindings {
             Some(types) => offer.with_channel_bindings(types),
             None => offer,

@@ -80,7 +80,7 @@ pub(crate) fn take_turn(core: &mut Core, turn: Turn, how: Move, mut via: Via) ->
 }
 
 /// The server refused the channel binding, and there is another one to try.
-pub(crate) fn begin_anew(core: &mut Core, retry: Retry, via: Via) -> Result<State, Error> {
+fn begin_anew(core: &mut Core, retry: Retry, via: Via) -> Result<State, Error> {
     core.settings().check_pin(retry.selection(), retry.credentials())?;
     let choice = Authenticating::describe(via.profile(), retry.selection());
     core.push(Action::Report(Status::Authenticating(choice)));
@@ -93,7 +93,11 @@ pub(crate) fn refused(
     outcome: Result<Retry, sasl::Error>,
     via: Via,
 ) -> Result<State, Error> {
-    begin_anew(core, outcome?, via)
+    match (outcome, via) {
+        (Ok(retry), via) => begin_anew(core, retry, via),
+        (Err(error), Via::Sasl1) => Err(error.into()),
+        (Err(error), Via::Sasl2(login)) => login.refused(core, error),
+    }
 }
 
 /// What the server says when it refuses.

@@ -8,7 +8,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use epode_proto::{
-    Jid, SaslProfile, SessionState, Settings, UserAgent,
+    Fast, FastToken, Jid, SaslProfile, SessionState, Settings, UserAgent,
     sasl::{
         Binding, Channel, MechanismName, Pin, Policy, Registry, Secret, TlsVersion,
         scram::{Hash, Scram, ScramKeys},
@@ -153,6 +153,12 @@ impl Case {
                 other => panic!("{}: no profile is called {other}", self.name),
             });
         }
+        if let Some(fast) = self.fast() {
+            settings = settings.fast(fast);
+        }
+        if let Some(unix) = self.header("unix") {
+            settings = settings.unix_zero(unix.parse().expect("a number of seconds"));
+        }
         if let Some(tag) = self.header("tag") {
             settings = settings.bind_tag(tag);
         }
@@ -164,6 +170,15 @@ impl Case {
             settings = settings.explain_only();
         }
         if self.says_yes("someone-to-ask") { settings.someone_to_ask() } else { settings }
+    }
+
+    /// Tokens are wanted; one may be there.
+    pub(crate) fn fast(&self) -> Option<Fast> {
+        let fast = match self.header("fast")?.as_str() {
+            "yes" => Fast::wanted(),
+            json => Fast::wanted().token(FastToken::from_json(json).expect("the token is right")),
+        };
+        Some(if self.says_yes("invalidate") { fast.invalidate() } else { fast })
     }
 
     pub(crate) fn jid(&self) -> Jid {
@@ -263,7 +278,7 @@ impl Case {
 
 /// Every header that a transcript may have; in the second half what must come of it.
 #[rustfmt::skip]
-const HEADERS: [&str; 49] = [
+const HEADERS: [&str; 54] = [
     "component-secret", "framing", "bindings", "tls", "certificate", "pin", "danger-unencrypted", "require-binding",
     "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
     "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
@@ -271,6 +286,7 @@ const HEADERS: [&str; 49] = [
     "statuses", "mechanism", "bound", "flights", "questions", "delivered", "error", "says",
     "condition", "advice", "explained", "by", "refused", "pinned",
     "profile", "tag", "agent", "carbons", "used", "bound-by",
+    "fast", "invalidate", "unix", "token-kept", "token-forgotten",
 ];
 
 /// Replaces `\u{…}`.

@@ -8,8 +8,8 @@ use std::{
 
 use base64ct::{Base64, Encoding};
 use epode_proto::{
-    Action, ApiMisuse, Connection, Element, Error, Explanation, Input, Phase, QuestionId, Settings,
-    Status, Time, redacted,
+    Action, ApiMisuse, Connection, Element, Error, Explanation, FastToken, Input, Phase,
+    QuestionId, Settings, Status, Time, redacted,
     sasl::{
         Answer, Channel, Question, Response, Secret, SecretKind,
         scram::{Derivation, Hash, ScramKeys},
@@ -78,6 +78,10 @@ pub(crate) struct Driver<'a> {
     pub(crate) delivered: Vec<Element>,
     pub(crate) kept: Vec<ScramKeys>,
     pub(crate) explained: Option<Explanation>,
+    /// Tokens to keep for the next login.
+    pub(crate) tokens: Vec<FastToken>,
+    /// How often the token was to be forgotten.
+    pub(crate) forgotten: usize,
     /// What was asked, by kind.
     pub(crate) asked: Vec<&'static str>,
     pub(crate) questions: VecDeque<(QuestionId, Question)>,
@@ -118,6 +122,8 @@ impl<'a> Driver<'a> {
             delivered: Vec::new(),
             kept: Vec::new(),
             explained: None,
+            tokens: Vec::new(),
+            forgotten: 0,
             asked: Vec::new(),
             questions: VecDeque::new(),
             stale: Vec::new(),
@@ -208,6 +214,11 @@ impl<'a> Driver<'a> {
                     self.learn_keys(&keys);
                     self.kept.push(keys);
                 }
+                Action::KeepToken(token) => {
+                    self.secrets.push(token.token().token().to_owned());
+                    self.tokens.push(token);
+                }
+                Action::ForgetToken => self.forgotten += 1,
                 Action::Secure => self.wants_tls = true,
                 Action::Deliver(element) => self.delivered.push(element),
                 Action::Explain(explanation) => self.explained = Some(*explanation),
@@ -349,6 +360,10 @@ impl<'a> Driver<'a> {
                 }
             }
         }
+        if let Some(json) = self.case.header("fast").filter(|fast| fast != "yes") {
+            let token = FastToken::from_json(&json).expect("the token is right");
+            self.secrets.push(token.token().token().to_owned());
+        }
         if let Some(json) = self.case.header("keys") {
             self.learn_keys(&ScramKeys::from_json(&json).expect("the keys are right"));
         }
@@ -435,12 +450,13 @@ fn check_end(driver: &mut Driver<'_>) -> Result<(), String> {
     let names = driver.names();
     let count = |name| names.iter().filter(|found| **found == name).count();
     let at = |name| names.iter().position(|found| *found == name);
+    let tokens = usize::from(driver.case.header("fast").is_some());
     let demands = [
         (driver.phase() == Phase::Closed, "it ends closed"),
         (names.first() == Some(&"CONNECTING"), "CONNECTING is first"),
         (names.last() == Some(&"DISCONNECTED"), "DISCONNECTED is last"),
         (count("DISCONNECTED") == 1, "DISCONNECTED comes once"),
-        (count("AUTHENTICATING") <= 1 + driver.refused(), "AUTHENTICATING comes once"),
+        (count("AUTHENTICATING") <= 1 + driver.refused() + tokens, "AUTHENTICATING comes once"),
         (at("CONNECTED") <= at("DISCONNECTED"), "nothing is connected after the end"),
         (at("CONNECTED").is_none() || at("AUTHENTICATING") < at("CONNECTED"), "first the login"),
         (count("AUTHFAIL") + count("CONNECTED") <= 1, "AUTHFAIL and CONNECTED exclude each other"),

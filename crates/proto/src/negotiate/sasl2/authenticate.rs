@@ -42,6 +42,7 @@ impl Login {
         }
         let binds = binding && core.settings().binds_within_login() && resume == resumable;
         let bind = binds.then(|| self.bind(core, &mut asks));
+        asks.extend(self.ask_of_tokens());
         self.asked = Asked { resume, bind };
         asks
     }

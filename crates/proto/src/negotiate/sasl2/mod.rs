@@ -2,12 +2,16 @@
 //! The messages of the mechanism are in [`turn`](super::turn), which both profiles share.
 
 mod authenticate;
+mod fast;
 mod success;
 
-use epode_sasl::Authenticated;
+use epode_sasl::{Authenticated, MechanismName};
 use zeroize::Zeroizing;
 
-pub(crate) use self::success::Bound;
+pub(crate) use self::{
+    fast::{attempt, token_to_ask_for},
+    success::Bound,
+};
 use super::{offer::LoginOffer, turn::decode};
 use crate::{Element, Error, Profile, stream::Sasl2Features, xml::namespaces::SASL2};
 
@@ -15,6 +19,10 @@ use crate::{Element, Error, Profile, stream::Sasl2Features, xml::namespaces::SAS
 pub(crate) struct Login {
     offer: LoginOffer,
     asked: Asked,
+    /// It is one by token.
+    attempt: Option<fast::Attempt>,
+    /// The mechanism that a token is asked for.
+    wanted_token: Option<MechanismName>,
 }
 
 /// What was asked for along with the login.
@@ -38,7 +46,12 @@ struct AskedBinding {
 
 impl Login {
     pub(crate) fn new(offer: LoginOffer) -> Self {
-        Self { offer, asked: Asked::default() }
+        Self { offer, asked: Asked::default(), attempt: None, wanted_token: None }
+    }
+
+    /// A full login, which asks for a token for the next one.
+    pub(crate) fn asking_for(offer: LoginOffer, wanted_token: Option<MechanismName>) -> Self {
+        Self { wanted_token, ..Self::new(offer) }
     }
 
     fn features(&self) -> &Sasl2Features {
