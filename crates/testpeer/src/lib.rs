@@ -42,6 +42,7 @@ mod bosh;
 mod builder;
 mod components;
 mod escape;
+mod fast;
 mod hub;
 mod offer;
 mod random;

@@ -13,10 +13,12 @@ use crate::accounts::Accounts;
 use crate::bosh::BoshFault;
 use crate::builder::ServerBuilder;
 use crate::components::Components;
+use crate::fast::Tokens;
 use crate::hub::{Hub, ResourceConflict};
 use crate::offer::{BindingList, Offer};
 use crate::resumption::Resumption;
 use crate::sasl::hash::Hash;
+use crate::sasl::hashed_token::HashedToken;
 use crate::sasl::{NEED_ENCRYPTION, SaslOptions};
 use crate::session::component::ComponentSession;
 use crate::session::machine::Machine;
@@ -48,6 +50,7 @@ struct Inner {
     hub: Arc<Hub>,
     bosh_sessions: Arc<BoshSessions>,
     resumption: Resumption,
+    tokens: Tokens,
     rosters: Rosters,
     components: Components,
     sessions: AtomicUsize,
@@ -179,9 +182,9 @@ impl Server {
     }
 
     pub(crate) fn new(config: Config, components: Components) -> Self {
-        let (hub, bosh_sessions, resumption, rosters, sessions) = Default::default();
+        let (hub, bosh_sessions, resumption, tokens, rosters, sessions) = Default::default();
         let shared =
-            Inner { config, hub, bosh_sessions, resumption, rosters, components, sessions };
+            Inner { config, hub, bosh_sessions, resumption, tokens, rosters, components, sessions };
         Self(Arc::new(shared))
     }
 
@@ -199,6 +202,10 @@ impl Server {
 
     pub(crate) fn resumption(&self) -> &Resumption {
         &self.0.resumption
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.tokens
     }
 
     pub(crate) fn components(&self) -> &Components {
@@ -258,7 +265,22 @@ impl Config {
             self.offer_of(mechanisms.unwrap_or_else(|| self.mechanisms_on(channel)), channel);
         let from = from.and_then(|from| from.parse::<Jid>().ok());
         let from = from.and_then(|from| Accounts::canonical(from.local()?));
-        (!offer.mechanisms().is_empty()).then(|| Terms::new(offer, from))
+        (!offer.mechanisms().is_empty()).then(|| Terms::new(offer, self.fast_offer(channel), from))
+    }
+
+    /// The mechanisms for tokens on this channel, and what they can be bound to.
+    fn fast_offer(&self, channel: &SessionChannel) -> Option<Offer> {
+        let fits = |name: &&String| {
+            let kind = HashedToken::named(name).and_then(HashedToken::binding);
+            kind.is_none_or(|kind| channel.bindings().iter().any(|it| it.kind() == kind))
+        };
+        let mechanisms: Vec<_> = self.sasl2.fast.mechanisms.iter().filter(fits).cloned().collect();
+        if mechanisms.is_empty() {
+            return None;
+        }
+        let mut offer = Offer::new(mechanisms, &BindingList::Absent, channel);
+        offer.mismatch(&self.mismatched_bindings);
+        Some(offer)
     }
 
     fn offer_of(&self, mechanisms: &[String], channel: &SessionChannel) -> Offer {

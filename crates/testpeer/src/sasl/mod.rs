@@ -8,6 +8,7 @@ mod anonymous;
 mod condition;
 mod external;
 pub(crate) mod hash;
+pub(crate) mod hashed_token;
 mod oauthbearer;
 mod plain;
 mod scram;

@@ -1,6 +1,7 @@
 //! Conversations of one or two sessions, with a client that is written out by hand.
 
 mod component;
+mod fast_tokens;
 mod sasl2_login;
 mod services;
 mod stream_management;

@@ -4,6 +4,7 @@
 
 use epode_proto::xml::Element;
 
+use super::fast;
 use super::request::{BindRequest, Request};
 use super::terms::Sasl2Options;
 use super::{BIND, NAMESPACE, additional_data};
@@ -23,7 +24,8 @@ pub(super) fn complete(
     data: Option<&[u8]>,
 ) -> Transition {
     let manages = Sasl2Options::manages_inline(server.config(), channel);
-    let mut success = Success { data: data.map(additional_data), results: Vec::new() };
+    let token = fast::renew(server, request, &user);
+    let mut success = Success { data: data.map(additional_data), results: Vec::new(), token };
     // XEP-0198, section 9.2: this comes first, and may make the rest needless.
     if let Some(resume) = request.resume.as_ref().filter(|_| manages) {
         match resume_inline(server, &user, resume) {
@@ -53,6 +55,7 @@ pub(super) fn complete(
 struct Success {
     data: Option<Element>,
     results: Vec<Element>,
+    token: Option<Element>,
 }
 
 impl Success {
@@ -89,7 +92,7 @@ impl Success {
 
     fn element(self, identifier: &str) -> Element {
         let identifier = Element::new("authorization-identifier", NAMESPACE).with_text(identifier);
-        let parts = self.data.into_iter().chain([identifier]).chain(self.results);
+        let parts = self.data.into_iter().chain([identifier]).chain(self.results).chain(self.token);
         parts.fold(Element::new("success", NAMESPACE), Element::with_child)
     }
 }

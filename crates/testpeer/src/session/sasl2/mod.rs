@@ -3,6 +3,7 @@
 //! Leaves out the mechanisms, which are those of RFC 6120 and know nothing of the profile.
 
 mod completion;
+mod fast;
 mod request;
 mod terms;
 
@@ -42,7 +43,7 @@ impl Login {
         element: &Element,
     ) -> Transition {
         let condition = match element.name() {
-            "authenticate" => match Request::parse(element) {
+            "authenticate" => match Request::parse(element, offered(&idle)) {
                 Ok(request) => {
                     return Visit { idle, request }.authenticate(server, channel, element);
                 }
@@ -83,6 +84,10 @@ impl Visit {
         authenticate: &Element,
     ) -> Transition {
         let (config, offer) = (server.config(), &self.terms().offer);
+        if let Some(fast) = self.request.fast {
+            let step = fast::judge(server, self.terms(), &self.request, fast, authenticate);
+            return self.follow(server, channel, step.unwrap_or_else(Step::Failure));
+        }
         let step = begin(config, channel, offer, authenticate).map(|exchange| {
             match initial_response(authenticate) {
                 // Every mechanism here has the client speak first, so it is asked to.
@@ -128,8 +133,12 @@ impl Visit {
     }
 
     fn terms(&self) -> &Terms {
-        self.idle.sasl2().expect("a login by SASL2 begins where it is offered")
+        offered(&self.idle)
     }
+}
+
+fn offered(idle: &Authenticating) -> &Terms {
+    idle.sasl2().expect("a login by SASL2 begins where it is offered")
 }
 
 /// What a mechanism has to say with the success, or before the first task.
@@ -144,3 +153,5 @@ fn failure(condition: SaslCondition) -> Element {
 pub(crate) const NAMESPACE: &str = "urn:xmpp:sasl:2";
 /// Bind 2 (XEP-0386).
 const BIND: &str = "urn:xmpp:bind:0";
+/// Tokens for the next login (XEP-0484).
+const FAST: &str = "urn:xmpp:fast:0";

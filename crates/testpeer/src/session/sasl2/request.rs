@@ -5,7 +5,9 @@
 use epode_proto::xml::Element;
 use zeroize::Zeroizing;
 
-use super::{BIND, NAMESPACE};
+use super::fast::FastUse;
+use super::terms::Terms;
+use super::{BIND, FAST, NAMESPACE};
 use crate::sasl::SaslCondition;
 use crate::session::services::carbons;
 use crate::session::stream_management;
@@ -17,6 +19,10 @@ pub(super) struct Request {
     pub(super) client: Option<String>,
     pub(super) resume: Option<Element>,
     pub(super) bind: Option<BindRequest>,
+    /// The login is by a token.
+    pub(super) fast: Option<FastUse>,
+    /// The mechanism that a token is wanted for.
+    pub(super) token: Option<String>,
 }
 
 /// What Bind 2 is to do (XEP-0386, section 3.2).
@@ -28,15 +34,22 @@ pub(super) struct BindRequest {
 }
 
 impl Request {
-    pub(super) fn parse(authenticate: &Element) -> Result<Self, SaslCondition> {
+    pub(super) fn parse(authenticate: &Element, terms: &Terms) -> Result<Self, SaslCondition> {
         let agent = authenticate.child("user-agent", NAMESPACE);
         let client = match agent.and_then(|agent| agent.attr("id")) {
             Some(id) if is_random_uuid(id) => Some(id.to_ascii_lowercase()),
             Some(_) => return Err(SaslCondition::MalformedRequest),
             None => None,
         };
+        let token = wanted_token(authenticate, terms)?;
+        if token.is_some() && (client.is_none() || terms.from.is_none()) {
+            return Err(SaslCondition::MalformedRequest);
+        }
+        let fast = authenticate.child("fast", FAST).map(FastUse::parse).transpose()?;
         Ok(Self {
             client,
+            fast,
+            token,
             resume: authenticate.child("resume", stream_management::NAMESPACE).cloned(),
             bind: authenticate.child("bind", BIND).map(BindRequest::parse),
         })
@@ -50,6 +63,18 @@ impl BindRequest {
             enable: bind.child("enable", stream_management::NAMESPACE).cloned(),
             carbons: bind.child("enable", carbons::NAMESPACE).is_some(),
         }
+    }
+}
+
+/// The mechanism that a token is wanted for, which has to be one that is offered (XEP-0484, section
+/// 3.2). Where none is, the request means nothing.
+fn wanted_token(authenticate: &Element, terms: &Terms) -> Result<Option<String>, SaslCondition> {
+    let request = authenticate.child("request-token", FAST);
+    let (Some(request), Some(offer)) = (request, &terms.fast) else { return Ok(None) };
+    let name = request.attr("mechanism").unwrap_or_default();
+    match offer.mechanisms().iter().find(|offered| *offered == name) {
+        Some(name) => Ok(Some(name.clone())),
+        None => Err(SaslCondition::MalformedRequest),
     }
 }
 

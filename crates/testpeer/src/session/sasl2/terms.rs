@@ -4,7 +4,8 @@
 
 use epode_proto::xml::Element;
 
-use super::{BIND, NAMESPACE};
+use super::{BIND, FAST, NAMESPACE};
+use crate::fast::FastOptions;
 use crate::offer::Offer;
 use crate::server::Config;
 use crate::session::{SessionChannel, client_state, services::carbons, stream_management};
@@ -20,6 +21,7 @@ pub(crate) struct Sasl2Options {
     pub(crate) bind: bool,
     /// Stream management can be enabled and resumed within the login.
     pub(crate) inline_management: bool,
+    pub(crate) fast: FastOptions,
 }
 
 /// The terms of a login in one stream.
@@ -27,6 +29,8 @@ pub(crate) struct Sasl2Options {
 pub(crate) struct Terms {
     /// The mechanisms, and what they can be bound to.
     pub(super) offer: Offer,
+    /// The mechanisms for tokens, if there are any.
+    pub(super) fast: Option<Offer>,
     /// The user whom the stream header names.
     pub(super) from: Option<String>,
 }
@@ -46,13 +50,14 @@ impl Default for Sasl2Options {
             mechanisms: None,
             bind: true,
             inline_management: true,
+            fast: FastOptions::default(),
         }
     }
 }
 
 impl Terms {
-    pub(crate) fn new(offer: Offer, from: Option<String>) -> Self {
-        Self { offer, from }
+    pub(crate) fn new(offer: Offer, fast: Option<Offer>, from: Option<String>) -> Self {
+        Self { offer, fast, from }
     }
 
     /// The feature that says it (XEP-0388, section 2.1).
@@ -78,6 +83,11 @@ impl Terms {
             let listed = features.map(|name| Element::new("feature", BIND).with_attr("var", name));
             let listed = listed.fold(Element::new("inline", BIND), Element::with_child);
             inline.push(Element::new("bind", BIND).with_child(listed));
+        }
+        if let Some(offer) = &self.fast {
+            let named = |name: &String| Element::new("mechanism", FAST).with_text(name.as_str());
+            let mechanisms = offer.mechanisms().iter().map(named);
+            inline.push(mechanisms.fold(Element::new("fast", FAST), Element::with_child));
         }
         inline
     }
