@@ -11,7 +11,7 @@ use clap::{
 };
 use clap_complete::Shell;
 use epode::{
-    Jid,
+    Jid, SaslProfile,
     discovery::Order,
     sasl::{MechanismName, scram::Hash},
 };
@@ -29,6 +29,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Serve(ServeArgs),
     Login(LoginArgs),
+    Logout(LogoutArgs),
     Explain(ExplainArgs),
     Probe(ProbeArgs),
     Send(SendArgs),
@@ -111,6 +112,36 @@ pub(crate) struct LoginArgs {
     /// Save the keys that a SCRAM login leaves, readable by you alone
     #[arg(long, value_name = "FILE", help_heading = SECRET, conflicts_with = "attach")]
     pub(crate) save_keys: Option<PathBuf>,
+    /// Log in by the token that the last login left, and keep the next one; a password is needed only
+    /// where there is none that is good
+    #[arg(long, help_heading = SECRET, conflicts_with_all = ["attach", "authcid"])]
+    pub(crate) fast: bool,
+}
+
+/// Have the server forget the token that `login --fast` keeps, and delete it.
+#[derive(Args, Debug)]
+#[command(after_help = LOGOUT_HELP)]
+pub(crate) struct LogoutArgs {
+    /// The account, as alice@example.org
+    pub(crate) jid: Jid,
+    /// Print JSON, an object on each line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show each frame on the standard error, without its secrets
+    #[arg(long)]
+    pub(crate) transcript: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+}
+
+impl LogoutArgs {
+    /// As those of a client that has no secret.
+    pub(crate) fn into_client(self) -> (Jid, ClientArgs) {
+        let Self { jid, json, transcript, server, policy } = self;
+        (jid, ClientArgs { json, transcript, server, secret: SecretArgs::default(), policy })
+    }
 }
 
 /// Show what the server offers, what a login would use, and why not the rest.
@@ -325,7 +356,7 @@ impl From<LookupOrder> for Order {
     }
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = SECRET)]
 pub(crate) struct SecretArgs {
     #[command(flatten)]
@@ -347,7 +378,7 @@ pub(crate) struct SecretArgs {
     pub(crate) key: Option<PathBuf>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct PasswordArgs {
     /// Read the password from a file, without the newline at its end
     #[arg(long, value_name = "FILE", conflicts_with = "password_env")]
@@ -366,6 +397,9 @@ pub(crate) struct PolicyArgs {
     /// Never use this mechanism; may be given again
     #[arg(long = "without", value_name = "NAME", hide_possible_values = true, value_parser = mechanism_parser())]
     pub(crate) denied: Vec<MechanismName>,
+    /// Use this profile of SASL alone: 1 as in RFC 6120, or 2, of fewer round trips (XEP-0388)
+    #[arg(long, value_name = "1|2")]
+    pub(crate) sasl: Option<Sasl>,
     /// Use only mechanisms that bind the login to TLS, so SCRAM's -PLUS
     #[arg(long)]
     pub(crate) require_channel_binding: bool,
@@ -381,6 +415,26 @@ pub(crate) struct PolicyArgs {
     /// Let passwords and tokens travel for anybody to read
     #[arg(long)]
     pub(crate) danger_allow_plaintext: bool,
+}
+
+/// A profile of SASL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sasl {
+    /// That of RFC 6120
+    #[value(name = "1")]
+    One,
+    /// That of XEP-0388
+    #[value(name = "2")]
+    Two,
+}
+
+impl From<Sasl> for SaslProfile {
+    fn from(profile: Sasl) -> Self {
+        match profile {
+            Sasl::One => Self::Sasl1,
+            Sasl::Two => Self::Sasl2,
+        }
+    }
 }
 
 /// A SCRAM salt, decoded.
@@ -488,6 +542,10 @@ Each status is a line: name, number, detail, as in CONNECTED 5 alice@example.org
 Lines that begin with # tell how the server was reached, and what the login is bound to.
 Without a flag that names a secret, the password is asked for at the terminal.
 
+With --fast, the server is asked for a token, which is kept in the folder epode/tokens of
+XDG_STATE_HOME, readable by you alone; the next login with --fast is by that token, in one round trip
+and without a password. 'epode logout' ends that.
+
 The strongest login of an account is remembered (--pins), that with an https:// URL apart; one that
 would be weaker is refused, unless --via is a ws:// or http:// URL, or --accept-weaker is given.
 
@@ -498,6 +556,7 @@ EXTERNAL.
 Examples:
   epode login alice@example.org
   epode login alice@example.org/desk --password-file alice.password
+  epode login alice@example.org --fast
   epode login alice@example.org --via xmpps://192.0.2.7 --require-channel-binding
   epode login alice@example.org --via wss://example.org/xmpp-websocket
   epode login alice@example.org --via https://example.org/http-bind
@@ -506,6 +565,15 @@ Examples:
   epode login alice@example.org --keys alice.keys
   epode login alice@example.org --cert alice.pem
   epode login example.org --mechanism ANONYMOUS";
+
+const LOGOUT_HELP: &str = "\
+A token is kept by 'epode login --fast'. One last login by it has the server forget it; where the
+server does not take it any more, it is deleted all the same. Where the server cannot be reached it
+stays, so that you can try again.
+
+Examples:
+  epode logout alice@example.org
+  epode logout alice@example.org --via wss://xmpp.example.org/ws";
 
 const EXPLAIN_HELP: &str = "\
 Takes the flags of login, but logs in to nothing, sends no secret and asks for none. Without a

@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use epode::{
-    Advice, Attachment, Builder, CertificateProblem, Direction, Endpoint, Error, GivenUp, Jid,
-    ProxySettings, Reconnect, Route, Session, TlsOptions, TransportError,
+    Advice, Attachment, Builder, CertificateProblem, Direction, Endpoint, Error, FileTokens,
+    GivenUp, Jid, ProxySettings, Reconnect, Route, Session, TlsOptions, TokenStore, TransportError,
     discovery::DiscoveryOptions,
     proto::{self, PeerFault},
     sasl::{self, NoMechanism, PassedOver, Policy, Secret, Skip},
@@ -14,7 +14,7 @@ use crate::{
     args::{ClientArgs, PolicyArgs},
     exit::{Exit, Failure},
     output::complain,
-    pin_file::PinFile,
+    pin_file::{PinFile, state_folder},
     secret_file::SecretFile,
     secrets::{Given, Source, warn_if_lax},
     session_file::{self, NEW_SESSION},
@@ -28,6 +28,9 @@ pub(crate) fn builder(jid: &Jid, args: &ClientArgs) -> Result<Builder, Failure> 
     let endpoint = via(args)?;
     let mut builder =
         reaching(jid, args, endpoint.as_ref())?.policy(Arc::new(policy(&args.policy)));
+    if let Some(profile) = args.policy.sasl {
+        builder = builder.sasl_profile(profile.into());
+    }
     if let Some(pins) = pins(args, endpoint.as_ref()) {
         builder = builder.pins(Arc::new(pins));
     }
@@ -35,6 +38,24 @@ pub(crate) fn builder(jid: &Jid, args: &ClientArgs) -> Result<Builder, Failure> 
         builder = builder.authcid(authcid);
     }
     Ok(builder)
+}
+
+/// Where tokens for quick logins are kept: in the folder of the pins.
+pub(crate) fn tokens() -> Result<Arc<FileTokens>, Failure> {
+    let folder = state_folder().ok_or_else(|| {
+        Failure::usage("there is no place to keep tokens: the system names no folder for it")
+            .hint("set XDG_STATE_HOME to a folder of yours")
+    })?;
+    Ok(Arc::new(FileTokens::new(folder.join("tokens"))))
+}
+
+/// Whether a token of the account is kept.
+pub(crate) fn has_token(tokens: &FileTokens, jid: &Jid) -> Result<bool, Failure> {
+    let mut is_kept = false;
+    tokens
+        .update(jid, &mut |kept| is_kept = kept.has_token())
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(is_kept)
 }
 
 /// The client that the flags describe, and the session in this file, for it to take over.
@@ -218,7 +239,7 @@ fn show_frame(direction: Direction, frame: &str) {
 
 fn exit_of(error: &Error, seen: &Seen) -> Exit {
     match error {
-        Error::Domain(_) | Error::Pins(_) | Error::NotBosh => Exit::Usage,
+        Error::Domain(_) | Error::Pins(_) | Error::Tokens(_) | Error::NotBosh => Exit::Usage,
         Error::Connection(proto::Error::Weaker(_)) => Exit::Policy,
         Error::Transport(error) => exit_of_transport(error),
         Error::NoRoute { route, .. } => exit_of_route(route),

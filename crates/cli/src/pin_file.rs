@@ -60,18 +60,8 @@ impl PinFile {
     /// Where the pins are unless a flag says otherwise; none where the system names no place. Who
     /// wants BOSH has pins apart: a login can be bound less firmly there, and that is no alarm.
     pub(crate) fn default_path(for_bosh: bool) -> Option<PathBuf> {
-        // A relative path would be another place in each folder, and is to be ignored
-        // (XDG Base Directory Specification).
-        let absolute =
-            |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let folder = if cfg!(windows) {
-            absolute("LOCALAPPDATA")
-        } else {
-            let home = || absolute("HOME").map(|home| home.join(".local/state"));
-            absolute("XDG_STATE_HOME").or_else(home)
-        };
         let name = if for_bosh { "bosh-pins.json" } else { "pins.json" };
-        folder.map(|folder| folder.join("epode").join(name))
+        state_folder().map(|folder| folder.join(name))
     }
 
     fn find(&self, account: &Jid) -> Result<Option<Pin>, PinFileError> {
@@ -168,6 +158,20 @@ fn write(pins: &[(Jid, Pin)]) -> String {
     let pins = pins.iter().map(|(account, pin)| (account.clone(), &**pin)).collect();
     let json = serde_json::to_string_pretty(&Contents { version: VERSION, pins });
     json.expect("strings and numbers always serialise") + "\n"
+}
+
+/// Where this program keeps what it remembers; none where the system names no place.
+pub(crate) fn state_folder() -> Option<PathBuf> {
+    // A relative path would be another place in each folder, and is to be ignored
+    // (XDG Base Directory Specification).
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = if cfg!(windows) {
+        absolute("LOCALAPPDATA")
+    } else {
+        let home = || absolute("HOME").map(|home| home.join(".local/state"));
+        absolute("XDG_STATE_HOME").or_else(home)
+    };
+    folder.map(|folder| folder.join("epode"))
 }
 
 const VERSION: u32 = 1;

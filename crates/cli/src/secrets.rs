@@ -41,6 +41,8 @@ pub(crate) enum Source {
     Keys(PathBuf),
     /// A session that is logged in already.
     Session,
+    /// A token that an earlier login left.
+    KeptToken,
     /// A client certificate, or nothing at all.
     Nothing,
 }
@@ -61,6 +63,7 @@ impl fmt::Display for Source {
             Self::TokenFile(path) => write!(f, "the token in {}", path.display()),
             Self::Keys(path) => write!(f, "the keys in {}", path.display()),
             Self::Session => f.write_str("the session"),
+            Self::KeptToken => f.write_str("the token of an earlier login"),
             Self::Nothing => f.write_str("no secret"),
         }
     }
@@ -81,6 +84,11 @@ pub(crate) fn resolve(jid: &Jid, args: &ClientArgs) -> Result<Given, Failure> {
             .hint("put it into a file and name that with --token-file FILE")),
         None => Ok(Given::new(Secret::None, Source::Nothing)),
     }
+}
+
+/// Like [`resolve`], but nobody is asked: there is a token of an earlier login.
+pub(crate) fn beside_token(jid: &Jid, args: &ClientArgs) -> Result<Given, Failure> {
+    Ok(read(jid, args)?.unwrap_or_else(|| Given::new(Secret::None, Source::KeptToken)))
 }
 
 /// Like [`resolve`], but where it would ask, only the kind of the secret is told.

@@ -107,7 +107,10 @@ impl Seen {
         let attempts = route.attempts.iter().map(ToString::to_string);
         let encryption = format!("encryption: {}", encryption_name(connected.encryption));
         let binding = format!("channel binding: {binding}");
-        for detail in attempts.chain([encryption, binding]) {
+        let by_token = connected.mechanism.as_str().starts_with("HT-");
+        let token =
+            by_token.then(|| "by the token of an earlier login: no password was used".to_owned());
+        for detail in attempts.chain([encryption, binding]).chain(token) {
             let line = format!("# {}", printable(&detail));
             output.line(&format!("{indent}{}", output.paint(Colour::Grey, &line)))?;
         }

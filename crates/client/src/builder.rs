@@ -1,5 +1,7 @@
 //! What a client is told before it connects.
 
+mod sasl2;
+
 use std::{
     fmt,
     pin::Pin,
@@ -8,7 +10,7 @@ use std::{
 };
 
 use epode_proto::{
-    Connection, Jid, JidError, Liveness, Settings, Status, StreamManagement, Timeouts,
+    Connection, Jid, JidError, Liveness, Settings, Status, StreamManagement, Timeouts, UserAgent,
     bosh::{self, Attachment, RestoreError},
     sasl::{Channel, MechanismFactory, Policy, Registry, Secret, SecretKind, scram::ScramKeys},
     xml,
@@ -30,6 +32,7 @@ use crate::{
     pins::{PinStore, Pinning},
     route::{Connector, Destination, Way},
     sessions::{SessionStore, StoredSession},
+    tokens::{TokenKeeper, TokenStore},
     transport::{
         ByteStream, Endpoint, EndpointError, ProxySettings, TlsError, TlsOptions, TransportOptions,
     },
@@ -91,6 +94,10 @@ pub struct Builder {
     answers: Answers,
     pins: Option<Arc<dyn PinStore>>,
     sessions: Option<Arc<dyn SessionStore>>,
+    tokens: Option<Arc<dyn TokenStore>>,
+    user_agent: UserAgent,
+    /// The login is the last by its token.
+    logs_out: bool,
     reconnect: Reconnect,
     management: Option<StreamManagement>,
     statuses: Vec<mpsc::Sender<Status>>,
@@ -117,6 +124,9 @@ impl Builder {
             answers: Answers::default(),
             pins: None,
             sessions: None,
+            tokens: None,
+            user_agent: UserAgent::default(),
+            logs_out: false,
             reconnect: Reconnect::default(),
             management: Some(StreamManagement::default()),
             statuses: Vec::new(),
@@ -457,6 +467,7 @@ impl Builder {
     /// [`epode_proto::Error::Bosh`] if the server does not know it; as [`connect`](Self::connect).
     pub async fn attach(mut self, attachment: &Attachment) -> Result<Session, Error> {
         attachment.check(self.settings.jid(), unix_time())?;
+        self.tokens = None; // nobody logs in
         let endpoint = self.endpoint.take().filter(Endpoint::is_bosh).ok_or(Error::NotBosh)?;
         let options = self.bosh_options();
         let session = Box::new(bosh::Session::attach(options, attachment));
@@ -497,6 +508,7 @@ impl Builder {
     /// As [`connect`](Self::connect), as far as it gets.
     pub async fn explain(mut self) -> Result<Report, Error> {
         self.settings = self.settings.explain_only();
+        self.tokens = None;
         match self.start(None).await? {
             (Reached::Explained(explanation), running) => {
                 let route = running.handle.standing().route.clone();
@@ -518,6 +530,15 @@ impl Builder {
 
     /// Connects: there, or to where the builder was told to.
     async fn start(self, there: Option<Destination>) -> Result<(Reached, Running), Error> {
+        let (this, tokens) = self.with_tokens()?;
+        this.run(there, tokens).await
+    }
+
+    async fn run(
+        self,
+        there: Option<Destination>,
+        tokens: Option<TokenKeeper>,
+    ) -> Result<(Reached, Running), Error> {
         let bosh = self.bosh_options();
         let (command_sender, commands) = mpsc::channel(COMMAND_BACKLOG);
         let (close_sender, close) = mpsc::channel(1);
@@ -569,6 +590,7 @@ impl Builder {
             connector,
             reconnect: self.reconnect,
             pinning,
+            tokens,
             standing: Arc::clone(&standing),
             attachment: Arc::clone(&attachment),
             sessions: self.sessions,

@@ -3,7 +3,7 @@
 use epode_proto::{Advice, ApiMisuse, bosh::RestoreError, stream::Text};
 
 use crate::{
-    Attempt, PinStoreError, Route, SessionStoreError,
+    Attempt, PinStoreError, Route, SessionStoreError, TokenStoreError,
     discovery::{DomainError, Finding, Note},
     transport::TransportError,
 };
@@ -38,6 +38,10 @@ pub enum Error {
     /// The stored session could not be read ([`Builder::sessions`](crate::Builder::sessions)).
     #[error("the store of the session: {0}")]
     Sessions(#[from] SessionStoreError),
+    /// The account's tokens could not be read, or the next count of one not be kept
+    /// ([`Builder::tokens`](crate::Builder::tokens)).
+    #[error("the store of tokens: {0}")]
+    Tokens(#[from] TokenStoreError),
     /// Only BOSH has sessions that can be taken over or handed over.
     #[error("only a BOSH session can be taken over or handed over; connect to an https:// URL")]
     NotBosh,
@@ -65,6 +69,7 @@ impl Error {
             Self::Pins(_) => "pin-store",
             Self::Restore(_) => "not-restored",
             Self::Sessions(_) => "session-store",
+            Self::Tokens(_) => "token-store",
             Self::NotBosh => "not-bosh",
             Self::NotSent(_) => "not-sent",
             Self::Ended => "ended",
@@ -93,6 +98,7 @@ impl Error {
             | Self::Pins(_)
             | Self::Restore(_)
             | Self::Sessions(_)
+            | Self::Tokens(_)
             | Self::NotBosh
             | Self::NotSent(_)
             | Self::Ended => Advice::Stop,

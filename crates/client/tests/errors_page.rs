@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, num::NonZeroU32};
 
 use epode::{
-    Error, PinStoreError, RestoreError, SessionStoreError, TlsError, TransportError,
+    Error, PinStoreError, RestoreError, SessionStoreError, TlsError, TokenStoreError,
+    TransportError,
     discovery::DomainError,
     proto::{
         self, ApiMisuse, Connection, Element, Input, PeerFault, Settings, Time, Wait,
@@ -66,6 +67,7 @@ fn own_errors() -> Vec<Error> {
         no_route(),
         Error::Transport(TransportError::Tls(TlsError::NoRoots)),
         Error::Pins(PinStoreError::because("the file is damaged")),
+        Error::Tokens(TokenStoreError::because("the file is damaged")),
         Error::Restore(RestoreError::Nothing),
         Error::Sessions(SessionStoreError::because("the file is damaged")),
         Error::NotBosh,

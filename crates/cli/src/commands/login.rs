@@ -2,7 +2,7 @@
 //! received in between.
 
 use epode::{
-    Attachment, Builder, Error, PrivateFile, proto,
+    Attachment, Builder, Error, PrivateFile, UserAgent, proto,
     sasl::{self, Secret, scram::ScramKeys},
 };
 
@@ -37,6 +37,9 @@ pub(crate) async fn run(args: &LoginArgs) -> Result<Exit, Failure> {
 
 /// Logs in, and once more where saved keys no longer fit.
 async fn log_in(args: &LoginArgs) -> Result<Attempt, Failure> {
+    if args.fast {
+        return log_in_by_token(args).await;
+    }
     let builder = client::builder(&args.jid, &args.client)?;
     let given = secrets::resolve(&args.jid, &args.client)?;
     let has_keys_alone = given.password.is_none() && matches!(given.source, Source::Keys(_));
@@ -49,6 +52,38 @@ async fn log_in(args: &LoginArgs) -> Result<Attempt, Failure> {
         return attempt(args, builder, given, None).await;
     }
     Ok(first)
+}
+
+/// Logs in by the token that is kept, or with a secret where none is kept; and once more where the
+/// server does not take it any more and nobody was asked.
+async fn log_in_by_token(args: &LoginArgs) -> Result<Attempt, Failure> {
+    let tokens = client::tokens()?;
+    let builder = || {
+        let agent = UserAgent::default().software("epode");
+        let builder = client::builder(&args.jid, &args.client)?;
+        Ok::<_, Failure>(builder.tokens(tokens.clone()).user_agent(agent))
+    };
+    let first = builder()?;
+    let given = if client::has_token(&tokens, &args.jid)? {
+        secrets::beside_token(&args.jid, &args.client)?
+    } else {
+        secrets::resolve(&args.jid, &args.client)?
+    };
+    let is_alone = given.source == Source::KeptToken;
+    let mut attempted = attempt(args, first, given, None).await?;
+    let has_token = || client::has_token(&tokens, &args.jid);
+    if is_alone && attempted.result.is_err() && !has_token()? && secrets::can_ask() {
+        let jid = args.jid.bare();
+        let prompt = format!("The server takes the kept token no more. Password for {jid}: ");
+        let password = secrets::ask_for_password(&prompt, LOGIN_FLAGS)?;
+        let given = Given::new(Secret::Password(password), Source::Prompt);
+        attempted = attempt(args, builder()?, given, None).await?;
+    }
+    if attempted.result.is_ok() && !has_token()? {
+        let warning = "the server gave no token: the next login needs the password again";
+        complain("warning", warning);
+    }
+    Ok(attempted)
 }
 
 /// One connection, from the first status to the last.

@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod keys;
 mod login;
+mod logout;
 mod man;
 mod prebind;
 mod probe;
@@ -23,6 +24,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(&args).await,
         Command::Serve(args) => serve::run(&args).await,
         Command::Login(args) => login::run(&args).await,
+        Command::Logout(args) => logout::run(args).await,
         Command::Explain(args) => explain::run(&args).await,
         Command::Probe(args) => probe::run(&args).await,
         Command::Send(args) => send::run(&args).await,

@@ -10,3 +10,4 @@ mod probe;
 mod prompt;
 mod serving;
 mod support;
+mod tokens;

@@ -7,6 +7,7 @@ mod keeping;
 mod receipts;
 mod reconnect;
 mod requests;
+mod tokens;
 
 use std::{
     future::pending,
@@ -48,6 +49,7 @@ use crate::{
     pins::{PinStoreError, Pinning},
     route::{Connector, Destination, Opened, Route, Way},
     sessions::SessionStore,
+    tokens::TokenKeeper,
     transport::{Link, News, TransportError},
 };
 
@@ -84,6 +86,8 @@ pub(crate) struct Standing {
     pub(crate) login: Option<Connected>,
     pub(crate) keys: Option<ScramKeys>,
     pub(crate) route: Route,
+    /// Whether the server sends copies of messages (XEP-0280).
+    pub(crate) has_carbons: bool,
 }
 
 impl Handle {
@@ -151,6 +155,7 @@ pub(crate) struct Driver {
     elsewhere: Option<Way>,
     attempts: Attempts,
     pinning: Option<Pinning>,
+    tokens: Option<TokenKeeper>,
     milestone: Option<Milestone>,
     standing: Arc<Mutex<Standing>>,
     keys: Option<ScramKeys>,
@@ -185,6 +190,7 @@ pub(crate) struct Parts {
     pub(crate) connector: Connector,
     pub(crate) reconnect: Reconnect,
     pub(crate) pinning: Option<Pinning>,
+    pub(crate) tokens: Option<TokenKeeper>,
     pub(crate) standing: Arc<Mutex<Standing>>,
     pub(crate) attachment: Arc<Mutex<Option<Attachment>>>,
     pub(crate) sessions: Option<Arc<dyn SessionStore>>,
@@ -223,6 +229,7 @@ impl Driver {
             elsewhere: None,
             attempts: Attempts::new(parts.reconnect),
             pinning: parts.pinning,
+            tokens: parts.tokens,
             milestone: Some(parts.milestone),
             standing: parts.standing,
             keys: None,
@@ -416,6 +423,7 @@ impl Driver {
         self.zero = Instant::now();
         let expired = self.connection.renew(unix_time());
         debug_assert!(expired.is_ok(), "there is none while we wait for the next");
+        self.renew_token();
         let location = self.connection.session().location().and_then(|to| self.located(to));
         let way = self.elsewhere.take().or(location).or_else(|| self.way.clone());
         if let Some(way) = way {
@@ -451,6 +459,8 @@ impl Driver {
             Action::Report(status) => self.report(status),
             Action::Explain(explanation) => self.reach(Ok(Reached::Explained(explanation))),
             Action::Keep(keys) => self.keys = Some(keys),
+            Action::KeepToken(token) => self.keep_token(&token),
+            Action::ForgetToken => self.forget_token(),
             Action::Deliver(element) => self.take_in(element),
             Action::Sent(number) => self.receipts.sent(number),
             Action::Acknowledged(number) => self.receipts.acknowledged(number),
@@ -609,11 +619,16 @@ impl Driver {
     fn connected(&mut self, connected: Connected) {
         let is_new = !connected.resumed;
         self.attempts.connected(connected.resumed);
+        self.token_accepted(&connected.mechanism);
         if let Some(keys) = self.keys.take() {
             lock(&self.standing).keys = Some(keys);
         }
         self.begin_session(connected.jid.clone());
-        lock(&self.standing).login = Some(connected);
+        let mut standing = lock(&self.standing);
+        // A session that was resumed is as it was.
+        standing.has_carbons = connected.carbons || (connected.resumed && standing.has_carbons);
+        standing.login = Some(connected);
+        drop(standing);
         if is_new {
             self.requests.begin_anew();
             if let Some(presence) = self.presence.clone()

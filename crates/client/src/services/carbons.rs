@@ -10,13 +10,19 @@ use epode_proto::{
 
 use crate::{Outbox, RequestError};
 
-/// Asks for copies, as the server has them. The account's server is asked.
+/// Asks for copies, as the server has them. The account's server is asked, unless it was within the
+/// login ([`Builder::carbons`](crate::Builder::carbons)).
 ///
 /// # Errors
 ///
 /// As [`Outbox::send_iq`].
 pub async fn enable(outbox: &Outbox) -> Result<(), RequestError> {
-    outbox.send_iq(Iq::set(Element::new("enable", NAMESPACE))).await.map(drop)
+    if outbox.has_carbons() {
+        return Ok(());
+    }
+    outbox.send_iq(Iq::set(Element::new("enable", NAMESPACE))).await?;
+    outbox.set_carbons(true);
+    Ok(())
 }
 
 /// Asks for no more of them.
@@ -25,7 +31,9 @@ pub async fn enable(outbox: &Outbox) -> Result<(), RequestError> {
 ///
 /// As [`Outbox::send_iq`].
 pub async fn disable(outbox: &Outbox) -> Result<(), RequestError> {
-    outbox.send_iq(Iq::set(Element::new("disable", NAMESPACE))).await.map(drop)
+    outbox.send_iq(Iq::set(Element::new("disable", NAMESPACE))).await?;
+    outbox.set_carbons(false);
+    Ok(())
 }
 
 /// A copy of a message.

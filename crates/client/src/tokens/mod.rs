@@ -5,6 +5,7 @@ mod account;
 #[cfg(test)]
 mod crash_tests;
 mod file;
+mod keeper;
 
 use std::{
     collections::HashMap,
@@ -14,6 +15,7 @@ use std::{
 
 use epode_proto::Jid;
 
+pub(crate) use self::keeper::TokenKeeper;
 pub use self::{
     account::{AccountTokens, AccountTokensError},
     file::FileTokens,

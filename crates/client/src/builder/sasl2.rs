@@ -1,0 +1,131 @@
+//! What a client is told of logins by SASL2 (XEP-0388) and of what goes along with them.
+//! What is possible, the server says; which login is no weaker, `epode_proto`.
+
+use std::sync::Arc;
+
+use epode_proto::{Fast, SaslProfile, UserAgent, sasl::Secret};
+
+use super::Builder;
+use crate::{
+    Error, Reconnect,
+    tokens::{AccountTokens, TokenKeeper, TokenStore},
+};
+
+impl Builder {
+    /// Which profile of SASL may be used; SASL2 (XEP-0388) where that is no weaker, and else that of
+    /// RFC 6120, without it.
+    #[must_use]
+    pub fn sasl_profile(mut self, profile: SaslProfile) -> Self {
+        self.settings = self.settings.sasl_profile(profile);
+        self
+    }
+
+    /// What the server learns of this program and its device, to show it to the account's owner.
+    /// With [`tokens`](Self::tokens), the id is that which is kept there.
+    ///
+    /// ```
+    /// use epode::{Client, UserAgent};
+    ///
+    /// let agent = UserAgent::default().software("Reader").device("the one on the desk");
+    /// let client = Client::builder("alice@example.org")?.user_agent(agent);
+    /// # Ok::<(), epode::JidError>(())
+    /// ```
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: UserAgent) -> Self {
+        self.user_agent = user_agent;
+        self
+    }
+
+    /// With what the resource should begin that the server makes up where it binds within the login
+    /// (XEP-0386), such as the program's name. Everybody who sees the address sees it.
+    #[must_use]
+    pub fn bind_tag(mut self, tag: impl Into<String>) -> Self {
+        self.settings = self.settings.bind_tag(tag);
+        self
+    }
+
+    /// Asks within the login for copies of what other clients of the account send and receive
+    /// (XEP-0280), where the server offers that. [`services::carbons`](crate::services::carbons) asks
+    /// for them where it does not.
+    #[must_use]
+    pub fn carbons(mut self, wanted: bool) -> Self {
+        self.settings = self.settings.carbons(wanted);
+        self
+    }
+
+    /// Keeps tokens for quick logins (XEP-0484) in `tokens`, where the server issues them: the next
+    /// login takes one round trip and no password. A token that the server refuses is forgotten, and
+    /// the login goes on with the secret, if there is one.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    ///
+    /// use epode::{Client, FileTokens};
+    ///
+    /// let tokens = Arc::new(FileTokens::new("/home/alice/.local/state/reader/tokens"));
+    /// let client = Client::builder("alice@example.org")?.tokens(tokens);
+    /// let session = client.password("needed the first time").connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn tokens(mut self, tokens: Arc<dyn TokenStore>) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// Logs out: has the server forget the token that is kept ([`tokens`](Self::tokens)), by a last
+    /// login with it, and forgets it here. Says whether the server did.
+    ///
+    /// It did not where no token is kept, or the server does not take it any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), where the server was not reached. The token is there still.
+    pub async fn log_out(mut self) -> Result<bool, Error> {
+        let Some(store) = self.tokens.clone() else { return Ok(false) };
+        let account = self.settings.jid().bare();
+        let mut is_kept = false;
+        store.update(&account, &mut |kept| is_kept = kept.has_token())?;
+        if !is_kept {
+            return Ok(false);
+        }
+        self.sessions = None;
+        self.logs_out = true;
+        let client = self.reconnect(Reconnect::off()).secret(Secret::None);
+        let session = match client.connect().await {
+            Ok(session) => session,
+            Err(Error::Connection(epode_proto::Error::Login(error))) => {
+                tracing::debug!(%error, "the server does not take the token");
+                store.update(&account, &mut AccountTokens::forget)?;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut is_forgotten = false;
+        store.update(&account, &mut |kept| is_forgotten = !kept.has_token())?;
+        session.disconnect().await?;
+        Ok(is_forgotten)
+    }
+
+    /// What a login begins with that may be one by token.
+    pub(super) fn with_tokens(mut self) -> Result<(Self, Option<TokenKeeper>), Error> {
+        let Some(store) = self.tokens.take() else {
+            self.settings = self.settings.user_agent(std::mem::take(&mut self.user_agent));
+            return Ok((self, None));
+        };
+        let mut tokens = TokenKeeper::new(store, self.settings.jid(), self.logs_out);
+        let (id, token) = tokens.take()?;
+        let mut fast = Fast::wanted();
+        if let Some(token) = token {
+            fast = fast.token(token);
+        }
+        if self.logs_out {
+            fast = fast.invalidate();
+        }
+        let user_agent = std::mem::take(&mut self.user_agent).id(id);
+        self.settings = self.settings.user_agent(user_agent).fast(fast);
+        Ok((self, Some(tokens)))
+    }
+}
