@@ -29,6 +29,7 @@ pages! {
     stanzas = "docs/guide/stanzas.md",
     channel_binding = "docs/guide/channel-binding.md",
     pins = "docs/guide/pins.md",
+    quick_logins = "docs/guide/quick-logins.md",
     components = "docs/guide/components.md",
     coming_from_strophe = "docs/coming-from-strophe.md",
     writing_a_driver = "docs/writing-a-driver.md",

@@ -72,7 +72,7 @@ async fn assert_works(session: &mut Session) {
 }
 
 #[tokio::test]
-async fn a_login_takes_five_requests_and_is_bound_to_the_end_point() {
+async fn a_login_takes_five_requests_or_three_and_is_bound_to_the_end_point() {
     let running = listen(server()).await;
     let session = client("alice@example.org", running.bosh_url()).connect().await.unwrap();
     let login = session.login().unwrap();
@@ -82,6 +82,7 @@ async fn a_login_takes_five_requests_and_is_bound_to_the_end_point() {
     assert!(session.attachment().unwrap().rid() > 5);
     session.disconnect().await.unwrap();
 
+    // The server offers SASL2 where nobody else can hear: no restart, and the binding is in the login.
     let bound = Arc::new(Policy::default().require_channel_binding());
     let builder = client("alice@example.org", running.secure_bosh_url());
     let mut session =
@@ -89,7 +90,7 @@ async fn a_login_takes_five_requests_and_is_bound_to_the_end_point() {
     let login = session.login().unwrap();
     assert_eq!(login.mechanism, MechanismName::SCRAM_SHA_512_PLUS);
     assert_eq!(login.binding, Some(BindingType::TlsServerEndPoint));
-    assert_eq!((login.proof, login.flights), (ServerProof::Proven, 5));
+    assert_eq!((login.proof, login.flights), (ServerProof::Proven, 3));
     assert_works(&mut session).await;
     session.disconnect().await.unwrap();
     running.shutdown().await;

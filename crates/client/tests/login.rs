@@ -10,7 +10,8 @@ use std::{
 };
 
 use epode::{
-    AsyncMechanism, Builder, Client, Direction, Element, Error, GivenUp, Session, StatusCode,
+    AsyncMechanism, Builder, Client, Direction, Element, Error, GivenUp, SaslProfile, Session,
+    StatusCode,
     proto::{self, Wait},
     sasl::{self, Channel, MechanismName, Policy, Secret, SecretKind, ServerProof},
 };
@@ -250,7 +251,7 @@ async fn a_transcript_shows_every_frame_and_no_secret() {
     let shown = Arc::new(std::sync::Mutex::new(String::new()));
     let sink = Arc::clone(&shown);
     let client = client("alice@localhost").password(PASSWORD).policy(only(MechanismName::PLAIN));
-    let client = client.stream_management(None);
+    let client = client.stream_management(None).sasl_profile(SaslProfile::Sasl1);
     let client = client.transcript(move |direction, frame| {
         let arrow = if direction == Direction::Sent { "C: " } else { "S: " };
         let mut text = sink.lock().unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use epode::{
     Builder, CertificateProblem, Client, Direction, Element, Error, Jid, MemoryPins, PinStore,
-    PinStoreError, ProxySettings, StatusCode, TransportError,
+    PinStoreError, ProxySettings, SaslProfile, StatusCode, TransportError,
     proto::{self, PeerFault},
     sasl::{self, BindingType, Channel, MechanismName, Pin, Policy, ServerProof},
 };
@@ -242,7 +242,8 @@ async fn the_transcript_of_a_stream_shows_each_frame_and_no_secret() {
     let running = listen(server().mechanisms(["PLAIN"])).await;
     let frames = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&frames);
-    let client = client(&running, &ways(&running)[0]).transcript(move |direction, frame| {
+    let client = client(&running, &ways(&running)[0]).sasl_profile(SaslProfile::Sasl1);
+    let client = client.transcript(move |direction, frame| {
         sink.lock().unwrap().push((direction, frame.to_owned()));
     });
     client.connect().await.unwrap().disconnect().await.unwrap();
