@@ -16,6 +16,9 @@ use crate::Error;
 /// | `sha512.localhost` | SCRAM-SHA-512 | ejabberd |
 /// | `anonymous.localhost` | ANONYMOUS | all |
 /// | `oauth.localhost` | OAUTHBEARER | Prosody |
+/// | `sasl2.localhost` | SASL2, Bind 2, FAST; SCRAM-SHA-256 | those of the backports |
+/// | `rotating.localhost` | the same; a token is rotated at each login | those of the backports |
+/// | `expiring.localhost` | the same; a token is good for 2 seconds | those of the backports |
 /// | `cert.localhost` | EXTERNAL; STARTTLS is a must | all |
 /// | `clear.localhost` | SCRAM-SHA-1; never TLS on [`Ports::plain`](crate::Ports::plain) | all |
 /// | `unlisted.localhost` | nothing: the server's certificate does not name it | all |
@@ -77,7 +80,7 @@ impl Release {
             include_str!("../prosody/prosody.cfg.lua"),
             include_str!("../prosody/prosody-13.cfg.lua")
         ),
-        domains: PROSODY_DOMAINS,
+        domains: PROSODY_13_DOMAINS,
     };
 
     /// ejabberd as Debian 12 has it.
@@ -96,7 +99,10 @@ impl Release {
         software: Software::Ejabberd,
         version: "24.12",
         origin: Origin::Backports,
-        template: include_str!("../ejabberd/ejabberd.yml"),
+        template: concat!(
+            include_str!("../ejabberd/ejabberd.yml"),
+            include_str!("../ejabberd/ejabberd-24.12.yml")
+        ),
         domains: EJABBERD_DOMAINS,
     };
 
@@ -122,8 +128,8 @@ impl fmt::Display for Release {
 
 /// Every domain that the servers' certificate names, each once.
 pub(crate) fn listed_domains() -> impl Iterator<Item = &'static str> {
-    let more = EJABBERD_DOMAINS.iter().filter(|domain| !PROSODY_DOMAINS.contains(domain));
-    PROSODY_DOMAINS
+    let more = EJABBERD_DOMAINS.iter().filter(|domain| !PROSODY_13_DOMAINS.contains(domain));
+    PROSODY_13_DOMAINS
         .iter()
         .chain(more)
         .copied()
@@ -148,6 +154,21 @@ const PROSODY_DOMAINS: &[&str] = &[
     "oauth.localhost",
 ];
 
+const PROSODY_13_DOMAINS: &[&str] = &[
+    "localhost",
+    "sha256.localhost",
+    "sha384.localhost",
+    "anonymous.localhost",
+    "cert.localhost",
+    "clear.localhost",
+    UNLISTED,
+    EXPIRED,
+    "oauth.localhost",
+    "sasl2.localhost",
+    "rotating.localhost",
+    "expiring.localhost",
+];
+
 const EJABBERD_DOMAINS: &[&str] = &[
     "localhost",
     "sha256.localhost",
@@ -157,6 +178,9 @@ const EJABBERD_DOMAINS: &[&str] = &[
     "clear.localhost",
     UNLISTED,
     EXPIRED,
+    "sasl2.localhost",
+    "rotating.localhost",
+    "expiring.localhost",
 ];
 
 #[cfg(test)]
@@ -174,7 +198,7 @@ mod tests {
     #[test]
     fn two_domains_are_not_listed() {
         let listed: Vec<&str> = listed_domains().collect();
-        assert_eq!(listed.len(), 8);
+        assert_eq!(listed.len(), 11);
         for release in Release::ALL {
             let left_out: Vec<&&str> =
                 release.domains.iter().filter(|domain| !listed.contains(domain)).collect();

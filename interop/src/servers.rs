@@ -64,6 +64,9 @@ fn accounts(release: &Release) -> &'static [&'static str] {
             "sha384.localhost",
             "clear.localhost",
             "oauth.localhost",
+            "sasl2.localhost",
+            "rotating.localhost",
+            "expiring.localhost",
         ],
         _ => &[
             "localhost",
@@ -71,6 +74,9 @@ fn accounts(release: &Release) -> &'static [&'static str] {
             "sha512.localhost",
             "clear.localhost",
             "cert.localhost",
+            "sasl2.localhost",
+            "rotating.localhost",
+            "expiring.localhost",
         ],
     }
 }
