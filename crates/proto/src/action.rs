@@ -5,7 +5,7 @@ use std::fmt;
 use epode_sasl::{Answer, Channel, Question, scram::ScramKeys};
 use zeroize::Zeroizing;
 
-use crate::{Element, Error, Explanation, FastToken, Jid, Status, Time};
+use crate::{Element, Error, Explanation, FastToken, Jid, LoginReport, Status, Time};
 
 /// All that can happen to a connection.
 #[derive(Debug)]
@@ -68,6 +68,10 @@ pub enum Action {
     /// Give this to the application, which asked for it with
     /// [`Settings::explain_only`](crate::Settings::explain_only).
     Explain(Box<Explanation>),
+    /// Give this to the application, which asked for it with
+    /// [`Settings::report`](crate::Settings::report). It comes once for each connection, when the
+    /// login is done or over.
+    Reported(Box<LoginReport>),
     /// Give these to the application, once, if it wants to log in with them next time.
     Keep(ScramKeys),
     /// Save this token, for the next login ([`Settings::fast`](crate::Settings::fast)). The one

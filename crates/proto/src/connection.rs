@@ -160,6 +160,12 @@ impl Connection {
         let (stimulus, next) = step(self, state);
         self.state = next.unwrap_or_else(|error| self.fail(before, stimulus, error));
         let after = self.state.phase();
+        if before != after {
+            self.core.record(|report| report.enter(after, now));
+        }
+        if after == Phase::Online {
+            self.core.finish_report();
+        }
         debug_assert!(
             transitions::is_allowed(before, stimulus, after),
             "{before:?}, {stimulus:?} and {after:?} are not in the table"
@@ -490,6 +496,7 @@ impl Connection {
     fn finish(&mut self, state: State) -> State {
         if let State::Close(ExpectClose { reason, .. }) = state {
             self.core.push(Action::Report(Status::Disconnected(reason)));
+            self.core.finish_report();
             self.core.push(Action::Disconnect);
         }
         State::Closed

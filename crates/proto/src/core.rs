@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use epode_sasl::{Credentials, Question, scram::ScramKeys};
 
 use crate::{
-    Element, FastToken, Jid, Phase, Profile, SessionState, Settings, Time,
+    Element, FastToken, Jid, LoginReport, Phase, Profile, SessionState, Settings, Time,
     action::{Action, Frame, QuestionId},
     error::{Error, Wait},
     framing::{self, FrameError, tcp, websocket},
@@ -40,6 +40,8 @@ pub(crate) struct Core {
     inactive: bool,
     /// When the driver will say that it is time.
     armed: Option<Time>,
+    /// What is to be told of this login, while it lasts and if somebody asked.
+    report: Option<Box<LoginReport>>,
 }
 
 /// How frames lie on the wire.
@@ -58,8 +60,10 @@ struct Deadline {
 impl Core {
     pub(crate) fn new(mut settings: Settings) -> Self {
         let session = settings.session.take().unwrap_or_default();
+        let report = settings.makes_report().then(Box::default);
         Self {
             settings,
+            report,
             wire: Wire::WebSocket,
             actions: VecDeque::new(),
             questions: 0,
@@ -85,6 +89,7 @@ impl Core {
         (self.flights, self.heard, self.now) = (0, true, Time::ZERO);
         (self.language, self.features) = (None, None);
         (self.is_private, self.profile) = (false, Profile::Sasl1);
+        self.report = self.settings.makes_report().then(Box::default);
         self.settings.unix_zero = unix_zero;
         self.session.expire(unix_zero);
         if let Some(jid) = self.session.jid() {
@@ -272,7 +277,25 @@ impl Core {
     }
 
     pub(crate) fn push(&mut self, action: Action) {
+        if let (Some(report), Action::Report(status)) = (&mut self.report, &action) {
+            report.note(status);
+        }
         self.actions.push_back(action);
+    }
+
+    /// What the report says from now on; nothing is done where nobody asked for one.
+    pub(crate) fn record(&mut self, write: impl FnOnce(&mut LoginReport)) {
+        if let Some(report) = &mut self.report {
+            write(report);
+        }
+    }
+
+    /// The login is over, one way or the other: gives the report to who asked for it.
+    pub(crate) fn finish_report(&mut self) {
+        if let Some(mut report) = self.report.take() {
+            report.flights = self.flights;
+            self.push(Action::Reported(report));
+        }
     }
 
     /// Whether the application says of what it was given when it has handled it.

@@ -25,6 +25,7 @@ pub mod framing;
 pub mod jid;
 mod negotiate;
 mod phase;
+pub mod report;
 mod session;
 mod settings;
 pub mod stanza;
@@ -45,6 +46,7 @@ pub use crate::{
     fast::{Fast, FastToken, FastTokenError},
     jid::{Jid, JidError},
     phase::Phase,
+    report::LoginReport,
     session::{
         Liveness, SessionMark, SessionState, SessionStateError, StreamManagement,
         requests::{NotARequest, Requests},

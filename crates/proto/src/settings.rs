@@ -28,6 +28,7 @@ pub struct Settings {
     pub(crate) registry: Arc<Registry>,
     pub(crate) explicit_binding: bool,
     pub(crate) explain_only: bool,
+    pub(crate) wants_report: bool,
     pub(crate) unencrypted_allowed: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: xml::Limits,
@@ -61,6 +62,7 @@ impl Settings {
             registry: Arc::default(),
             explicit_binding: false,
             explain_only: false,
+            wants_report: false,
             unencrypted_allowed: false,
             timeouts: Timeouts::default(),
             limits: xml::Limits::default(),
@@ -163,6 +165,14 @@ impl Settings {
     #[must_use]
     pub fn explain_only(mut self) -> Self {
         self.explain_only = true;
+        self
+    }
+
+    /// Tells in the end what was offered, chosen, checked and found of the login
+    /// ([`Action::Reported`](crate::Action::Reported)).
+    #[must_use]
+    pub fn report(mut self) -> Self {
+        self.wants_report = true;
         self
     }
 
@@ -303,6 +313,16 @@ impl Settings {
         if self.renewable {
             self.secret = Secret::Keys(keys.clone());
         }
+    }
+
+    /// A component does not log in.
+    pub(crate) fn makes_report(&self) -> bool {
+        self.wants_report && !self.is_component
+    }
+
+    /// Whether the offer is to be explained: instead of a login, or along with it.
+    pub(crate) fn wants_explanation(&self) -> (bool, bool) {
+        (self.explain_only, self.wants_report)
     }
 
     /// Whether a resource may be bound within the login: not where the application chose one, nor

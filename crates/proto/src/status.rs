@@ -269,6 +269,9 @@ pub struct Explanation {
     pub choice: Result<Authenticating, NoMechanism>,
     /// What would be chosen of the offer by the other profile, if there is one and it may be used.
     pub other_choice: Option<Result<Authenticating, NoMechanism>>,
+    /// Whether it is compared with earlier logins of the account
+    /// ([`Settings::pin`](crate::Settings::pin)).
+    pub is_pinned: bool,
     /// What is weaker than before, if the account has a pin; a login would be refused.
     pub weaker: Option<Weaker>,
 }

@@ -115,7 +115,7 @@ fn failure(case: &Case) -> Option<String> {
 
 fn check(case: &Case) -> Result<(), String> {
     case.demand("title");
-    let mut driver = Driver::new(case, case.settings());
+    let mut driver = Driver::new(case, case.settings().report());
     let mut player = case.player();
     play(&mut driver, &mut player).map_err(|error| {
         format!("{error}\n  after {:?} {:?}", driver.names(), driver.errors().first())

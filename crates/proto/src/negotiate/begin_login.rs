@@ -21,11 +21,16 @@ pub(crate) fn begin_login(
 ) -> Result<State, Error> {
     let offer = LoginOffer::of(features);
     let Candidate { channel, credentials, .. } = &candidate;
-    if core.settings().explain_only {
+    let (explain_only, wants_report) = core.settings().wants_explanation();
+    if explain_only || wants_report {
         let choices = offer.choices(core.settings(), credentials, channel);
-        explain(core, &candidate, features, choices)?;
-        core.close_stream();
-        return Ok(State::Close(ExpectClose::asked_for()));
+        let explanation = Box::new(explain(core, &candidate, features, choices)?);
+        if explain_only {
+            core.push(Action::Explain(explanation));
+            core.close_stream();
+            return Ok(State::Close(ExpectClose::asked_for()));
+        }
+        core.record(|report| report.explanation = Some(explanation));
     }
     match sasl2::attempt(core, candidate, &offer) {
         Ok((login, credentials, selection)) => {
@@ -69,11 +74,11 @@ fn begin(
 }
 
 fn explain(
-    core: &mut Core,
+    core: &Core,
     candidate: &Candidate,
     features: &Features,
     choices: Choices,
-) -> Result<(), Error> {
+) -> Result<Explanation, Error> {
     let Candidate { channel, credentials, .. } = candidate;
     let (profile, choice, other) = choices.ranked().ok_or(Error::Sasl2NotOffered)?;
     let weaker = choice.as_ref().ok();
@@ -82,7 +87,7 @@ fn explain(
         Profile::Sasl1 => Profile::Sasl2,
         Profile::Sasl2 => Profile::Sasl1,
     };
-    let explanation = Explanation {
+    Ok(Explanation {
         offered: features.mechanisms.clone(),
         sasl2: features.sasl2.clone(),
         offered_bindings: features.channel_bindings.clone(),
@@ -93,8 +98,7 @@ fn explain(
         choice: choice.map(|choice| Authenticating::describe(profile, &choice)),
         other_choice: other
             .map(|other| other.map(|choice| Authenticating::describe(other_profile, &choice))),
+        is_pinned: core.settings().pin.is_some(),
         weaker,
-    };
-    core.push(Action::Explain(Box::new(explanation)));
-    Ok(())
+    })
 }

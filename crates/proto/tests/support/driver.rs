@@ -8,7 +8,7 @@ use std::{
 
 use base64ct::{Base64, Encoding};
 use epode_proto::{
-    Action, ApiMisuse, Connection, Element, Error, Explanation, FastToken, Input, Phase,
+    Action, ApiMisuse, Connection, Element, Error, Explanation, FastToken, Input, LoginReport, Phase,
     QuestionId, Settings, Status, Time, redacted,
     sasl::{
         Answer, Channel, Question, Response, Secret, SecretKind,
@@ -82,6 +82,7 @@ pub(crate) struct Driver<'a> {
     pub(crate) tokens: Vec<FastToken>,
     /// How often the token was to be forgotten.
     pub(crate) forgotten: usize,
+    pub(crate) reports: Vec<LoginReport>,
     /// What was asked, by kind.
     pub(crate) asked: Vec<&'static str>,
     pub(crate) questions: VecDeque<(QuestionId, Question)>,
@@ -124,6 +125,7 @@ impl<'a> Driver<'a> {
             explained: None,
             tokens: Vec::new(),
             forgotten: 0,
+            reports: Vec::new(),
             asked: Vec::new(),
             questions: VecDeque::new(),
             stale: Vec::new(),
@@ -222,6 +224,10 @@ impl<'a> Driver<'a> {
                 Action::Secure => self.wants_tls = true,
                 Action::Deliver(element) => self.delivered.push(element),
                 Action::Explain(explanation) => self.explained = Some(*explanation),
+                Action::Reported(report) => {
+                    self.show(|| format!("{report}{}", report.to_json()));
+                    self.reports.push(*report);
+                }
                 Action::WakeAt(time) => self.wake = Some(time),
                 Action::Sent(_) | Action::Acknowledged(_) | Action::Unmanaged(_) => {}
                 Action::Dropped(_) | Action::Quiet(_) => {}
