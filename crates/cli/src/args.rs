@@ -116,6 +116,12 @@ pub(crate) struct LoginArgs {
     /// where there is none that is good
     #[arg(long, help_heading = SECRET, conflicts_with_all = ["attach", "authcid"])]
     pub(crate) fast: bool,
+    /// Show a report of the login: offer, verdicts, checks, waits, what could be better
+    #[arg(long, conflicts_with = "attach")]
+    pub(crate) report: bool,
+    /// Keep the report in FILE, and show what has changed since the one that is there
+    #[arg(long, value_name = "FILE", conflicts_with = "attach")]
+    pub(crate) report_file: Option<PathBuf>,
 }
 
 /// Have the server forget the token that `login --fast` keeps, and delete it.

@@ -12,6 +12,7 @@ mod output;
 mod pin_file;
 mod private_folder;
 mod probe;
+mod report_lines;
 mod secret_file;
 mod secrets;
 mod session_file;

@@ -87,11 +87,7 @@ impl PinFile {
     fn read(&self) -> Result<Vec<(Jid, Pin)>, PinFileError> {
         let path = self.path.clone();
         let file = match SecretFile::read(&path) {
-            Err(FileError::Unreadable { problem, .. })
-                if problem.kind() == io::ErrorKind::NotFound =>
-            {
-                return Ok(Vec::new());
-            }
+            Err(error) if error.is_absence() => return Ok(Vec::new()),
             file => file?,
         };
         match file.lax_mode() {

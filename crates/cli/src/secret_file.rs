@@ -24,6 +24,13 @@ pub(crate) enum FileError {
     Empty { path: PathBuf },
 }
 
+impl FileError {
+    /// There is no such file.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::Unreadable { problem, .. } if problem.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// A file that was read.
 pub(crate) struct SecretFile {
     contents: Zeroizing<Vec<u8>>,

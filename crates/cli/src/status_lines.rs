@@ -24,7 +24,7 @@ pub(crate) struct Seen {
     /// The address, once it was bound.
     jid: Option<Jid>,
     /// How the server was reached, once it was connected to.
-    route: Option<Route>,
+    pub(crate) route: Option<Route>,
     /// The reason that the last line gave.
     told: Option<proto::Error>,
 }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use epode_proto::{
-    Connection, Jid, JidError, Liveness, Settings, Status, StreamManagement, Timeouts, UserAgent,
+    Connection, Jid, JidError, Liveness, LoginReport, Settings, Status, StreamManagement, Timeouts,
+    UserAgent,
     bosh::{self, Attachment, RestoreError},
     sasl::{Channel, MechanismFactory, Policy, Registry, Secret, SecretKind, scram::ScramKeys},
     xml,
@@ -26,7 +27,7 @@ use crate::{
     answers::Answers,
     component::ComponentBuilder,
     discovery::DiscoveryOptions,
-    driver::{Driver, Handle, Mark, Parcel, Parts, Reached, TranscriptSink, unix_time},
+    driver::{Driver, Handle, Mark, Parcel, Parts, Reached, ReportSink, TranscriptSink, unix_time},
     handlers::Router,
     mechanism::{AsyncMechanism, Deferred, GivenUp, Responder},
     pins::{PinStore, Pinning},
@@ -102,6 +103,7 @@ pub struct Builder {
     management: Option<StreamManagement>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
+    reports: Option<ReportSink>,
 }
 
 impl Builder {
@@ -131,6 +133,7 @@ impl Builder {
             management: Some(StreamManagement::default()),
             statuses: Vec::new(),
             transcript: None,
+            reports: None,
         }
     }
 
@@ -406,6 +409,22 @@ impl Builder {
         self
     }
 
+    /// Gives a report of each login to `sink`, once it is done or has failed: what was offered and
+    /// chosen, what was checked, how long each step took. No secret is in it.
+    ///
+    /// ```
+    /// let client = epode::Client::builder("alice@example.org")?
+    ///     .report(|report| eprintln!("{report}"));
+    /// # let _ = client;
+    /// # Ok::<(), epode::JidError>(())
+    /// ```
+    #[must_use]
+    pub fn report(mut self, sink: impl FnMut(&LoginReport) + Send + 'static) -> Self {
+        self.settings = self.settings.report();
+        self.reports = Some(Box::new(sink));
+        self
+    }
+
     /// Connects, logs in and binds a resource.
     ///
     /// Must be called within a tokio runtime. To drop the future is to give up.
@@ -587,6 +606,7 @@ impl Builder {
             quiet,
             statuses: self.statuses,
             transcript: self.transcript,
+            reports: self.reports,
             connector,
             reconnect: self.reconnect,
             pinning,

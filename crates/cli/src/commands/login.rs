@@ -15,6 +15,7 @@ use crate::{
     interrupt::unless_interrupted,
     key_file,
     output::{Output, complain},
+    report_lines::{self, Reported},
     secrets::{self, Given, LOGIN_FLAGS, Source},
     status_lines::{self, Seen},
 };
@@ -111,6 +112,10 @@ async fn attempt(
 ) -> Result<Attempt, Failure> {
     let source = given.source.clone();
     let mut builder = client::entrust(builder, given);
+    let reported = Reported::default();
+    if args.report || args.report_file.is_some() {
+        builder = reported.ask(builder);
+    }
     let output = Output::new(args.client.json);
     let (route, reached) = oneshot::channel();
     let statuses = status_lines::show(builder.watch(), output, "", reached);
@@ -124,7 +129,12 @@ async fn attempt(
         Ok(keys)
     };
     let (result, seen) = unless_interrupted(async { tokio::join!(work, statuses) }).await?;
-    Ok(Attempt { result, seen: seen?, source })
+    let seen = seen?;
+    if let Some(report) = reported.take() {
+        let (jid, file) = (args.jid.bare().to_string(), args.report_file.as_deref());
+        report_lines::show(&jid, seen.route.as_ref(), &report, file, output)?;
+    }
+    Ok(Attempt { result, seen, source })
 }
 
 fn save(args: &LoginArgs, keys: Option<ScramKeys>, seen: &Seen) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ mod pins;
 mod probe;
 #[cfg(target_os = "linux")]
 mod prompt;
+mod reports;
 mod serving;
 mod support;
 mod tokens;

@@ -17,8 +17,8 @@ use std::{
 };
 
 use epode_proto::{
-    Action, ApiMisuse, Connected, Connection, Element, Explanation, Frame, Input, Jid, QuestionId,
-    Reconnecting, SessionMark, Status, StreamTranscript, Time, Wait,
+    Action, ApiMisuse, Connected, Connection, Element, Explanation, Frame, Input, Jid, LoginReport,
+    QuestionId, Reconnecting, SessionMark, Status, StreamTranscript, Time, Wait,
     bosh::Attachment,
     redacted,
     sasl::{Answer, scram::ScramKeys},
@@ -114,6 +114,8 @@ pub(crate) enum Reached {
 /// Who waits to hear how far it came.
 pub(crate) type Milestone = oneshot::Sender<Result<Reached, Error>>;
 
+pub(crate) type ReportSink = Box<dyn FnMut(&LoginReport) + Send>;
+
 pub(crate) type TranscriptSink = Box<dyn FnMut(Direction, &str) + Send>;
 
 /// One session's task.
@@ -146,6 +148,7 @@ pub(crate) struct Driver {
     quiet: watch::Sender<bool>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<TranscriptSink>,
+    reports: Option<ReportSink>,
     /// Finds the frames in a byte stream, for the transcript alone.
     stream: StreamTranscript,
     connector: Connector,
@@ -187,6 +190,7 @@ pub(crate) struct Parts {
     pub(crate) quiet: watch::Sender<bool>,
     pub(crate) statuses: Vec<mpsc::Sender<Status>>,
     pub(crate) transcript: Option<TranscriptSink>,
+    pub(crate) reports: Option<ReportSink>,
     pub(crate) connector: Connector,
     pub(crate) reconnect: Reconnect,
     pub(crate) pinning: Option<Pinning>,
@@ -223,6 +227,7 @@ impl Driver {
             quiet: parts.quiet,
             statuses: parts.statuses,
             transcript: parts.transcript,
+            reports: parts.reports,
             stream: StreamTranscript::default(),
             connector: parts.connector,
             way: None,
@@ -458,6 +463,11 @@ impl Driver {
             }
             Action::Report(status) => self.report(status),
             Action::Explain(explanation) => self.reach(Ok(Reached::Explained(explanation))),
+            Action::Reported(report) => {
+                if let Some(sink) = &mut self.reports {
+                    sink(&report);
+                }
+            }
             Action::Keep(keys) => self.keys = Some(keys),
             Action::KeepToken(token) => self.keep_token(&token),
             Action::ForgetToken => self.forget_token(),

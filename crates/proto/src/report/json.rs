@@ -1,7 +1,7 @@
 //! A report for programs. Keys are added in later versions, none changes its meaning.
 
 use epode_sasl::BindingType;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{LoginReport, Outcome, Verdict, text::encryption};
 use crate::{Authenticating, Explanation, Jid};
@@ -21,6 +21,13 @@ impl LoginReport {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(&Object::of(self)).expect("text and numbers can be written")
+    }
+}
+
+/// As [`LoginReport::to_json`], for whoever adds something to it.
+impl Serialize for LoginReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Object::of(self).serialize(serializer)
     }
 }
 
