@@ -78,11 +78,11 @@ pub(crate) fn take_turn(core: &mut Core, turn: Turn, how: Move) -> State {
                     }
                 }
             }
-            State::SaslReply(ExpectSaslReply { exchange })
+            State::SaslReply(Box::new(ExpectSaslReply { exchange }))
         }
         Turn::Question(pending, question) => {
             let id = core.ask(question);
-            State::Answer(ExpectAnswer { pending, id, how })
+            State::Answer(Box::new(ExpectAnswer { pending, id, how }))
         }
     }
 }
