@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ use crate::{
     answers::Answers,
     component::ComponentBuilder,
     discovery::DiscoveryOptions,
-    driver::{Driver, Handle, Mark, Parcel, Parts, Reached, TranscriptSink, unix_time},
+    driver::{Closer, Driver, Handle, Mark, Parcel, Parts, Reached, TranscriptSink, unix_time},
     handlers::Router,
     mechanism::{AsyncMechanism, Deferred, GivenUp, Responder},
     pins::{PinStore, Pinning},
@@ -518,16 +518,33 @@ impl Builder {
 
     /// Connects: there, or to where the builder was told to.
     async fn start(self, there: Option<Destination>) -> Result<(Reached, Running), Error> {
+        // Whoever waits for a login should not hold room for what it was made of.
+        let (running, reached) = self.launch(there)?;
+        match reached.await {
+            Ok(Ok(reached)) => Ok((reached, running)),
+            Ok(Err(error)) => {
+                // The transport may still be closing; it is over for the caller when it is done.
+                let _ = running.task.await;
+                Err(error)
+            }
+            Err(_) => Err(running.handle.ended()),
+        }
+    }
+
+    /// Gives the session's task what it needs, and tells where it is heard how far that came.
+    fn launch(
+        self,
+        there: Option<Destination>,
+    ) -> Result<(Running, oneshot::Receiver<Result<Reached, Error>>), Error> {
         let bosh = self.bosh_options();
         let (command_sender, commands) = mpsc::channel(COMMAND_BACKLOG);
-        let (close_sender, close) = mpsc::channel(1);
+        let (closer, close) = Closer::new();
         let end = Arc::new(OnceLock::new());
         let (inbox, inbox_receiver) = mpsc::channel(INBOX_BACKLOG);
         let (milestone, reached) = oneshot::channel();
         let (router, handlers) = Router::new(HANDLER_LIMIT);
         let standing = Arc::default();
         let (quiet, is_quiet) = watch::channel(false);
-        let attachment = Arc::new(Mutex::new(None));
         let destination = match (there, self.stream, self.endpoint) {
             (Some(there), ..) => there,
             (None, Some((stream, channel)), endpoint) => {
@@ -570,30 +587,20 @@ impl Builder {
             reconnect: self.reconnect,
             pinning,
             standing: Arc::clone(&standing),
-            attachment: Arc::clone(&attachment),
             sessions: self.sessions,
             milestone,
         });
         let task = tokio::spawn(driver.run(destination));
         let handle = Handle {
             commands: command_sender,
-            close: close_sender,
+            close: Arc::new(closer),
             end,
             standing,
             handlers,
             quiet: is_quiet,
-            attachment,
         };
         let running = Running { handle, inbox: inbox_receiver, task, reading: None };
-        match reached.await {
-            Ok(Ok(reached)) => Ok((reached, running)),
-            Ok(Err(error)) => {
-                // The transport may still be closing; it is over for the caller when it is done.
-                let _ = running.task.await;
-                Err(error)
-            }
-            Err(_) => Err(running.handle.ended()),
-        }
+        Ok((running, reached))
     }
 }
 
