@@ -5,6 +5,7 @@
 
 mod components;
 mod cut_streams;
+mod echo;
 mod exchange;
 mod figures;
 mod handover;
@@ -34,6 +35,7 @@ use tokio::{
 };
 
 use crate::{
+    echo::Comparison,
     handover::AS_ANOTHER_PROCESS,
     matrix::{Outcome, Refusal, Row, binding_name},
     restarts::AS_A_TALKER,
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
             another_process(restarts::talk(arguments)).map(|()| 0)
         }
         Some((first, words)) if first == SOAK => soak(words),
+        Some((first, words)) if first == ECHO => echo(words),
         _ => run(&words),
     };
     match outcome {
@@ -89,6 +92,21 @@ fn soak(words: &[String]) -> Result<usize, Box<dyn Error>> {
         failed += usize::from(!line.is_perfect);
     }
     Ok(failed)
+}
+
+/// Prints what an echoed message costs over each transport.
+fn echo(words: &[String]) -> Result<usize, Box<dyn Error>> {
+    let transports = echo::transports(words);
+    if transports.is_empty() {
+        return Err(format!("no transport has all of these words: {}", words.join(" ")).into());
+    }
+    let run = Run::start()?;
+    println!("{}", echo::HEADLINE);
+    for transport in transports {
+        let comparison = Comparison::make(&run.rig, &run.servers, transport);
+        print!("{}", run.unless_stopped(comparison)??);
+    }
+    Ok(0)
 }
 
 /// Runs the rows and returns how many failed.
@@ -353,6 +371,9 @@ const BACKPORTS: &str = "EPODE_INTEROP_BACKPORTS";
 
 /// The first argument of a run of the long form.
 const SOAK: &str = "soak";
+
+/// The first argument of a run that measures.
+const ECHO: &str = "echo";
 
 /// The seed of an earlier run, to have the same cuts again.
 const SEED: &str = "EPODE_INTEROP_SEED";

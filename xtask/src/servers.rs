@@ -23,6 +23,12 @@ pub(crate) fn soak(workspace: &Workspace, extra: &[String]) -> Result<(), Failur
     with_servers(workspace, &arguments, extra)
 }
 
+/// Measures what an echoed message costs with Prosody, beside our own server.
+pub(crate) fn echo(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
+    let arguments = ["run", "--quiet", "--release", "-p", "epode-interop", "--", "echo"];
+    with_servers(workspace, &arguments, extra)
+}
+
 fn with_servers(
     workspace: &Workspace,
     arguments: &[&str],

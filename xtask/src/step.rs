@@ -132,6 +132,11 @@ const STEPS: &[Step] = &[
         about: "sends thousands of messages to them through cuts and kills; slow, not in CI",
         action: Action::Do(servers::soak),
     },
+    Step {
+        name: "echo",
+        about: "messages per second and CPU of each, with Prosody and with our own server",
+        action: Action::Do(servers::echo),
+    },
     Step { name: "bench", about: "measures; prints figures", action: Action::Do(rust::bench) },
     Step {
         name: "deny",

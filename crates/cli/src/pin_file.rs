@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, io,
+    env,
     path::{Path, PathBuf},
 };
 

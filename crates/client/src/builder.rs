@@ -5,7 +5,7 @@ mod sasl2;
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -27,7 +27,9 @@ use crate::{
     answers::Answers,
     component::ComponentBuilder,
     discovery::DiscoveryOptions,
-    driver::{Driver, Handle, Mark, Parcel, Parts, Reached, ReportSink, TranscriptSink, unix_time},
+    driver::{
+        Closer, Driver, Handle, Mark, Parcel, Parts, Reached, ReportSink, TranscriptSink, unix_time,
+    },
     handlers::Router,
     mechanism::{AsyncMechanism, Deferred, GivenUp, Responder},
     pins::{PinStore, Pinning},
@@ -549,25 +551,42 @@ impl Builder {
 
     /// Connects: there, or to where the builder was told to.
     async fn start(self, there: Option<Destination>) -> Result<(Reached, Running), Error> {
-        let (this, tokens) = self.with_tokens()?;
-        this.run(there, tokens).await
+        // Whoever waits for a login should not hold room for what it was made of.
+        let (running, reached) = self.launch(there)?;
+        match reached.await {
+            Ok(Ok(reached)) => Ok((reached, running)),
+            Ok(Err(error)) => {
+                // The transport may still be closing; it is over for the caller when it is done.
+                let _ = running.task.await;
+                Err(error)
+            }
+            Err(_) => Err(running.handle.ended()),
+        }
     }
 
-    async fn run(
+    /// Gives the session's task what it needs, and tells where it is heard how far that came.
+    fn launch(
+        self,
+        there: Option<Destination>,
+    ) -> Result<(Running, oneshot::Receiver<Result<Reached, Error>>), Error> {
+        let (this, tokens) = self.with_tokens()?;
+        this.run(there, tokens)
+    }
+
+    fn run(
         self,
         there: Option<Destination>,
         tokens: Option<TokenKeeper>,
-    ) -> Result<(Reached, Running), Error> {
+    ) -> Result<(Running, oneshot::Receiver<Result<Reached, Error>>), Error> {
         let bosh = self.bosh_options();
         let (command_sender, commands) = mpsc::channel(COMMAND_BACKLOG);
-        let (close_sender, close) = mpsc::channel(1);
+        let (closer, close) = Closer::new();
         let end = Arc::new(OnceLock::new());
         let (inbox, inbox_receiver) = mpsc::channel(INBOX_BACKLOG);
         let (milestone, reached) = oneshot::channel();
         let (router, handlers) = Router::new(HANDLER_LIMIT);
         let standing = Arc::default();
         let (quiet, is_quiet) = watch::channel(false);
-        let attachment = Arc::new(Mutex::new(None));
         let destination = match (there, self.stream, self.endpoint) {
             (Some(there), ..) => there,
             (None, Some((stream, channel)), endpoint) => {
@@ -612,30 +631,20 @@ impl Builder {
             pinning,
             tokens,
             standing: Arc::clone(&standing),
-            attachment: Arc::clone(&attachment),
             sessions: self.sessions,
             milestone,
         });
         let task = tokio::spawn(driver.run(destination));
         let handle = Handle {
             commands: command_sender,
-            close: close_sender,
+            close: Arc::new(closer),
             end,
             standing,
             handlers,
             quiet: is_quiet,
-            attachment,
         };
         let running = Running { handle, inbox: inbox_receiver, task, reading: None };
-        match reached.await {
-            Ok(Ok(reached)) => Ok((reached, running)),
-            Ok(Err(error)) => {
-                // The transport may still be closing; it is over for the caller when it is done.
-                let _ = running.task.await;
-                Err(error)
-            }
-            Err(_) => Err(running.handle.ended()),
-        }
+        Ok((running, reached))
     }
 }
 

@@ -179,6 +179,7 @@ impl Connector {
         Err(Error::NoRoute { domain: self.domain.clone(), route: Box::new(route) })
     }
 
+    /// Notes the attempt; one that succeeds is the last, so that room for more is of no use.
     async fn attempt(
         &self,
         endpoint: &Endpoint,
@@ -194,6 +195,9 @@ impl Connector {
             failure: connected.as_ref().err().cloned(),
             took: begun.elapsed(),
         });
+        if connected.is_ok() {
+            route.attempts.shrink_to_fit();
+        }
         connected
     }
 }

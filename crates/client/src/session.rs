@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     Error, Handlers, Receipt, RequestError, Route,
     builder::Running,
-    driver::{Command, Handle, Reached, lock},
+    driver::{Command, Handle, Reached},
 };
 
 /// A connected client. To drop it is to disconnect, unless an [`Outbox`] of it is left.
@@ -126,7 +126,8 @@ impl Session {
     ///
     /// After the end, the reason for it.
     pub async fn set_active(&self, active: bool) -> Result<(), Error> {
-        let asked = self.running.handle.commands.send(Command::SetActive(active)).await;
+        let command = Box::new(Command::SetActive(active));
+        let asked = self.running.handle.commands.send(command).await;
         asked.map_err(|_| self.running.handle.ended())
     }
 
@@ -157,7 +158,7 @@ impl Session {
     /// `rid` among it, which each request changes. None over another transport.
     #[must_use]
     pub fn attachment(&self) -> Option<Attachment> {
-        lock(&self.running.handle.attachment).clone()
+        self.running.handle.standing().attachment.as_deref().cloned()
     }
 
     /// Hands a BOSH session over to whoever takes what is returned ([`Builder::attach`](crate::Builder::attach)
@@ -175,7 +176,8 @@ impl Session {
     /// [`Error::NotBosh`] over another transport, and with a sequence of keys; the reason for the end, if it comes first.
     pub async fn hand_over(&self) -> Result<Attachment, Error> {
         let (heir, handed_over) = oneshot::channel();
-        let asked = self.running.handle.commands.send(Command::HandOver(heir)).await;
+        let command = Box::new(Command::HandOver(heir));
+        let asked = self.running.handle.commands.send(command).await;
         asked.map_err(|_| self.running.handle.ended())?;
         handed_over.await.unwrap_or_else(|_| Err(self.running.handle.ended()))
     }
@@ -298,7 +300,8 @@ impl Unbound {
     /// end, the reason for it.
     pub async fn bind(self) -> Result<Session, Error> {
         let (milestone, reached) = oneshot::channel();
-        let asked = self.running.handle.commands.send(Command::Bind(milestone)).await;
+        let command = Box::new(Command::Bind(milestone));
+        let asked = self.running.handle.commands.send(command).await;
         let reached = match asked {
             Ok(()) => reached.await,
             Err(_) => return Err(self.running.handle.ended()),
@@ -343,7 +346,7 @@ impl Running {
     }
 
     async fn disconnect(self) -> Result<(), Error> {
-        let _ = self.handle.close.try_send(()); // it is asked for already, or over
+        self.handle.close.close();
         drop(self.inbox);
         let _ = self.task.await;
         match self.handle.end.get() {
@@ -368,7 +371,8 @@ impl Handle {
 
 async fn send(handle: &Handle, element: Element) -> Result<Receipt, Error> {
     let (done, sent) = oneshot::channel();
-    let asked = handle.commands.send(Command::Send(element, done)).await;
+    let command = Box::new(Command::Send(element, done));
+    let asked = handle.commands.send(command).await;
     asked.map_err(|_| handle.ended())?;
     sent.await.unwrap_or_else(|_| Err(handle.ended()))
 }
@@ -382,7 +386,8 @@ async fn send_request(
         request.set_attr("id", unguessable_id());
     }
     let (owner, answer) = oneshot::channel();
-    let asked = handle.commands.send(Command::Request(request, limit, owner)).await;
+    let command = Box::new(Command::Request(request, limit, owner));
+    let asked = handle.commands.send(command).await;
     asked.map_err(|_| handle.ended())?;
     answer.await.unwrap_or_else(|_| Err(handle.ended().into()))
 }

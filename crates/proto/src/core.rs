@@ -59,7 +59,7 @@ struct Deadline {
 
 impl Core {
     pub(crate) fn new(mut settings: Settings) -> Self {
-        let session = settings.session.take().unwrap_or_default();
+        let session = settings.session.take().map_or_else(SessionState::default, |it| *it);
         let report = settings.makes_report().then(Box::default);
         Self {
             settings,
@@ -252,7 +252,11 @@ impl Core {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if self.actions.is_empty() {
+            self.actions = VecDeque::new(); // a quiet connection holds no room for them
+        }
+        action
     }
 
     pub(crate) fn language(&self) -> Option<&str> {

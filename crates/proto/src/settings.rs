@@ -35,7 +35,7 @@ pub struct Settings {
     pub(crate) language: String,
     pub(crate) stream_management: Option<StreamManagement>,
     pub(crate) liveness: Liveness,
-    pub(crate) session: Option<SessionState>,
+    pub(crate) session: Option<Box<SessionState>>,
     pub(crate) unix_zero: u64,
     pub(crate) renewable: bool,
     pub(crate) is_component: bool,
@@ -228,7 +228,7 @@ impl Settings {
         if let Some(jid) = session.jid() {
             self.ask_for(jid);
         }
-        self.session = Some(session);
+        self.session = Some(Box::new(session));
         self
     }
 

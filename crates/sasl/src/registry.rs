@@ -1,6 +1,6 @@
 //! The mechanisms that a program knows.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::{
     MechanismFactory, MechanismName,
@@ -24,14 +24,15 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Registry {
-    known: Vec<Arc<dyn MechanismFactory>>,
+    /// Shared with the registries that it was cloned from, until something is added.
+    known: Arc<Vec<Arc<dyn MechanismFactory>>>,
 }
 
 impl Registry {
     /// No mechanisms at all. Those never named are not linked into the program.
     #[must_use]
     pub fn empty() -> Self {
-        Self { known: Vec::new() }
+        Self { known: Arc::default() }
     }
 
     /// The mechanisms for a [`HashedToken`](crate::HashedToken), strongest first. They are in no
@@ -74,9 +75,10 @@ impl Registry {
     /// Adds a mechanism, in place of one of the same name.
     #[must_use]
     pub fn with(mut self, factory: Arc<dyn MechanismFactory>) -> Self {
-        match self.known.iter_mut().find(|known| known.name() == factory.name()) {
+        let known = Arc::make_mut(&mut self.known);
+        match known.iter_mut().find(|known| known.name() == factory.name()) {
             Some(known) => *known = factory,
-            None => self.known.push(factory),
+            None => known.push(factory),
         }
         self
     }
@@ -94,7 +96,9 @@ impl Registry {
 impl Default for Registry {
     /// The nine mechanisms of the page, and the four with channel binding.
     fn default() -> Self {
-        mechanisms::all().into_iter().fold(Self::empty(), Self::with)
+        static ALL: LazyLock<Registry> =
+            LazyLock::new(|| mechanisms::all().into_iter().fold(Registry::empty(), Registry::with));
+        ALL.clone()
     }
 }
 

@@ -72,7 +72,7 @@ pub async fn discover(
         port: options.host_meta_port,
     };
     let ((by_tcp, mut notes), (by_web, web_notes)) =
-        tokio::join!(search.by_tcp(options.order), search.by_web(options.order));
+        tokio::join!(search.by_tcp(options.order), Box::pin(search.by_web(options.order)));
     notes.extend(web_notes);
     let is_web_socket = |candidate: &_| {
         let Candidate { kind, .. } = candidate;

@@ -8,17 +8,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::handlers::Router;
 
-/// A stanza for the application, with its share of the inbox's room.
-pub(crate) struct Parcel {
+/// A stanza for the application, with its share of the inbox's room. In a box: the inbox is empty
+/// most of the time, and its slots are small then.
+pub(crate) struct Parcel(Box<Content>);
+
+struct Content {
     stanza: Element,
-    _room: OwnedSemaphorePermit,
     mark: Option<Mark>,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Parcel {
+    fn new(stanza: Element, mark: Option<Mark>, room: OwnedSemaphorePermit) -> Self {
+        Self(Box::new(Content { stanza, mark, _room: room }))
+    }
+
     /// The stanza, and what says that it is handled once it is dropped.
     pub(crate) fn open(self) -> (Element, Option<Mark>) {
-        (self.stanza, self.mark)
+        (self.0.stanza, self.0.mark)
     }
 }
 
@@ -115,7 +122,7 @@ impl Inbox {
         let slot = parcels.reserve().await.ok();
         let first = self.pop();
         if let (Some(slot), Some(room), Some(first)) = (slot, room, first) {
-            slot.send(Parcel { stanza: first.stanza, _room: room, mark: first.mark });
+            slot.send(Parcel::new(first.stanza, first.mark, room));
         }
     }
 
@@ -124,7 +131,7 @@ impl Inbox {
         while let Some(Waiting { stanza, mark, .. }) = self.pop() {
             let room = Arc::clone(&self.room).try_acquire_many_owned(cost(&stanza));
             let Ok(room) = room else { return };
-            if self.parcels.try_send(Parcel { stanza, _room: room, mark }).is_err() {
+            if self.parcels.try_send(Parcel::new(stanza, mark, room)).is_err() {
                 return;
             }
         }

@@ -22,7 +22,7 @@ impl Driver {
         let Some(store) = &self.sessions else { return };
         let session = self.connection.session();
         let mark = Some(session.mark());
-        let is_managed = session.jid().is_some() && lock(&self.attachment).is_none();
+        let is_managed = session.jid().is_some() && lock(&self.standing).attachment.is_none();
         if self.kept == mark || !is_managed || self.end.get().is_some() {
             return;
         }
@@ -91,11 +91,11 @@ impl Driver {
             return;
         }
         self.keep_attachment();
-        let attachment = lock(&self.attachment).take();
+        let attachment = lock(&self.standing).attachment.take();
         self.link = None;
         self.handle(Input::HandedOver);
         if let (Some(heir), Some(attachment)) = (self.heir.take(), attachment) {
-            let _ = heir.send(Ok(attachment)); // whoever wanted it may have gone
+            let _ = heir.send(Ok(*attachment)); // whoever wanted it may have gone
         }
     }
 
@@ -112,7 +112,7 @@ impl Driver {
             tracing::warn!(%error, "the session could not be kept");
             let _ = store.remove(); // what it has is of no use any more
         }
-        *lock(&self.attachment) = Some(attachment);
+        lock(&self.standing).attachment = Some(Box::new(attachment));
     }
 
     /// A BOSH session that the server knows no more need not be kept; one that only we have lost may
@@ -121,7 +121,7 @@ impl Driver {
         use Reason::{Bosh, ConnectionLost};
 
         let is_lost = matches!(reason, Some(Bosh(bosh::End::GaveUp { .. }) | ConnectionLost(_)));
-        let attachment = lock(&self.attachment).take();
+        let attachment = lock(&self.standing).attachment.take();
         if let (Some(store), Some(_), false) = (&self.sessions, attachment, is_lost)
             && let Err(error) = store.remove()
         {

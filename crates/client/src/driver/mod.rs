@@ -8,6 +8,7 @@ mod receipts;
 mod reconnect;
 mod requests;
 mod tokens;
+mod transcript;
 
 use std::{
     future::pending,
@@ -18,9 +19,8 @@ use std::{
 
 use epode_proto::{
     Action, ApiMisuse, Connected, Connection, Element, Explanation, Frame, Input, Jid, LoginReport,
-    QuestionId, Reconnecting, SessionMark, Status, StreamTranscript, Time, Wait,
+    QuestionId, Reconnecting, SessionMark, Status, Time, Wait,
     bosh::Attachment,
-    redacted,
     sasl::{Answer, scram::ScramKeys},
     stanza::{Iq, StanzaError, StanzaErrorCondition},
 };
@@ -29,12 +29,16 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub(crate) use self::inbox::{Mark, Parcel};
 use self::{
     inbox::{Advanced, HandledCount, Inbox},
     receipts::Receipts,
     reconnect::Attempts,
     requests::Pending,
+    transcript::Transcript,
+};
+pub(crate) use self::{
+    inbox::{Mark, Parcel},
+    transcript::TranscriptSink,
 };
 pub use self::{
     receipts::{Delivery, NotDelivered, Receipt},
@@ -65,18 +69,31 @@ pub(crate) enum Command {
 /// The application's ends of a running connection. To drop all clones is to close it.
 #[derive(Clone)]
 pub(crate) struct Handle {
-    /// Taken one at a time, while nothing waits to be sent.
-    pub(crate) commands: mpsc::Sender<Command>,
+    /// Taken one at a time, while nothing waits to be sent. In boxes: a channel keeps room for
+    /// many, and is empty most of the time.
+    pub(crate) commands: mpsc::Sender<Box<Command>>,
     /// Taken at any time: whoever wants the end need not wait for a peer that does not read.
-    pub(crate) close: mpsc::Sender<()>,
+    pub(crate) close: Arc<Closer>,
     pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
     /// Who we are, and how that came about.
     pub(crate) standing: Arc<Mutex<Standing>>,
     pub(crate) handlers: Handlers,
     /// Whether the server is silent.
     pub(crate) quiet: watch::Receiver<bool>,
-    /// What it takes to go on with a BOSH session elsewhere, once there is one.
-    pub(crate) attachment: Arc<Mutex<Option<Attachment>>>,
+}
+
+/// To close it is to want the end, and so is to drop it.
+pub(crate) struct Closer(Mutex<Option<oneshot::Sender<()>>>);
+
+impl Closer {
+    pub(crate) fn new() -> (Self, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(Mutex::new(Some(sender))), receiver)
+    }
+
+    pub(crate) fn close(&self) {
+        drop(lock(&self.0).take());
+    }
 }
 
 /// Who we are on the current connection, or were on the last.
@@ -88,6 +105,8 @@ pub(crate) struct Standing {
     pub(crate) route: Route,
     /// Whether the server sends copies of messages (XEP-0280).
     pub(crate) has_carbons: bool,
+    /// What it takes to go on with a BOSH session elsewhere, once there is one.
+    pub(crate) attachment: Option<Box<Attachment>>,
 }
 
 impl Handle {
@@ -116,8 +135,6 @@ pub(crate) type Milestone = oneshot::Sender<Result<Reached, Error>>;
 
 pub(crate) type ReportSink = Box<dyn FnMut(&LoginReport) + Send>;
 
-pub(crate) type TranscriptSink = Box<dyn FnMut(Direction, &str) + Send>;
-
 /// One session's task.
 pub(crate) struct Driver {
     connection: Connection,
@@ -132,8 +149,8 @@ pub(crate) struct Driver {
     question: Option<(QuestionId, AnswerFuture)>,
     answers: Answers,
     /// None once the application has let go of the session.
-    commands: Option<mpsc::Receiver<Command>>,
-    close: Option<mpsc::Receiver<()>>,
+    commands: Option<mpsc::Receiver<Box<Command>>>,
+    close: Option<oneshot::Receiver<()>>,
     end: Arc<OnceLock<Option<epode_proto::Error>>>,
     inbox: Inbox,
     router: Router,
@@ -147,10 +164,8 @@ pub(crate) struct Driver {
     presence: Option<Element>,
     quiet: watch::Sender<bool>,
     statuses: Vec<mpsc::Sender<Status>>,
-    transcript: Option<TranscriptSink>,
+    transcript: Option<Box<Transcript>>,
     reports: Option<ReportSink>,
-    /// Finds the frames in a byte stream, for the transcript alone.
-    stream: StreamTranscript,
     connector: Connector,
     /// How to connect once more; none where that cannot be done.
     way: Option<Way>,
@@ -162,7 +177,6 @@ pub(crate) struct Driver {
     milestone: Option<Milestone>,
     standing: Arc<Mutex<Standing>>,
     keys: Option<ScramKeys>,
-    attachment: Arc<Mutex<Option<Attachment>>>,
     sessions: Option<Arc<dyn SessionStore>>,
     /// What of the session is kept.
     kept: Option<SessionMark>,
@@ -182,8 +196,8 @@ struct Opening {
 pub(crate) struct Parts {
     pub(crate) connection: Connection,
     pub(crate) answers: Answers,
-    pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) close: mpsc::Receiver<()>,
+    pub(crate) commands: mpsc::Receiver<Box<Command>>,
+    pub(crate) close: oneshot::Receiver<()>,
     pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
     pub(crate) inbox: mpsc::Sender<Parcel>,
     pub(crate) router: Router,
@@ -196,7 +210,6 @@ pub(crate) struct Parts {
     pub(crate) pinning: Option<Pinning>,
     pub(crate) tokens: Option<TokenKeeper>,
     pub(crate) standing: Arc<Mutex<Standing>>,
-    pub(crate) attachment: Arc<Mutex<Option<Attachment>>>,
     pub(crate) sessions: Option<Arc<dyn SessionStore>>,
     pub(crate) milestone: Milestone,
 }
@@ -226,9 +239,8 @@ impl Driver {
             presence: None,
             quiet: parts.quiet,
             statuses: parts.statuses,
-            transcript: parts.transcript,
+            transcript: parts.transcript.map(|sink| Box::new(Transcript::new(sink))),
             reports: parts.reports,
-            stream: StreamTranscript::default(),
             connector: parts.connector,
             way: None,
             elsewhere: None,
@@ -238,7 +250,6 @@ impl Driver {
             milestone: Some(parts.milestone),
             standing: parts.standing,
             keys: None,
-            attachment: parts.attachment,
             sessions: parts.sessions,
             kept: None,
             heir: None,
@@ -247,19 +258,23 @@ impl Driver {
     }
 
     /// Connects, and goes on until the session has ended.
-    pub(crate) async fn run(mut self, destination: Destination) {
+    ///
+    /// No `async fn`, whose future would hold room for two drivers: the one that it is given, and
+    /// the one that runs.
+    pub(crate) fn run(mut self, destination: Destination) -> impl Future<Output = ()> + Send {
         self.way = destination.way();
-        self.act().await; // reports CONNECTING
-        self.open(destination);
-        loop {
-            self.act().await;
-            if self.end.get().is_some() {
-                return self.inbox.leave();
+        self.open(destination); // nothing of it happens before CONNECTING is reported
+        async move {
+            loop {
+                self.act().await;
+                if self.end.get().is_some() {
+                    return self.inbox.leave();
+                }
+                self.keep_session(); // nothing has gone out yet
+                self.release_senders();
+                let event = self.event().await;
+                self.take(event);
             }
-            self.keep_session(); // nothing has gone out yet
-            self.release_senders();
-            let event = self.event().await;
-            self.take(event);
         }
     }
 
@@ -299,11 +314,10 @@ impl Driver {
 
     /// Waits for one thing to happen.
     async fn event(&mut self) -> Event {
-        let is_waiting = self.begins.is_some();
+        let due = self.next_due();
         let listens = self.listens();
         let sending = self.link.as_ref().is_some_and(Link::is_sending);
         let takes = !sending && self.connection.has_room();
-        let late = self.requests.next_deadline();
         tokio::select! {
             news = exchange(&mut self.link, listens) => Event::News(news),
             opened = opened(&mut self.opening) => opened,
@@ -313,11 +327,21 @@ impl Driver {
             command = command(&mut self.commands), if takes => Event::Command(command),
             () = closing(&mut self.close) => Event::Close,
             () = gone(&mut self.heir) => Event::HeirGone,
-            () = at(self.begins) => Event::Begin,
-            () = at(self.wake), if !is_waiting => Event::Tick,
-            () = at(late) => Event::RequestsLate,
-            () = at(self.stalls) => Event::Stalled,
+            due = come(due) => Event::Due(due),
         }
+    }
+
+    /// What is due next, and when.
+    fn next_due(&self) -> Option<(Instant, Due)> {
+        let wake = self.wake.filter(|_| self.begins.is_none());
+        let times = [
+            (self.begins, Due::Begin),
+            (wake, Due::Tick),
+            (self.requests.next_deadline(), Due::Requests),
+            (self.stalls, Due::Stalled),
+        ];
+        let known = times.into_iter().filter_map(|(at, due)| Some((at?, due)));
+        known.min_by_key(|(at, _)| *at)
     }
 
     /// Whether to read from the connection. An application that waits for the answer to a request
@@ -354,18 +378,18 @@ impl Driver {
             Event::Advanced(Advanced::Refused(request)) => self.refuse(&request),
             Event::Handled(count) => self.handle(Input::Handled(count)),
             Event::Answer((id, answer)) => self.handle(Input::Answered(id, answer)),
-            Event::Command(command) => self.obey(command),
+            Event::Command(command) => self.obey(*command),
             Event::HeirGone => {
                 self.is_leaving(); // it is not any more
             }
             Event::Close => self.end(),
-            Event::Begin => self.begin(),
-            Event::Tick => {
+            Event::Due(Due::Begin) => self.begin(),
+            Event::Due(Due::Tick) => {
                 self.wake = None;
                 self.handle(Input::Tick);
             }
-            Event::RequestsLate => self.requests.expire(),
-            Event::Stalled => self.lose(lost("the server takes nothing any more")),
+            Event::Due(Due::Requests) => self.requests.expire(),
+            Event::Due(Due::Stalled) => self.lose(lost("the server takes nothing any more")),
         }
     }
 
@@ -620,7 +644,9 @@ impl Driver {
         self.router.set_connected(false);
         self.link = None; // to close it in good order could end the session
         (self.wake, self.stalls, self.question, self.error) = (None, None, None, None);
-        self.stream = StreamTranscript::default();
+        if let Some(transcript) = &mut self.transcript {
+            transcript.begin_anew();
+        }
         self.forget_attachment(None);
         self.senders.drain(..).for_each(|(done, receipt)| drop(done.send(Ok(receipt))));
         self.begins = Some(Instant::now() + span);
@@ -699,13 +725,7 @@ impl Driver {
     fn note(&mut self, direction: Direction, frame: &[u8]) {
         let Some(transcript) = &mut self.transcript else { return };
         let is_stream = self.link.as_ref().is_some_and(Link::is_stream);
-        match direction {
-            Direction::Sent if is_stream => transcript(direction, &self.stream.sent(frame)),
-            Direction::Received if is_stream => {
-                self.stream.received(frame).iter().for_each(|shown| transcript(direction, shown));
-            }
-            _ => transcript(direction, &redacted(frame)),
-        }
+        transcript.note(direction, frame, is_stream);
     }
 
     /// For inputs that the machine's rules allow at any time, or that came from the machine.
@@ -757,14 +777,23 @@ enum Event {
     /// The application has handled so many more.
     Handled(u32),
     Answer((QuestionId, Answer)),
-    Command(Command),
+    Command(Box<Command>),
     Close,
     /// Nobody wants to hand the session over any more.
     HeirGone,
-    /// It is time for the next connection.
+    Due(Due),
+}
+
+/// What it is time for.
+#[derive(Clone, Copy)]
+enum Due {
+    /// The next connection.
     Begin,
+    /// What the machine wanted to be told.
     Tick,
-    RequestsLate,
+    /// The end of requests that nobody has answered.
+    Requests,
+    /// The end of a connection whose peer does not read.
     Stalled,
 }
 
@@ -789,11 +818,10 @@ async fn handled(count: &mut Option<HandledCount>) -> u32 {
     }
 }
 
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => pending().await,
-    }
+async fn come(due: Option<(Instant, Due)>) -> Due {
+    let Some((at, due)) = due else { return pending().await };
+    sleep_until(at).await;
+    due
 }
 
 /// Takes the question away once its answer is there.
@@ -804,7 +832,7 @@ async fn answer(question: &mut Option<(QuestionId, AnswerFuture)>) -> (QuestionI
     answered
 }
 
-async fn command(commands: &mut Option<mpsc::Receiver<Command>>) -> Command {
+async fn command(commands: &mut Option<mpsc::Receiver<Box<Command>>>) -> Box<Command> {
     match commands {
         Some(receiver) => match receiver.recv().await {
             Some(command) => command,
@@ -825,9 +853,9 @@ async fn gone<T>(heir: &mut Option<oneshot::Sender<T>>) {
 }
 
 /// Until the application wants the end, or has let go of the connection.
-async fn closing(close: &mut Option<mpsc::Receiver<()>>) {
+async fn closing(close: &mut Option<oneshot::Receiver<()>>) {
     let Some(receiver) = close else { return pending().await };
-    receiver.recv().await;
+    let _ = receiver.await; // nothing is ever sent
     *close = None;
 }
 

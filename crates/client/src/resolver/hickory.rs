@@ -39,7 +39,7 @@ use super::{Lookup, LookupError, MAX_RECORDS, Resolver, SrvRecord, SystemResolve
 pub struct HickoryResolver {
     source: Source,
     /// Made when it is first needed: it reads files.
-    inner: OnceLock<Result<TokioResolver, LookupError>>,
+    inner: OnceLock<Result<Box<TokioResolver>, LookupError>>,
 }
 
 impl HickoryResolver {
@@ -61,7 +61,8 @@ impl HickoryResolver {
     }
 
     fn inner(&self) -> Result<&TokioResolver, LookupError> {
-        self.inner.get_or_init(|| self.source.resolver()).as_ref().map_err(Clone::clone)
+        let inner = self.inner.get_or_init(|| self.source.resolver().map(Box::new));
+        inner.as_deref().map_err(Clone::clone)
     }
 
     async fn look_srv_up(&self, name: &str) -> Result<Vec<SrvRecord>, LookupError> {

@@ -109,7 +109,8 @@ impl Link {
         let deadline = Deadline::after(limit);
         let inside = match endpoint.scheme() {
             Scheme::Http | Scheme::Https => {
-                let (bosh, channel) = Bosh::connect(endpoint, options, deadline).await?;
+                let connecting = Box::pin(Bosh::connect(endpoint, options, deadline));
+                let (bosh, channel) = connecting.await?;
                 return Ok((Self(Kind::Bosh(Box::new(bosh))), channel));
             }
             Scheme::Ws | Scheme::Xmpp => None,
@@ -127,7 +128,8 @@ impl Link {
         options: &TransportOptions,
     ) -> Result<(Self, Channel), TransportError> {
         let deadline = Deadline::after(options.timeout());
-        let (bosh, channel) = Bosh::attach(endpoint, session, options, deadline).await?;
+        let attaching = Box::pin(Bosh::attach(endpoint, session, options, deadline));
+        let (bosh, channel) = attaching.await?;
         Ok((Self(Kind::Bosh(Box::new(bosh))), channel))
     }
 
@@ -175,8 +177,8 @@ impl Link {
         let kind = if endpoint.is_stream() {
             Kind::Tcp(Tcp::new(stream, &channel, endpoint.peer(), options.timeout()))
         } else {
-            let socket = WebSocket::open(stream, endpoint, options, deadline).await?;
-            Kind::WebSocket(Box::new(socket))
+            let opening = Box::pin(WebSocket::open(stream, endpoint, options, deadline));
+            Kind::WebSocket(Box::new(opening.await?))
         };
         Ok((Self(kind), channel))
     }
@@ -351,7 +353,8 @@ pub(crate) fn is_resolved_by_proxy(endpoint: &Endpoint, options: &TransportOptio
     matches!(proxy, Ok(Some(proxy)) if proxy.kind() == ProxyKind::Socks5h)
 }
 
-/// Connects, and makes TLS where something is to be inside it.
+/// Connects, and makes TLS where something is to be inside it. What takes most room has a box of its
+/// own, here and above: of many connections that are being made, few need all of it at once.
 async fn reach_inside(
     endpoint: &Endpoint,
     inside: Option<(&str, Inside)>,
@@ -367,7 +370,7 @@ async fn reach_inside(
         let channel = if proxy.is_none() { channel_of(&tcp) } else { Channel::plaintext() };
         return Ok((Box::new(tcp), channel));
     };
-    let (stream, channel) = handshake.run(tcp, &endpoint.peer(), deadline).await?;
+    let (stream, channel) = Box::pin(handshake.run(tcp, &endpoint.peer(), deadline)).await?;
     Ok((Box::new(stream), channel))
 }
 
@@ -382,7 +385,7 @@ async fn reach(
     let Some(proxy) = proxy else { return dial::dial(&target, options, deadline).await };
     tracing::debug!(%proxy, host = endpoint.host(), "through a proxy");
     let tcp = dial::dial(proxy.peer(), options, deadline).await?;
-    tunnel::open(tcp, proxy, &target, options.resolver(), deadline).await
+    Box::pin(tunnel::open(tcp, proxy, &target, options.resolver(), deadline)).await
 }
 
 fn channel_of(tcp: &TcpStream) -> Channel {

@@ -81,7 +81,7 @@ impl ProxySettings {
     /// One proxy for every server but those on this machine.
     #[must_use]
     pub fn through(proxy: Proxy) -> Self {
-        let setting = Setting::Proxy(proxy);
+        let setting = Setting::Proxy(Box::new(proxy));
         Self {
             secure: setting.clone(),
             plain: setting.clone(),
@@ -115,7 +115,7 @@ impl ProxySettings {
         match setting {
             Setting::Unset => Ok(None),
             Setting::Proxy(proxy) => Ok(Some(proxy)),
-            Setting::Broken(error) => Err(error.clone()),
+            Setting::Broken(error) => Err(ProxyError::clone(error)),
         }
     }
 }
@@ -304,16 +304,18 @@ impl From<url::ParseError> for ProxyUrlError {
 enum Setting {
     #[default]
     Unset,
-    Proxy(Proxy),
-    Broken(ProxyError),
+    Proxy(Box<Proxy>),
+    Broken(Box<ProxyError>),
 }
 
 impl From<Option<(&'static str, Zeroizing<String>)>> for Setting {
     fn from(variable: Option<(&'static str, Zeroizing<String>)>) -> Self {
         match variable.map(|(variable, value)| (variable, value.parse())) {
             None => Self::Unset,
-            Some((_, Ok(proxy))) => Self::Proxy(proxy),
-            Some((variable, Err(problem))) => Self::Broken(ProxyError { variable, problem }),
+            Some((_, Ok(proxy))) => Self::Proxy(Box::new(proxy)),
+            Some((variable, Err(problem))) => {
+                Self::Broken(Box::new(ProxyError { variable, problem }))
+            }
         }
     }
 }

@@ -45,8 +45,9 @@ pub(crate) enum State {
     Handshake(ExpectHandshake),
     Proceed(ExpectProceed),
     Secured(ExpectSecured),
-    SaslReply(ExpectSaslReply),
-    Answer(ExpectAnswer),
+    // In boxes: a connection that is online should not hold room for a login.
+    SaslReply(Box<ExpectSaslReply>),
+    Answer(Box<ExpectAnswer>),
     Resumed(ExpectResumed),
     BindCall(ExpectBindCall),
     Bound(ExpectBound),

@@ -70,11 +70,11 @@ pub(crate) fn take_turn(core: &mut Core, turn: Turn, how: Move, mut via: Via) ->
                 }
                 (Move::Response, _, None) => {}
             }
-            State::SaslReply(ExpectSaslReply { exchange, via })
+            State::SaslReply(Box::new(ExpectSaslReply { exchange, via }))
         }
         Turn::Question(pending, question) => {
             let id = core.ask(question);
-            State::Answer(ExpectAnswer { pending, id, how, via })
+            State::Answer(Box::new(ExpectAnswer { pending, id, how, via }))
         }
     }
 }

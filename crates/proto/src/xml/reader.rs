@@ -148,6 +148,7 @@ impl StreamReader {
         match &result {
             Ok(Some(StreamEvent::End)) => self.stop(State::Ended),
             Err(error) => self.stop(State::Failed(error.clone())),
+            Ok(None) if self.is_idle() => self.rest(),
             Ok(_) => {}
         }
         result
@@ -167,6 +168,15 @@ impl StreamReader {
                 running.between && self.buffer[self.read..].iter().all(|b| is_whitespace(*b))
             }
             State::Ended | State::Failed(_) => true,
+        }
+    }
+
+    /// Lets go of the memory that only reading takes: most streams are quiet most of the time.
+    fn rest(&mut self) {
+        self.buffer = Vec::new();
+        self.read = 0;
+        if let State::Running(running) = &mut self.state {
+            running.parser.rest();
         }
     }
 
@@ -240,7 +250,7 @@ impl Running {
         match (progress, self.parser.depth()) {
             (Progress::Opened, 1) => {
                 self.finish_stanza();
-                Ok(self.parser.root().map(StreamEvent::Header))
+                Ok(self.parser.take_root().map(StreamEvent::Header))
             }
             (Progress::Text, 1) => Err(XmlError::TextOutsideStanza),
             (Progress::Closed(_), 0) => Ok(Some(StreamEvent::End)),
@@ -320,9 +330,16 @@ impl Parser {
         self.open.len()
     }
 
-    /// The outermost open element as far as it goes: once its start tag is read, that.
-    fn root(&self) -> Option<Element> {
-        self.open.first().map(|open| open.element.clone())
+    /// Takes the outermost open element, once its start tag is read; it stays open, and empty.
+    fn take_root(&mut self) -> Option<Element> {
+        let root = self.open.first_mut()?;
+        Some(std::mem::replace(&mut root.element, Element::new("", "")))
+    }
+
+    /// Between elements.
+    fn rest(&mut self) {
+        self.raw.release_temporaries();
+        self.open.shrink_to_fit();
     }
 
     /// Adds a complete element to the innermost open one.

@@ -8,8 +8,8 @@ use std::{
 
 use base64ct::{Base64, Encoding};
 use epode_proto::{
-    Action, ApiMisuse, Connection, Element, Error, Explanation, FastToken, Input, LoginReport, Phase,
-    QuestionId, Settings, Status, Time, redacted,
+    Action, ApiMisuse, Connection, Element, Error, Explanation, FastToken, Input, LoginReport,
+    Phase, QuestionId, Settings, Status, Time, redacted,
     sasl::{
         Answer, Channel, Question, Response, Secret, SecretKind,
         scram::{Derivation, Hash, ScramKeys},
