@@ -18,6 +18,7 @@ use crate::Error;
 /// | `oauth.localhost` | OAUTHBEARER | Prosody |
 /// | `cert.localhost` | EXTERNAL; STARTTLS is a must | all |
 /// | `clear.localhost` | SCRAM-SHA-1; never TLS on [`Ports::plain`](crate::Ports::plain) | all |
+/// | `brief.localhost` | SCRAM-SHA-1; a session is kept for a second, if the client asks for that | all |
 /// | `unlisted.localhost` | nothing: the server's certificate does not name it | all |
 /// | `expired.localhost` | nothing: its certificate has expired | all |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +131,10 @@ pub(crate) fn listed_domains() -> impl Iterator<Item = &'static str> {
         .filter(|domain| ![UNLISTED, EXPIRED].contains(domain))
 }
 
+/// The domain whose sessions last no longer than a second without a connection, where the client
+/// asks for that.
+pub const BRIEF: &str = "brief.localhost";
+
 /// The domain that the servers' certificate does not name.
 pub(crate) const UNLISTED: &str = "unlisted.localhost";
 
@@ -143,6 +148,7 @@ const PROSODY_DOMAINS: &[&str] = &[
     "anonymous.localhost",
     "cert.localhost",
     "clear.localhost",
+    BRIEF,
     UNLISTED,
     EXPIRED,
     "oauth.localhost",
@@ -155,6 +161,7 @@ const EJABBERD_DOMAINS: &[&str] = &[
     "anonymous.localhost",
     "cert.localhost",
     "clear.localhost",
+    BRIEF,
     UNLISTED,
     EXPIRED,
 ];
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn two_domains_are_not_listed() {
         let listed: Vec<&str> = listed_domains().collect();
-        assert_eq!(listed.len(), 8);
+        assert_eq!(listed.len(), 9);
         for release in Release::ALL {
             let left_out: Vec<&&str> =
                 release.domains.iter().filter(|domain| !listed.contains(domain)).collect();
