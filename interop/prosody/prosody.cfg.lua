@@ -74,6 +74,10 @@ VirtualHost "clear.localhost" -- no offer of STARTTLS
 authentication = "internal_hashed"
 modules_disabled = { "s2s", "tls" }
 
+VirtualHost "brief.localhost" -- a session without a connection is soon forgotten
+authentication = "internal_hashed"
+smacks_hibernation_time = 1
+
 VirtualHost "unlisted.localhost" -- not in the certificate
 authentication = "internal_hashed"
 

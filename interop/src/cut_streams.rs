@@ -77,6 +77,8 @@ impl Talker {
         let mut builder = target.through(proxy.port()).client(user)?;
         let logins = tokio::spawn(count_logins(builder.watch()));
         let session = builder.connect().await?;
+        // What comes while a server has no session of ours waits for somebody who is there.
+        session.send(Element::new("presence", CLIENT)).await?;
         let (sent, heard, trouble) = (0, Vec::new(), None);
         Ok(Self { session, proxy, storm, logins, sent, heard, trouble })
     }
@@ -99,6 +101,7 @@ impl Talker {
                     last = Instant::now();
                     match number(&stanza) {
                         Some(number) => self.heard.push(number),
+                        None if stanza.name() == "presence" => {}
                         None => self.trouble = Some(stanza.to_xml()),
                     }
                 }
@@ -181,5 +184,6 @@ pub(crate) const AHEAD: usize = 16;
 const LIFE: u32 = 20_000;
 /// After which time to look whether a connection was cut that nobody talks on.
 const GLANCE: Duration = Duration::from_millis(10);
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A server may keep a resumption waiting for a quarter of a minute, and be asked again meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
 const AFTERMATH: Duration = Duration::from_millis(300);

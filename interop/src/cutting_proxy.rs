@@ -5,7 +5,10 @@
 use std::{
     fmt, io,
     net::Ipv4Addr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -58,6 +61,15 @@ pub enum Place {
     WhileWaiting,
 }
 
+/// Who says something on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The server.
+    Server,
+    /// The client.
+    Client,
+}
+
 /// How many connections were cut, by [`Place`]. `Display` lists them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cuts([u32; Place::ALL.len()]);
@@ -70,8 +82,8 @@ impl CuttingProxy {
     pub async fn start(server_port: u16, seed: u64) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Port)?;
         let port = listener.local_addr().map_err(Error::Port)?.port();
-        let (knife, cuts, axe) = Default::default();
-        let terms = Arc::new(Terms { server_port, knife, cuts, axe });
+        let (knife, cuts, axe, muted) = Default::default();
+        let terms = Arc::new(Terms { server_port, knife, cuts, axe, muted });
         let accepting = tokio::spawn(accept(listener, Dice(seed), Arc::clone(&terms)));
         Ok(Self { port, terms, accepting })
     }
@@ -91,6 +103,11 @@ impl CuttingProxy {
     /// either side, or after a random time. The last bytes may be the beginning of a frame.
     pub fn sever(&self, connections: u32, within: u32) {
         *lock(&self.terms.axe) = Axe { left: connections, within };
+    }
+
+    /// From now on, what this side says goes nowhere; the connections last.
+    pub fn mute(&self, side: Side) {
+        self.terms.muted[side as usize].store(true, Relaxed);
     }
 
     /// How many of the connections of [`Self::sever`] are still to be cut.
@@ -174,6 +191,8 @@ struct Terms {
     knife: Mutex<Knife>,
     cuts: Mutex<Cuts>,
     axe: Mutex<Axe>,
+    /// By [`Side`].
+    muted: [AtomicBool; 2],
 }
 
 /// How many more connections end at any byte, and within how many.
@@ -272,6 +291,9 @@ async fn pass_on(mut client: TcpStream, mut dice: Dice, terms: &Terms) -> io::Re
         };
         if said.is_empty() {
             return Ok(None);
+        }
+        if terms.muted[usize::from(is_request)].load(Relaxed) {
+            continue;
         }
         if is_request && last.is_none() && rest.is_none() {
             last = terms.draw(&mut dice);

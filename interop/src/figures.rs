@@ -47,7 +47,12 @@ impl Figures {
 
     /// Whether nothing was lost or doubled.
     pub(crate) fn is_each_once(&self) -> bool {
-        self.trouble.is_empty() && (self.lost, self.doubled) == (0, 0)
+        self.is_all_there() && self.doubled == 0
+    }
+
+    /// Whether nothing was lost.
+    pub(crate) fn is_all_there(&self) -> bool {
+        self.trouble.is_empty() && self.lost == 0
     }
 }
 

@@ -37,9 +37,9 @@ mod template;
 mod token_validator;
 
 pub use certificates::{Authority, Certificates, ClientCertificate};
-pub use cutting_proxy::{Cuts, CuttingProxy, Dice, Place};
+pub use cutting_proxy::{Cuts, CuttingProxy, Dice, Place, Side};
 pub use error::Error;
-pub use release::{Release, Software};
+pub use release::{BRIEF, Release, Software};
 pub use report::Table;
 pub use rig::Rig;
 pub use server::{Ports, Server, Transport};

@@ -10,6 +10,7 @@ mod exchange;
 mod figures;
 mod handover;
 mod login;
+mod lost_sessions;
 mod matrix;
 mod only_binding;
 mod probe;

@@ -21,6 +21,7 @@ use crate::Error;
 /// | `expiring.localhost` | the same; a token is good for 2 seconds | those of the backports |
 /// | `cert.localhost` | EXTERNAL; STARTTLS is a must | all |
 /// | `clear.localhost` | SCRAM-SHA-1; never TLS on [`Ports::plain`](crate::Ports::plain) | all |
+/// | `brief.localhost` | SCRAM-SHA-1; a session is kept for a second, if the client asks for that | all |
 /// | `unlisted.localhost` | nothing: the server's certificate does not name it | all |
 /// | `expired.localhost` | nothing: its certificate has expired | all |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +137,10 @@ pub(crate) fn listed_domains() -> impl Iterator<Item = &'static str> {
         .filter(|domain| ![UNLISTED, EXPIRED].contains(domain))
 }
 
+/// The domain whose sessions last no longer than a second without a connection, where the client
+/// asks for that.
+pub const BRIEF: &str = "brief.localhost";
+
 /// The domain that the servers' certificate does not name.
 pub(crate) const UNLISTED: &str = "unlisted.localhost";
 
@@ -149,6 +154,7 @@ const PROSODY_DOMAINS: &[&str] = &[
     "anonymous.localhost",
     "cert.localhost",
     "clear.localhost",
+    BRIEF,
     UNLISTED,
     EXPIRED,
     "oauth.localhost",
@@ -161,6 +167,7 @@ const PROSODY_13_DOMAINS: &[&str] = &[
     "anonymous.localhost",
     "cert.localhost",
     "clear.localhost",
+    BRIEF,
     UNLISTED,
     EXPIRED,
     "oauth.localhost",
@@ -176,6 +183,7 @@ const EJABBERD_DOMAINS: &[&str] = &[
     "anonymous.localhost",
     "cert.localhost",
     "clear.localhost",
+    BRIEF,
     UNLISTED,
     EXPIRED,
     "sasl2.localhost",
@@ -198,7 +206,7 @@ mod tests {
     #[test]
     fn two_domains_are_not_listed() {
         let listed: Vec<&str> = listed_domains().collect();
-        assert_eq!(listed.len(), 11);
+        assert_eq!(listed.len(), 12);
         for release in Release::ALL {
             let left_out: Vec<&&str> =
                 release.domains.iter().filter(|domain| !listed.contains(domain)).collect();

@@ -204,7 +204,8 @@ pub(crate) async fn talk(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn resumed(mut statuses: StatusEvents) -> bool {
+/// Whether the first connection took up a session.
+pub(crate) async fn resumed(mut statuses: StatusEvents) -> bool {
     while let Some(status) = statuses.next().await {
         if let Status::Connected(connected) = status {
             return connected.resumed;

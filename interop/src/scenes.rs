@@ -14,7 +14,9 @@ use crate::{
     cut_streams::{self, Storm},
     exchange,
     figures::Figures,
-    handover, restarts,
+    handover,
+    lost_sessions::{self, Loss, SALVAGED},
+    restarts,
     servers::{PASSWORD, Servers},
     stream_target::StreamTarget,
 };
@@ -39,6 +41,8 @@ pub(crate) enum Act {
     CutStreams(Storm),
     /// The same over a stream, from processes that are killed and started again.
     Kills(Storm),
+    /// A session is taken up that the server does not know any more.
+    LoseSession(Loss),
     /// One process logs in, another takes over and goes on.
     Prebind,
     /// A process that is online is killed, another goes on with its session.
@@ -84,22 +88,43 @@ fn of(server: &'static Release) -> Vec<Scene> {
     scenes.push(scene(transport, Act::Restore, "attached and online"));
     scenes.push(scene(transport, Act::WrongSid, "ATTACHFAIL item-not-found"));
     scenes.push(scene(transport, Act::WrongRid, "ATTACHFAIL item-not-found"));
-    // Where a session moves to its new connection while stanzas arrive, their places may change.
-    let all = if server.software == Software::Ejabberd { EACH_ONCE } else { IN_ORDER };
     for &transport in streams(server.software) {
-        let (cuts, kills) = (Storm::CUTS, Storm::KILLS);
-        scenes.push(scene(transport, Act::CutStreams(cuts), all));
-        scenes.push(scene(transport, Act::Kills(kills), all));
+        let (cut, killed) = (after_cuts(server.software), after_kills(server.software));
+        scenes.push(scene(transport, Act::CutStreams(Storm::CUTS), cut));
+        scenes.push(scene(transport, Act::Kills(Storm::KILLS), killed));
+    }
+    for transport in [Transport::Starttls, Transport::Wss] {
+        for loss in Loss::ALL {
+            scenes.push(scene(transport, Act::LoseSession(loss), SALVAGED));
+        }
     }
     scenes
 }
 
-/// Over what streams are cut at any byte: where no half of a stanza that was cut stays with the
-/// server's parser, and none of its writers holds up a resumption.
-pub(crate) fn streams(software: Software) -> &'static [Transport] {
+/// Over what streams are cut at any byte. Over the others a session may get stuck; decision 21 says
+/// where, and `cargo xtask soak` shows it.
+fn streams(software: Software) -> &'static [Transport] {
     match software {
         Software::Prosody => &[Transport::Starttls, Transport::Wss],
         Software::Ejabberd => &[Transport::Starttls, Transport::Tcp],
+    }
+}
+
+/// What comes of messages through streams that are cut.
+fn after_cuts(software: Software) -> &'static str {
+    match software {
+        Software::Prosody => IN_ORDER,
+        // Two connections may be given the same session, if the first breaks before it has an answer.
+        Software::Ejabberd => NONE_LOST,
+    }
+}
+
+/// What comes of messages from processes that are killed.
+fn after_kills(software: Software) -> &'static str {
+    match software {
+        Software::Prosody => IN_ORDER,
+        // Where a session moves to its new connection while stanzas arrive, their places change.
+        Software::Ejabberd => EACH_ONCE,
     }
 }
 
@@ -140,6 +165,10 @@ impl Scene {
                     .await
                     .map(|it| Played::of(&it, self.expected))
             }
+            Act::LoseSession(loss) => {
+                let target = StreamTarget::of(rig, server, self.transport);
+                lost_sessions::play(&target, loss, seed).await
+            }
             Act::Prebind => handover::prebind(rig, &url).await,
             Act::Restore => handover::restore(rig, self.server, &url).await,
             Act::WrongSid => handover::wrong_sid(rig, &url).await,
@@ -163,7 +192,11 @@ impl Played {
     }
 
     fn of(figures: &Figures, expected: &str) -> Self {
-        let is_good = figures.is_perfect() || (expected == EACH_ONCE && figures.is_each_once());
+        let is_good = match expected {
+            NONE_LOST => figures.is_all_there(),
+            EACH_ONCE => figures.is_each_once(),
+            _ => figures.is_perfect(),
+        };
         Self::new(if is_good { expected } else { "imperfect" }, figures.to_string())
     }
 }
@@ -192,6 +225,7 @@ impl fmt::Display for Act {
             Self::Kills(Storm { messages, blows }) => {
                 return write!(f, "{messages} messages each way, {blows} kills");
             }
+            Self::LoseSession(loss) => loss.name(),
             Self::Prebind => "prebind and attach, 2 processes",
             Self::Restore => "killed and restored, 2 processes",
             Self::WrongSid => "attach with a wrong sid",
@@ -204,6 +238,11 @@ impl fmt::Display for Act {
 pub(crate) const IN_ORDER: &str = "all in order, each once";
 /// The same of a server that does not keep the order.
 const EACH_ONCE: &str = "each once";
+/// The same where what was sent in a session may be sent once more.
+const NONE_LOST: &str = "none lost";
+/// Over what streams sessions are resumed.
+pub(crate) const STREAMS: [Transport; 4] =
+    [Transport::Starttls, Transport::Tcp, Transport::Ws, Transport::Wss];
 
 #[cfg(test)]
 mod tests {

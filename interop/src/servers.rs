@@ -2,7 +2,7 @@
 //!
 //! It knows no mechanism.
 
-use epode_interop::{Error, Release, Rig, Server, Software};
+use epode_interop::{BRIEF, Error, Release, Rig, Server, Software};
 
 /// All servers, running.
 pub(crate) struct Servers(Vec<Running>);
@@ -39,7 +39,8 @@ impl Running {
         for domain in accounts(server.release()) {
             server.register("alice", domain, PASSWORD)?;
         }
-        for domain in ["localhost", "clear.localhost"] {
+        server.register("alice", BRIEF, PASSWORD)?;
+        for domain in ["localhost", "clear.localhost", BRIEF] {
             server.register("bob", domain, PASSWORD)?;
         }
         let token_of = match server.release().software {

@@ -10,7 +10,7 @@ use crate::{
     cut_streams::{self, Storm},
     figures::Figures,
     restarts,
-    scenes::streams,
+    scenes::STREAMS,
     servers::Servers,
     stream_target::StreamTarget,
 };
@@ -38,12 +38,9 @@ pub(crate) struct Line {
 
 /// The rows that have all these words in what is printed left of their figures.
 pub(crate) fn rows(words: &[String]) -> Vec<Row> {
-    let small = [Transport::Starttls, Transport::Tcp, Transport::Ws, Transport::Wss];
-    let small = small.into_iter().map(|transport| (None, transport));
-    let real = Release::ALL.into_iter().flat_map(|server| {
-        streams(server.software).iter().map(move |&transport| (Some(server), transport))
-    });
-    let all = small.chain(real).flat_map(|(server, transport)| {
+    let servers = [None].into_iter().chain(Release::ALL.map(Some));
+    let streams = servers.flat_map(|server| STREAMS.map(|transport| (server, transport)));
+    let all = streams.flat_map(|(server, transport)| {
         [Act::Cuts, Act::Kills].map(|act| Row { server, transport, act })
     });
     all.filter(|row| words.iter().all(|word| row.to_string().contains(word))).collect()
@@ -112,7 +109,7 @@ mod tests {
 
     #[test]
     fn words_choose_rows_and_columns_stand_below_their_names() {
-        assert_eq!(rows(&[]).len(), 24);
+        assert_eq!(rows(&[]).len(), 40);
         let chosen = rows(&["testpeer".to_owned(), "tcp".to_owned(), "kills".to_owned()]);
         let [row] = chosen[..] else { panic!("{chosen:?}") };
         let line = row.line(&Figures { seconds: 1.5, ..Figures::default() });

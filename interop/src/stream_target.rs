@@ -69,6 +69,11 @@ impl StreamTarget {
         Self { url, port, ..self.clone() }
     }
 
+    /// The same with accounts of another domain.
+    pub(crate) fn at(self, domain: &'static str) -> Self {
+        Self { domain, ..self }
+    }
+
     /// The domain of both accounts.
     pub(crate) fn domain(&self) -> &'static str {
         self.domain

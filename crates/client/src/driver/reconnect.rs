@@ -144,12 +144,12 @@ impl Attempts {
     }
 }
 
-/// Whether the server could not read us. In a session that was resumed, it may have taken our first
-/// words for the rest of those in which the connection before broke; a new session begins with its
-/// own.
+/// Whether the server could not read us, or we not what it says to that. In a session that was
+/// resumed, it may have taken our first words for the rest of those in which the connection before
+/// broke, and may write its error as for that connection; a new session begins with its own.
 fn is_misread(reason: &Error) -> bool {
     let is_bad = matches!(reason.condition(), "not-well-formed" | "bad-format" | "invalid-xml");
-    is_bad && matches!(reason, Error::Stream(_))
+    is_bad && matches!(reason, Error::Stream(_) | Error::PeerMisbehaved(_))
 }
 
 /// From 0 to 1.
@@ -167,7 +167,7 @@ const PATIENCE: u32 = 3;
 
 #[cfg(test)]
 mod tests {
-    use epode_proto::{Element, sasl, stream::StreamError};
+    use epode_proto::{Element, PeerFault, sasl, stream::StreamError};
 
     use super::*;
 
@@ -243,6 +243,11 @@ mod tests {
             assert!(!after(false, &broken(condition)), "it is our mistake: {condition}");
         }
         assert!(!after(true, &broken("conflict")));
+        let unreadable = Element::parse("<stream:error/>").expect_err("no prefix is declared");
+        let unreadable = Error::PeerMisbehaved(PeerFault::Frame(unreadable.into()));
+        assert!(after(true, &unreadable));
+        assert!(!after(false, &unreadable), "it is its mistake");
+        assert!(!after(true, &Error::PeerMisbehaved(PeerFault::ResumedAnother)));
         let mut attempts = Attempts::new(Reconnect::default());
         attempts.connected(true);
         assert!(attempts.next(&broken("not-well-formed")).is_some());
