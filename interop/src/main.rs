@@ -14,6 +14,7 @@ mod lost_sessions;
 mod matrix;
 mod only_binding;
 mod probe;
+mod quick_logins;
 mod restarts;
 mod rows;
 mod scenes;

@@ -16,6 +16,7 @@ use crate::{
     figures::Figures,
     handover,
     lost_sessions::{self, Loss, SALVAGED},
+    quick_logins::{self, Quick},
     restarts,
     servers::{PASSWORD, Servers},
     stream_target::StreamTarget,
@@ -51,6 +52,8 @@ pub(crate) enum Act {
     WrongSid,
     /// An external component comes to this.
     Component(Part),
+    /// Logins by SASL2 and by tokens come to this.
+    Quick(Quick),
     /// Somebody takes over a session with request ids that are far away from its own.
     WrongRid,
 }
@@ -93,10 +96,36 @@ fn of(server: &'static Release) -> Vec<Scene> {
         scenes.push(scene(transport, Act::CutStreams(Storm::CUTS), cut));
         scenes.push(scene(transport, Act::Kills(Storm::KILLS), killed));
     }
+    if is_new {
+        scenes.extend(quick_logins(server));
+    }
     for transport in [Transport::Starttls, Transport::Wss] {
         for loss in Loss::ALL {
             scenes.push(scene(transport, Act::LoseSession(loss), SALVAGED));
         }
+    }
+    scenes
+}
+
+/// Logins by SASL2, and by tokens of each kind that both sides have.
+fn quick_logins(server: &'static Release) -> Vec<Scene> {
+    let mut scenes = Vec::new();
+    for transport in [Transport::Starttls, Transport::Tls, Transport::Wss, Transport::SecureBosh] {
+        // What a login over HTTP can be bound to, the matrix tells.
+        let is_bound = !transport.is_http()
+            || (server == &Release::PROSODY_13 && transport == Transport::Wss);
+        let kinds = ["HT-SHA-256-NONE", "HT-SHA-256-ENDP", "HT-SHA-256-EXPR"];
+        let kinds = kinds[..if is_bound { 3 } else { 1 }].iter().copied().map(Quick::By);
+        let all = [Quick::Logins, Quick::Wrong, Quick::LogOut].into_iter().chain(kinds);
+        // These wait; how the server is reached makes no difference to them.
+        let slow = [Quick::Rotation, Quick::Expired];
+        let slow = slow.into_iter().filter(|_| transport == Transport::Tls);
+        scenes.extend(all.chain(slow).map(|quick| Scene {
+            server,
+            transport,
+            act: Act::Quick(quick),
+            expected: quick.expected(transport),
+        }));
     }
     scenes
 }
@@ -152,6 +181,7 @@ impl Scene {
                 exchange::exchange(rig, server, self.transport, (places, seed)).await
             }
             Act::Component(part) => components::play(rig, server, part).await,
+            Act::Quick(quick) => quick_logins::play(rig, server, self.transport, quick).await,
             Act::CutStreams(storm) => {
                 let target = StreamTarget::of(rig, server, self.transport);
                 cut_streams::exchange(&target, storm, seed)
@@ -219,6 +249,7 @@ impl fmt::Display for Act {
                 });
             }
             Self::Component(part) => part.name(),
+            Self::Quick(quick) => return write!(f, "{quick}"),
             Self::CutStreams(Storm { messages, blows }) => {
                 return write!(f, "{messages} messages each way, {blows} cuts");
             }
