@@ -112,8 +112,8 @@ fn quick_logins(server: &'static Release) -> Vec<Scene> {
     let mut scenes = Vec::new();
     for transport in [Transport::Starttls, Transport::Tls, Transport::Wss, Transport::SecureBosh] {
         // What a login over HTTP can be bound to, the matrix tells.
-        let is_bound = !transport.is_http()
-            || (server == &Release::PROSODY_13 && transport == Transport::Wss);
+        let is_bound =
+            !transport.is_http() || (server == &Release::PROSODY_13 && transport == Transport::Wss);
         let kinds = ["HT-SHA-256-NONE", "HT-SHA-256-ENDP", "HT-SHA-256-EXPR"];
         let kinds = kinds[..if is_bound { 3 } else { 1 }].iter().copied().map(Quick::By);
         let all = [Quick::Logins, Quick::Wrong, Quick::LogOut].into_iter().chain(kinds);

@@ -26,12 +26,14 @@ pub mod jid;
 mod negotiate;
 mod phase;
 pub mod report;
+mod server_memory;
 mod session;
 mod settings;
 pub mod stanza;
 mod stanza_macro;
 mod status;
 pub mod stream;
+mod task;
 mod time;
 mod transcript;
 mod user_agent;
@@ -47,6 +49,7 @@ pub use crate::{
     jid::{Jid, JidError},
     phase::Phase,
     report::LoginReport,
+    server_memory::{ServerMemory, ServerMemoryError},
     session::{
         Liveness, SessionMark, SessionState, SessionStateError, StreamManagement,
         requests::{NotARequest, Requests},
@@ -55,6 +58,7 @@ pub use crate::{
     status::{
         Authenticating, BoundBy, Connected, Explanation, Profile, Reconnecting, Status, StatusCode,
     },
+    task::{TaskAnswer, TaskOffer},
     time::Time,
     transcript::{StreamTranscript, redacted},
     user_agent::{InvalidUserAgentId, UserAgent, UserAgentId},

@@ -25,7 +25,8 @@ use crate::{Authenticating, Connected, Error, Explanation, Phase, Status, Time};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoginReport {
-    /// The server's offer and what was made of it; none where it never came to one.
+    /// The server's offer and what was made of it; none where it never came to one, and where the
+    /// login began along with the stream, by what is remembered of the server.
     pub explanation: Option<Box<Explanation>>,
     /// Each time that a login was begun, in order: once, unless the server refused a binding or a
     /// token.
