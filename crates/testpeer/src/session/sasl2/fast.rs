@@ -56,9 +56,13 @@ pub(super) fn judge(
         .filter(|_| offer.mechanisms().iter().any(|it| it == name))
         .ok_or(SaslCondition::InvalidMechanism)?;
     let fault = server.config().sasl2.fault.as_ref();
-    if let Some(Sasl2Fault::Ht2Failure(description)) = fault {
-        let data = [&[1], description.as_bytes()].concat();
-        return Ok(Step::Challenge(Exchange::Refused, data));
+    match fault {
+        Some(Sasl2Fault::TokenRefused(condition)) => return Err(*condition),
+        Some(Sasl2Fault::Ht2Failure(description)) => {
+            let data = [&[1], description.as_bytes()].concat();
+            return Ok(Step::Challenge(Exchange::Refused, data));
+        }
+        _ => {}
     }
     let client = request.client.clone().ok_or(MALFORMED)?;
     if terms.from.is_none() {

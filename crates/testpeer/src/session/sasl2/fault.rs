@@ -2,6 +2,8 @@
 //!
 //! Leaves out what needs no server around it: that is played from a [`script`](crate::script).
 
+use crate::sasl::SaslCondition;
+
 /// How a server misbehaves in logins by SASL2, when
 /// [`ServerBuilder::sasl2_fault`](crate::ServerBuilder::sasl2_fault) says so. All else is right:
 /// proofs, tokens and ids.
@@ -22,6 +24,8 @@ pub enum Sasl2Fault {
     BoundAndResumed,
     /// The success of RFC 6120 holds a token.
     TokenInSasl1,
+    /// A login by token is refused with this condition, and the token stays as it is.
+    TokenRefused(SaslCondition),
     /// A login by token brings no proof that the server has it.
     NoResponder,
     /// A login by token brings a proof by another token.
