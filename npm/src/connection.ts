@@ -1,0 +1,624 @@
+// A connection, as Strophe.js has it: handlers, stanzas, status. The login is the core's.
+
+import { Builder, STANZAS } from './builder.js';
+import { NS, Status } from './constants.js';
+import { Driver, type News, type Owner } from './driver.js';
+import { Handler, TimedHandler, type HandlerCallback, type HandlerOptions } from './handler.js';
+import { getBareJidFromJid, getDomainFromJid, getNodeFromJid, mayAnswer } from './jid.js';
+import { error, handleError, warn } from './log.js';
+import { binaryString } from './bytes.js';
+import type { SASLMechanism } from './mechanism.js';
+import { DEFAULT_MECHANISMS, isOwn } from './mechanisms.js';
+import { classify, type Pass, type ScramKeys } from './secret.js';
+import { read, serialize, toElement } from './xml.js';
+
+/** What a connection is told before it begins. */
+export interface ConnectionOptions {
+  /** The mechanisms to know; the nine of {@link DEFAULT_MECHANISMS} otherwise. */
+  mechanisms?: SASLMechanismClass[];
+  /** BINDREQUIRED is reported in place of a resource being bound. */
+  explicitResourceBinding?: boolean;
+  /** The scheme of a relative address: `ws` or `wss`. */
+  protocol?: string;
+  /** SCRAM is used where there is no Web Crypto API, too: its keys are derived in wasm. */
+  deriveInWasm?: boolean;
+  /** Secrets may go over connections that anybody on the way can read. For test networks only. */
+  dangerAllowPlaintext?: boolean;
+}
+
+/** A class of mechanisms, made without arguments. */
+export type SASLMechanismClass = new () => SASLMechanism;
+
+/** Told of each status: its number, a condition, and the element that brought it. */
+export type ConnectCallback = (
+  status: number,
+  condition: string | null,
+  element?: Element | null,
+) => unknown;
+
+/** What a plugin may have. The rest is its own. */
+export interface ConnectionPlugin {
+  init?(connection: Connection): void;
+  statusChanged?(status: number, condition: string | null): void;
+}
+
+/** What can be sent. */
+export type Sendable = Element | Builder;
+
+/**
+ * A connection to a server over a WebSocket.
+ *
+ * ```ts
+ * const conn = new Strophe.Connection('wss://xmpp.example.com/xmpp-websocket');
+ * conn.connect('alice@example.com', password, (status) => …);
+ * ```
+ */
+export class Connection {
+  /** @internal */
+  static readonly plugins = new Map<string, object>();
+
+  readonly options: ConnectionOptions;
+  service: string;
+  /** The address: as it was given, and once a resource is bound, with that. */
+  jid = '';
+  domain: string | null = null;
+  authzid: string | null = null;
+  authcid: string | null = null;
+  pass: Pass | null = null;
+  /** The keys of the last login with SCRAM, for the next one. */
+  scram_keys: ScramKeys | null = null;
+  /** What the server offered last. */
+  features: Element | null = null;
+  /** The mechanisms, by their names. */
+  mechanisms: Record<string, SASLMechanism> = Object.create(null) as Record<string, SASLMechanism>;
+  authenticated = false;
+  connected = false;
+  disconnecting = false;
+  paused = false;
+  restored = false;
+  handlers: Handler[] = [];
+  timedHandlers: TimedHandler[] = [];
+  connect_callback: ConnectCallback | null = null;
+  disconnection_timeout = 3000;
+  /** @internal */
+  _sasl_mechanism: SASLMechanism | null = null;
+
+  private driver: Driver | null = null;
+  private queue: Element[] = [];
+  private idle: ReturnType<typeof setTimeout> | undefined;
+  private readonly unanswered = new Map<Handler, () => void>();
+  private reason: string | null = null;
+  private frame: string | null = null;
+  private frameElement: Element | null = null;
+
+  constructor(service: string, options: ConnectionOptions = {}) {
+    this.service = service;
+    this.options = options;
+    checkProtocol(service, options.protocol);
+    this.registerSASLMechanisms(options.mechanisms);
+    for (const [name, plugin] of Connection.plugins) {
+      const own = Object.create(plugin) as ConnectionPlugin;
+      (this as unknown as Record<string, unknown>)[name] = own;
+      own.init?.(this);
+    }
+  }
+
+  /** Gives all connections that are made from now on `connection[name]`. */
+  static addConnectionPlugin(name: string, plugin: object): void {
+    Connection.plugins.set(name, plugin);
+  }
+
+  /** Called with each element that comes. To be replaced. */
+  xmlInput(_element: Element): void {}
+  /** Called with each element that goes out. To be replaced. */
+  xmlOutput(_element: Element): void {}
+  /** Called with each text that comes. To be replaced. */
+  rawInput(_text: string): void {}
+  /** Called with each text that goes out, secrets included. To be replaced. */
+  rawOutput(_text: string): void {}
+
+  /**
+   * Connects and logs in.
+   *
+   * `pass` is a password; or a token, where `mechanisms` names mechanisms of tokens and none of
+   * passwords; or `{ token }`; or the `scram_keys` of an earlier login. `wait`, `hold` and `route`
+   * are not for WebSockets.
+   *
+   * @throws {TypeError} if the JID is no address, or the keys are no keys.
+   */
+  connect(
+    jid: string,
+    pass?: Pass | null,
+    callback?: ConnectCallback | null,
+    _wait?: number,
+    _hold?: number,
+    _route?: string,
+    authcid?: string | null,
+    disconnection_timeout = 3000,
+  ): void {
+    if (!jid) throw new TypeError('connect needs a JID');
+    this.driver?.abandon();
+    this.end();
+    this.connected = false;
+    this.jid = jid;
+    this.domain = getDomainFromJid(jid);
+    this.authzid = getBareJidFromJid(jid);
+    this.authcid = authcid || getNodeFromJid(jid);
+    this.pass = pass ?? null;
+    this.scram_keys = null;
+    this.features = null;
+    this.restored = false;
+    this.connect_callback = callback ?? null;
+    this.disconnection_timeout = disconnection_timeout;
+    const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
+    const options = {
+      jid,
+      authcid: this.authcid,
+      explicitBinding: this.options.explicitResourceBinding === true,
+      allowPlaintext: this.options.dangerAllowPlaintext === true,
+      closeTimeout: disconnection_timeout,
+      mechanisms: Object.entries(this.mechanisms).map(([name, mechanism]) => ({
+        name,
+        own: isOwn(mechanism),
+        clientFirst: mechanism.isClientFirst,
+        exposesSecret: mechanism.exposesSecret,
+      })),
+    };
+    this.driver = new Driver(this.owner(), options, kind, secret);
+    this.driver.start(resolve(this.service, this.options.protocol));
+  }
+
+  /** Binds a resource, after BINDREQUIRED. */
+  bind(): void {
+    try {
+      this.driver?.bind();
+    } catch (words) {
+      warn(`bind: ${String(words)}`);
+    }
+  }
+
+  /** Ends the connection in good order: DISCONNECTING, and DISCONNECTED once the server agrees. */
+  disconnect(reason?: string): void {
+    this.reason = reason ?? null;
+    const driver = this.driver;
+    if (!driver) {
+      this._changeConnectStatus(Status.DISCONNECTING, this.reason);
+      this._changeConnectStatus(Status.DISCONNECTED, null);
+      return;
+    }
+    if (this.disconnecting) return;
+    this.disconnecting = true;
+    this.flush();
+    if (this.authenticated && driver.takesStanzas) {
+      driver.send(`<presence xmlns='${NS.CLIENT}' type='unavailable'/>`);
+    }
+    driver.close();
+  }
+
+  /** Ends the connection at once, and forgets handlers and stanzas. Nobody is told. */
+  reset(): void {
+    this.driver?.abandon();
+    this.driver = null;
+    this.end();
+    this.connected = false;
+  }
+
+  /**
+   * Sends stanzas.
+   *
+   * @throws {Error} named `StropheError` for what cannot be sent.
+   */
+  send(stanza: Sendable | Sendable[] | null): void {
+    if (stanza === null) return;
+    for (const one of Array.isArray(stanza) ? stanza : [stanza]) this.queue.push(elementOf(one));
+    if (this.paused && this.driver?.takesStanzas) return;
+    this.flush();
+  }
+
+  /** Sends what was held back. */
+  flush(): void {
+    if (this.paused) return;
+    for (let next = this.queue.shift(); next; next = this.queue.shift()) {
+      try {
+        if (!this.driver) throw 'not connected';
+        this.driver.send(stanzaText(next));
+      } catch (words) {
+        this.queue = [];
+        throw stropheError(`<${next.tagName}/> was not sent: ${String(words)}`);
+      }
+    }
+  }
+
+  /** Holds stanzas back. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  /** Sends them, and those to come. */
+  resume(): void {
+    this.paused = false;
+    if (this.driver?.takesStanzas) this.flush();
+  }
+
+  /**
+   * Sends a request. The answer goes to `callback`, an error to `errback`; so does null, when
+   * `timeout` milliseconds have passed or the connection has ended. Only the one who was asked can
+   * answer.
+   *
+   * @returns the id of the request.
+   */
+  sendIQ(
+    stanza: Sendable,
+    callback?: ((answer: Element) => unknown) | null,
+    errback?: ((answer: Element | null) => unknown) | null,
+    timeout?: number,
+  ): string {
+    return this.ask(stanza, 'sendIQ', callback, errback, timeout, ['result', 'error']);
+  }
+
+  /** Sends a presence that is answered by one of the same id; as {@link sendIQ} for the rest. */
+  sendPresence(
+    stanza: Sendable,
+    callback?: ((answer: Element) => unknown) | null,
+    errback?: ((answer: Element | null) => unknown) | null,
+    timeout?: number,
+  ): string {
+    return this.ask(stanza, 'sendPresence', callback, errback, timeout);
+  }
+
+  /**
+   * Calls a function with the stanzas that meet all of these; what is empty holds for all. It is
+   * called until it returns something that is not true, or the connection ends.
+   */
+  addHandler(
+    callback: HandlerCallback,
+    ns?: string | null,
+    name?: string | null,
+    type?: string | string[] | null,
+    id?: string | null,
+    from?: string | null,
+    options?: HandlerOptions,
+  ): Handler {
+    const handler = new Handler(callback, ns, name, type, id, from, options);
+    this.handlers.push(handler);
+    return handler;
+  }
+
+  /** Takes a handler away. It is not called any more. */
+  deleteHandler(handler: Handler): void {
+    this.handlers = this.handlers.filter((other) => other !== handler);
+    this.unanswered.delete(handler);
+  }
+
+  /** Calls a function each time so many milliseconds have passed, until it returns something false. */
+  addTimedHandler(period: number, callback: () => unknown): TimedHandler {
+    const handler = new TimedHandler(period, callback);
+    this.timedHandlers.push(handler);
+    this.watch();
+    return handler;
+  }
+
+  /** Takes a timed handler away. */
+  deleteTimedHandler(handler: TimedHandler): void {
+    this.timedHandlers = this.timedHandlers.filter((other) => other !== handler);
+  }
+
+  /** Makes the mechanisms of these classes the ones that are known. */
+  registerSASLMechanisms(classes: SASLMechanismClass[] = DEFAULT_MECHANISMS): void {
+    this.mechanisms = Object.create(null) as Record<string, SASLMechanism>;
+    for (const one of classes) this.registerSASLMechanism(one);
+  }
+
+  /** Adds a mechanism, for the next `connect`. */
+  registerSASLMechanism(one: SASLMechanismClass): void {
+    const mechanism = new one();
+    this.mechanisms[mechanism.mechname] = mechanism;
+  }
+
+  /** An id that nobody can guess, with a suffix for people who read logs. */
+  getUniqueId(suffix?: string | number | null): string {
+    const id = uuid();
+    return typeof suffix === 'string' || typeof suffix === 'number' ? `${id}:${suffix}` : id;
+  }
+
+  /** Tells plugins and the application. */
+  _changeConnectStatus(status: number, condition: string | null, element?: Element | null): void {
+    for (const name of Connection.plugins.keys()) {
+      const plugin = (this as unknown as Record<string, unknown>)[name] as ConnectionPlugin;
+      guard(() => plugin.statusChanged?.(status, condition));
+    }
+    guard(() => this.connect_callback?.(status, condition, element));
+  }
+
+  /** What the driver tells goes here. Each driver has one: those before it are not heard. */
+  private owner(): Owner {
+    return {
+      received: (frame) => this.received(frame),
+      handled: () => {
+        this.frame = null;
+        this.frameElement = null;
+      },
+      transmitted: (frame) => this.transmitted(frame),
+      judge: (tell) => this.judge(tell),
+      respond: (name, challenge) => this.respond(name, challenge),
+      authenticated: () => {
+        this.authenticated = true;
+        guard(() => this._sasl_mechanism?.onSuccess());
+      },
+      reported: (news) => this.reported(news),
+      kept: (keys) => {
+        this.scram_keys = JSON.parse(keys) as ScramKeys;
+      },
+      delivered: () => this.delivered(),
+    };
+  }
+
+  private received(frame: string): void {
+    this.frame = frame;
+    this.frameElement = null;
+    if (this.rawInput !== NO_HOOKS.rawInput) guard(() => this.rawInput(frame));
+    if (this.xmlInput !== NO_HOOKS.xmlInput) {
+      const element = this.element();
+      if (element) guard(() => this.xmlInput(element));
+    }
+  }
+
+  private transmitted(frame: string): void {
+    if (this.xmlOutput !== NO_HOOKS.xmlOutput) guard(() => this.xmlOutput(read(frame)));
+    if (this.rawOutput !== NO_HOOKS.rawOutput) guard(() => this.rawOutput(frame));
+  }
+
+  /** The frame that is being handled, as an element, if it is one. */
+  private element(): Element | null {
+    if (this.frameElement || !this.frame) return this.frameElement;
+    try {
+      this.frameElement = read(this.frame);
+    } catch {
+      this.frame = null; // the core says what is wrong with it
+    }
+    return this.frameElement;
+  }
+
+  private judge(tell: (name: string, usable: boolean, priority: number) => void): void {
+    for (const [name, mechanism] of Object.entries(this.mechanisms)) {
+      const usable = guard(() => mechanism.test(this)) === true;
+      tell(name, usable, mechanism.priority);
+    }
+  }
+
+  private respond(name: string, challenge: Uint8Array | undefined): unknown {
+    const mechanism = this.mechanisms[name];
+    if (!mechanism) throw new Error(`${name} is no longer among the mechanisms`);
+    if (!challenge) return mechanism.clientChallenge(this);
+    return mechanism.onChallenge(this, binaryString(challenge));
+  }
+
+  private reported(news: News): void {
+    const { code, condition = null } = news;
+    switch (code) {
+      case Status.AUTHENTICATING: {
+        this.connected = true;
+        const mechanism = this.mechanisms[news.mechanism ?? ''];
+        this._sasl_mechanism = mechanism ?? null;
+        guard(() => mechanism?.onStart(this));
+        return this._changeConnectStatus(code, null);
+      }
+      case Status.BINDREQUIRED:
+      case Status.CONNECTED: {
+        const features = this.driver?.features;
+        if (features) this.features = toElement(features);
+        if (news.jid) this.jid = news.jid;
+        this._changeConnectStatus(code, null);
+        return this.watch();
+      }
+      case Status.DISCONNECTING:
+        return this._changeConnectStatus(code, this.reason);
+      case Status.DISCONNECTED:
+        return this.disconnected(condition);
+      default:
+        if (code === Status.AUTHFAIL && !this.authenticated) {
+          guard(() => this._sasl_mechanism?.onFailure());
+        }
+        if (news.message) error(news.message);
+        return this._changeConnectStatus(code, condition, this.element());
+    }
+  }
+
+  private disconnected(condition: string | null): void {
+    const driver = this.driver;
+    this.driver = null;
+    this.end();
+    this._changeConnectStatus(Status.DISCONNECTED, condition);
+    // Unless the application has connected anew by now.
+    if (this.driver === null && driver) this.connected = false;
+  }
+
+  /** What does not outlive a connection. */
+  private end(): void {
+    this.authenticated = false;
+    this.disconnecting = false;
+    this._sasl_mechanism = null;
+    this.queue = [];
+    this.handlers = [];
+    this.timedHandlers = [];
+    clearTimeout(this.idle);
+    this.idle = undefined;
+    const unanswered = [...this.unanswered.values()];
+    this.unanswered.clear();
+    for (const fail of unanswered) guard(fail);
+  }
+
+  /** Gives the stanza to the handlers that want it, in the order in which they were added. */
+  private delivered(): void {
+    const stanza = this.element();
+    if (!stanza) return;
+    let isHandled = false;
+    for (const handler of [...this.handlers]) {
+      if (!this.handlers.includes(handler)) continue; // taken away meanwhile
+      if (handler.user && !this.authenticated) continue;
+      try {
+        if (!handler.isMatch(stanza)) continue;
+        const stays = handler.run(stanza);
+        isHandled = true;
+        if (!stays) this.deleteHandler(handler);
+      } catch {
+        this.deleteHandler(handler);
+        warn('a handler was taken away because it threw an exception');
+      }
+    }
+    if (!isHandled) this.refuse(stanza);
+  }
+
+  /** A request that nobody takes is refused (RFC 6120, section 8.2.3). */
+  private refuse(stanza: Element): void {
+    const type = stanza.getAttribute('type');
+    if (stanza.tagName !== 'iq' || (type !== 'get' && type !== 'set')) return;
+    if (!this.driver?.takesStanzas) return;
+    const refusal = new Builder('iq', {
+      type: 'error',
+      id: stanza.getAttribute('id'),
+      to: stanza.getAttribute('from'),
+    });
+    refusal.c('error', { type: 'cancel' }).c('service-unavailable', { xmlns: NS.STANZAS });
+    this.send(refusal);
+  }
+
+  private ask(
+    stanza: Sendable,
+    suffix: string,
+    callback: ((answer: Element) => unknown) | null | undefined,
+    errback: ((answer: Element | null) => unknown) | null | undefined,
+    timeout: number | undefined,
+    types?: string[],
+  ): string {
+    const element = elementOf(stanza);
+    const id = element.getAttribute('id') || this.getUniqueId(suffix);
+    element.setAttribute('id', id);
+    const to = element.getAttribute('to');
+    let timer: TimedHandler | undefined;
+    const answered = (answer: Element) => {
+      this.unanswered.delete(handler);
+      if (timer) this.deleteTimedHandler(timer);
+      if (answer.getAttribute('type') === 'error') errback?.(answer);
+      else callback?.(answer);
+      return false;
+    };
+    const handler = new Answer(answered, element.tagName, types, id, () => this.jid, to);
+    this.send(element);
+    this.handlers.push(handler);
+    this.unanswered.set(handler, () => errback?.(null));
+    if (timeout) {
+      timer = this.addTimedHandler(timeout, () => {
+        this.deleteHandler(handler);
+        errback?.(null);
+        return false;
+      });
+    }
+    return id;
+  }
+
+  /** Looks at the timed handlers now and then, while there are any. */
+  private watch(): void {
+    if (this.idle !== undefined || !this.driver || this.timedHandlers.length === 0) return;
+    this.idle = setTimeout(() => {
+      this.idle = undefined;
+      this._onIdle();
+      this.watch();
+    }, IDLE_PERIOD);
+  }
+
+  /** Calls the timed handlers whose time has come. */
+  _onIdle(): void {
+    const now = Date.now();
+    for (const handler of [...this.timedHandlers]) {
+      const waits = handler.user && !this.authenticated;
+      const isGone = !this.timedHandlers.includes(handler);
+      if (waits || isGone || now - handler.lastCalled < handler.period) continue;
+      if (!guard(() => handler.run())) this.deleteTimedHandler(handler);
+    }
+  }
+}
+
+/** The handler of one answer. */
+class Answer extends Handler {
+  constructor(
+    callback: HandlerCallback,
+    name: string,
+    types: string[] | undefined,
+    id: string,
+    private readonly own: () => string,
+    private readonly to: string | null,
+  ) {
+    super(callback, null, name, types, id);
+  }
+
+  override isMatch(stanza: Element): boolean {
+    if (!super.isMatch(stanza)) return false;
+    // A presence may be answered by an occupant of the room that it went to.
+    const from = stanza.getAttribute('from');
+    const isPresence = this.name === 'presence';
+    const sender = isPresence ? getBareJidFromJid(from) : from;
+    return mayAnswer(this.own(), isPresence ? getBareJidFromJid(this.to) : this.to, sender);
+  }
+}
+
+const IDLE_PERIOD = 100;
+const NO_HOOKS = { ...hooksOf(Connection.prototype) };
+
+function hooksOf({ xmlInput, xmlOutput, rawInput, rawOutput }: Connection) {
+  return { xmlInput, xmlOutput, rawInput, rawOutput };
+}
+
+/** Calls what is not ours; what it throws goes to the log. */
+function guard<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (exception) {
+    handleError(exception);
+    return undefined;
+  }
+}
+
+function elementOf(stanza: Sendable): Element {
+  if (stanza instanceof Builder) return stanza.tree();
+  if (typeof stanza !== 'object' || typeof stanza?.tagName !== 'string') {
+    throw stropheError(`only elements and builders are sent, not ${typeof stanza}`);
+  }
+  return stanza;
+}
+
+/** The XML of a stanza, which says its namespace even where the element left that open. */
+function stanzaText(stanza: Element): string {
+  const lacksNamespace = STANZAS.includes(stanza.tagName) && !stanza.getAttribute('xmlns');
+  if (lacksNamespace) stanza.setAttribute('xmlns', stanza.namespaceURI ?? NS.CLIENT);
+  return serialize(stanza) ?? '';
+}
+
+function stropheError(message: string): Error {
+  const failure = new Error(message);
+  failure.name = 'StropheError';
+  return failure;
+}
+
+function uuid(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+function checkProtocol(service: string, protocol: string | undefined): void {
+  if (/^wss?:/.test(service)) return;
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(service) && /^wss?$/.test(protocol ?? '')) return;
+  const found = protocol ?? service;
+  throw new Error(`unknown connection protocol: ${found}: only ws and wss are known here`);
+}
+
+/** The address of the WebSocket; a relative one is one of the page. */
+function resolve(service: string, protocol: string | undefined): string {
+  if (/^wss?:/.test(service)) return service;
+  const url = new URL(service, globalThis.location.href);
+  url.protocol = protocol === 'ws' && url.protocol !== 'https:' ? 'ws:' : 'wss:';
+  return url.href;
+}

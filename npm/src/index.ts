@@ -1,0 +1,22 @@
+// XMPP with the interface of Strophe.js, for browsers; `index.node.ts` is the same for Node.js.
+
+import { $build, $iq, $msg, $pres, Builder } from './builder.js';
+import { Strophe } from './strophe.js';
+
+// Plugins and pages without modules look for these names there.
+Object.assign(globalThis, { Strophe, $build, $iq, $msg, $pres });
+
+export { $build, $iq, $msg, $pres, Builder, Strophe };
+export type { BuilderAttributes } from './builder.js';
+export type {
+  ConnectCallback,
+  Connection,
+  ConnectionOptions,
+  ConnectionPlugin,
+  SASLMechanismClass,
+  Sendable,
+} from './connection.js';
+export type { Handler, HandlerCallback, HandlerOptions, TimedHandler } from './handler.js';
+export type { Log } from './log.js';
+export type { SASLMechanism, SASLResponse } from './mechanism.js';
+export type { Pass, ScramKeys } from './secret.js';
