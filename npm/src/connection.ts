@@ -1,49 +1,25 @@
 // A connection, as Strophe.js has it: handlers, stanzas, status. The login is the core's.
 
-import { Builder, STANZAS } from './builder.js';
+import { Answer } from './answer.js';
+import { binaryString } from './bytes.js';
 import { NS, Status } from './constants.js';
 import { Driver, type News, type Owner } from './driver.js';
 import { Handler, TimedHandler, type HandlerCallback, type HandlerOptions } from './handler.js';
-import { getBareJidFromJid, getDomainFromJid, getNodeFromJid, mayAnswer } from './jid.js';
-import { error, handleError, warn } from './log.js';
-import { binaryString } from './bytes.js';
+import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
+import { error, guard, warn } from './log.js';
 import type { SASLMechanism } from './mechanism.js';
 import { DEFAULT_MECHANISMS, isOwn } from './mechanisms.js';
+import type {
+  ConnectCallback,
+  ConnectionOptions,
+  ConnectionPlugin,
+  SASLMechanismClass,
+  Sendable,
+} from './options.js';
+import { elementOf, refusalOf, stanzaText, stropheError, uniqueId } from './outgoing.js';
 import { classify, type Pass, type ScramKeys } from './secret.js';
-import { read, serialize, toElement } from './xml.js';
-
-/** What a connection is told before it begins. */
-export interface ConnectionOptions {
-  /** The mechanisms to know; the nine of {@link DEFAULT_MECHANISMS} otherwise. */
-  mechanisms?: SASLMechanismClass[];
-  /** BINDREQUIRED is reported in place of a resource being bound. */
-  explicitResourceBinding?: boolean;
-  /** The scheme of a relative address: `ws` or `wss`. */
-  protocol?: string;
-  /** SCRAM is used where there is no Web Crypto API, too: its keys are derived in wasm. */
-  deriveInWasm?: boolean;
-  /** Secrets may go over connections that anybody on the way can read. For test networks only. */
-  dangerAllowPlaintext?: boolean;
-}
-
-/** A class of mechanisms, made without arguments. */
-export type SASLMechanismClass = new () => SASLMechanism;
-
-/** Told of each status: its number, a condition, and the element that brought it. */
-export type ConnectCallback = (
-  status: number,
-  condition: string | null,
-  element?: Element | null,
-) => unknown;
-
-/** What a plugin may have. The rest is its own. */
-export interface ConnectionPlugin {
-  init?(connection: Connection): void;
-  statusChanged?(status: number, condition: string | null): void;
-}
-
-/** What can be sent. */
-export type Sendable = Element | Builder;
+import { checkService, resolveService } from './service.js';
+import { read, toElement } from './xml.js';
 
 /**
  * A connection to a server over a WebSocket.
@@ -80,13 +56,13 @@ export class Connection {
   timedHandlers: TimedHandler[] = [];
   connect_callback: ConnectCallback | null = null;
   disconnection_timeout = 3000;
-  /** @internal */
+  /** The mechanism in use, while it is. */
   _sasl_mechanism: SASLMechanism | null = null;
 
   private driver: Driver | null = null;
   private queue: Element[] = [];
   private idle: ReturnType<typeof setTimeout> | undefined;
-  private readonly unanswered = new Map<Handler, () => void>();
+  private readonly unanswered = new Set<Answer>();
   private reason: string | null = null;
   private frame: string | null = null;
   private frameElement: Element | null = null;
@@ -94,7 +70,7 @@ export class Connection {
   constructor(service: string, options: ConnectionOptions = {}) {
     this.service = service;
     this.options = options;
-    checkProtocol(service, options.protocol);
+    checkService(service, options.protocol);
     this.registerSASLMechanisms(options.mechanisms);
     for (const [name, plugin] of Connection.plugins) {
       const own = Object.create(plugin) as ConnectionPlugin;
@@ -151,21 +127,8 @@ export class Connection {
     this.connect_callback = callback ?? null;
     this.disconnection_timeout = disconnection_timeout;
     const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
-    const options = {
-      jid,
-      authcid: this.authcid,
-      explicitBinding: this.options.explicitResourceBinding === true,
-      allowPlaintext: this.options.dangerAllowPlaintext === true,
-      closeTimeout: disconnection_timeout,
-      mechanisms: Object.entries(this.mechanisms).map(([name, mechanism]) => ({
-        name,
-        own: isOwn(mechanism),
-        clientFirst: mechanism.isClientFirst,
-        exposesSecret: mechanism.exposesSecret,
-      })),
-    };
-    this.driver = new Driver(this.owner(), options, kind, secret);
-    this.driver.start(resolve(this.service, this.options.protocol));
+    this.driver = new Driver(this.owner(), this.settings(), kind, secret);
+    this.driver.start(resolveService(this.service, this.options.protocol));
   }
 
   /** Binds a resource, after BINDREQUIRED. */
@@ -253,7 +216,7 @@ export class Connection {
     errback?: ((answer: Element | null) => unknown) | null,
     timeout?: number,
   ): string {
-    return this.ask(stanza, 'sendIQ', callback, errback, timeout, ['result', 'error']);
+    return this.ask(stanza, 'sendIQ', callback, errback, timeout);
   }
 
   /** Sends a presence that is answered by one of the same id; as {@link sendIQ} for the rest. */
@@ -287,7 +250,7 @@ export class Connection {
   /** Takes a handler away. It is not called any more. */
   deleteHandler(handler: Handler): void {
     this.handlers = this.handlers.filter((other) => other !== handler);
-    this.unanswered.delete(handler);
+    if (handler instanceof Answer) this.unanswered.delete(handler);
   }
 
   /** Calls a function each time so many milliseconds have passed, until it returns something false. */
@@ -317,7 +280,7 @@ export class Connection {
 
   /** An id that nobody can guess, with a suffix for people who read logs. */
   getUniqueId(suffix?: string | number | null): string {
-    const id = uuid();
+    const id = uniqueId();
     return typeof suffix === 'string' || typeof suffix === 'number' ? `${id}:${suffix}` : id;
   }
 
@@ -328,6 +291,23 @@ export class Connection {
       guard(() => plugin.statusChanged?.(status, condition));
     }
     guard(() => this.connect_callback?.(status, condition, element));
+  }
+
+  /** What the core is told. */
+  private settings(): object {
+    return {
+      jid: this.jid,
+      authcid: this.authcid,
+      explicitBinding: this.options.explicitResourceBinding === true,
+      allowPlaintext: this.options.dangerAllowPlaintext === true,
+      closeTimeout: this.disconnection_timeout,
+      mechanisms: Object.entries(this.mechanisms).map(([name, mechanism]) => ({
+        name,
+        own: isOwn(mechanism),
+        clientFirst: mechanism.isClientFirst,
+        exposesSecret: mechanism.exposesSecret,
+      })),
+    };
   }
 
   /** What the driver tells goes here. Each driver has one: those before it are not heard. */
@@ -443,9 +423,9 @@ export class Connection {
     this.timedHandlers = [];
     clearTimeout(this.idle);
     this.idle = undefined;
-    const unanswered = [...this.unanswered.values()];
+    const unanswered = [...this.unanswered];
     this.unanswered.clear();
-    for (const fail of unanswered) guard(fail);
+    for (const answer of unanswered) guard(() => answer.fail());
   }
 
   /** Gives the stanza to the handlers that want it, in the order in which they were added. */
@@ -466,21 +446,8 @@ export class Connection {
         warn('a handler was taken away because it threw an exception');
       }
     }
-    if (!isHandled) this.refuse(stanza);
-  }
-
-  /** A request that nobody takes is refused (RFC 6120, section 8.2.3). */
-  private refuse(stanza: Element): void {
-    const type = stanza.getAttribute('type');
-    if (stanza.tagName !== 'iq' || (type !== 'get' && type !== 'set')) return;
-    if (!this.driver?.takesStanzas) return;
-    const refusal = new Builder('iq', {
-      type: 'error',
-      id: stanza.getAttribute('id'),
-      to: stanza.getAttribute('from'),
-    });
-    refusal.c('error', { type: 'cancel' }).c('service-unavailable', { xmlns: NS.STANZAS });
-    this.send(refusal);
+    const refusal = isHandled ? null : refusalOf(stanza);
+    if (refusal && this.driver?.takesStanzas) this.send(refusal);
   }
 
   private ask(
@@ -489,29 +456,23 @@ export class Connection {
     callback: ((answer: Element) => unknown) | null | undefined,
     errback: ((answer: Element | null) => unknown) | null | undefined,
     timeout: number | undefined,
-    types?: string[],
   ): string {
-    const element = elementOf(stanza);
-    const id = element.getAttribute('id') || this.getUniqueId(suffix);
-    element.setAttribute('id', id);
-    const to = element.getAttribute('to');
+    const request = elementOf(stanza);
+    const id = request.getAttribute('id') || this.getUniqueId(suffix);
+    request.setAttribute('id', id);
     let timer: TimedHandler | undefined;
-    const answered = (answer: Element) => {
-      this.unanswered.delete(handler);
+    const answer = new Answer(request, id, () => this.jid, { callback, errback }, (element) => {
+      this.unanswered.delete(answer);
       if (timer) this.deleteTimedHandler(timer);
-      if (answer.getAttribute('type') === 'error') errback?.(answer);
-      else callback?.(answer);
-      return false;
-    };
-    const handler = new Answer(answered, element.tagName, types, id, () => this.jid, to);
-    this.send(element);
-    this.handlers.push(handler);
-    this.unanswered.set(handler, () => errback?.(null));
+      answer.give(element);
+    });
+    this.send(request);
+    this.handlers.push(answer);
+    this.unanswered.add(answer);
     if (timeout) {
       timer = this.addTimedHandler(timeout, () => {
-        this.deleteHandler(handler);
-        errback?.(null);
-        return false;
+        this.deleteHandler(answer);
+        answer.fail();
       });
     }
     return id;
@@ -539,86 +500,9 @@ export class Connection {
   }
 }
 
-/** The handler of one answer. */
-class Answer extends Handler {
-  constructor(
-    callback: HandlerCallback,
-    name: string,
-    types: string[] | undefined,
-    id: string,
-    private readonly own: () => string,
-    private readonly to: string | null,
-  ) {
-    super(callback, null, name, types, id);
-  }
-
-  override isMatch(stanza: Element): boolean {
-    if (!super.isMatch(stanza)) return false;
-    // A presence may be answered by an occupant of the room that it went to.
-    const from = stanza.getAttribute('from');
-    const isPresence = this.name === 'presence';
-    const sender = isPresence ? getBareJidFromJid(from) : from;
-    return mayAnswer(this.own(), isPresence ? getBareJidFromJid(this.to) : this.to, sender);
-  }
-}
-
 const IDLE_PERIOD = 100;
 const NO_HOOKS = { ...hooksOf(Connection.prototype) };
 
 function hooksOf({ xmlInput, xmlOutput, rawInput, rawOutput }: Connection) {
   return { xmlInput, xmlOutput, rawInput, rawOutput };
-}
-
-/** Calls what is not ours; what it throws goes to the log. */
-function guard<T>(call: () => T): T | undefined {
-  try {
-    return call();
-  } catch (exception) {
-    handleError(exception);
-    return undefined;
-  }
-}
-
-function elementOf(stanza: Sendable): Element {
-  if (stanza instanceof Builder) return stanza.tree();
-  if (typeof stanza !== 'object' || typeof stanza?.tagName !== 'string') {
-    throw stropheError(`only elements and builders are sent, not ${typeof stanza}`);
-  }
-  return stanza;
-}
-
-/** The XML of a stanza, which says its namespace even where the element left that open. */
-function stanzaText(stanza: Element): string {
-  const lacksNamespace = STANZAS.includes(stanza.tagName) && !stanza.getAttribute('xmlns');
-  if (lacksNamespace) stanza.setAttribute('xmlns', stanza.namespaceURI ?? NS.CLIENT);
-  return serialize(stanza) ?? '';
-}
-
-function stropheError(message: string): Error {
-  const failure = new Error(message);
-  failure.name = 'StropheError';
-  return failure;
-}
-
-function uuid(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-}
-
-function checkProtocol(service: string, protocol: string | undefined): void {
-  if (/^wss?:/.test(service)) return;
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(service) && /^wss?$/.test(protocol ?? '')) return;
-  const found = protocol ?? service;
-  throw new Error(`unknown connection protocol: ${found}: only ws and wss are known here`);
-}
-
-/** The address of the WebSocket; a relative one is one of the page. */
-function resolve(service: string, protocol: string | undefined): string {
-  if (/^wss?:/.test(service)) return service;
-  const url = new URL(service, globalThis.location.href);
-  url.protocol = protocol === 'ws' && url.protocol !== 'https:' ? 'ws:' : 'wss:';
-  return url.href;
 }

@@ -1,10 +1,11 @@
 // Drives the core with a WebSocket and the clock. What the core says goes to its owner.
 
-import { newMachine, Kind, Protection, type Machine, type SecretKind } from './core.js';
+import { newMachine, Kind, type Machine, type SecretKind } from './core.js';
 import { saltedPassword } from './derivation.js';
 import { bytesOf } from './bytes.js';
 import { debug } from './log.js';
 import { webSocketClass } from './platform.js';
+import { protectionOf } from './service.js';
 
 /** What the core says of a status. */
 export interface News {
@@ -277,14 +278,6 @@ export class Driver {
     if (isPromise(response)) response.then(settle, refuse);
     else settle(response);
   }
-}
-
-/** What protects the way. A browser tells no more of it than its address does. */
-function protectionOf(address: string): Protection {
-  const { protocol, hostname } = new URL(address);
-  if (protocol === 'wss:') return Protection.Encrypted;
-  const isHere = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
-  return isHere ? Protection.Loopback : Protection.Plaintext;
 }
 
 function isPromise(value: unknown): value is Promise<unknown> {

@@ -8,15 +8,15 @@ Object.assign(globalThis, { Strophe, $build, $iq, $msg, $pres });
 
 export { $build, $iq, $msg, $pres, Builder, Strophe };
 export type { BuilderAttributes } from './builder.js';
+export type { Connection } from './connection.js';
+export type { Handler, HandlerCallback, HandlerOptions, TimedHandler } from './handler.js';
+export type { Log } from './log.js';
+export type { SASLMechanism, SASLResponse } from './mechanism.js';
 export type {
   ConnectCallback,
-  Connection,
   ConnectionOptions,
   ConnectionPlugin,
   SASLMechanismClass,
   Sendable,
-} from './connection.js';
-export type { Handler, HandlerCallback, HandlerOptions, TimedHandler } from './handler.js';
-export type { Log } from './log.js';
-export type { SASLMechanism, SASLResponse } from './mechanism.js';
+} from './options.js';
 export type { Pass, ScramKeys } from './secret.js';

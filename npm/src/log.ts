@@ -36,3 +36,13 @@ export function handleError(exception: unknown): void {
   const text = exception instanceof Error ? (exception.stack ?? exception.message) : exception;
   fatal(String(text));
 }
+
+/** Calls what is not ours; what it throws goes to the log. */
+export function guard<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (exception) {
+    handleError(exception);
+    return undefined;
+  }
+}
