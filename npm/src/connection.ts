@@ -13,11 +13,13 @@ import type {
   ConnectCallback,
   ConnectionOptions,
   ConnectionPlugin,
+  Pass,
   SASLMechanismClass,
+  ScramKeys,
   Sendable,
 } from './options.js';
 import { elementOf, refusalOf, stanzaText, stropheError, uniqueId } from './outgoing.js';
-import { classify, type Pass, type ScramKeys } from './secret.js';
+import { classify } from './secret.js';
 import { checkService, resolveService } from './service.js';
 import { read, toElement } from './xml.js';
 
@@ -351,6 +353,7 @@ export class Connection {
   /** The frame that is being handled, as an element, if it is one. */
   private element(): Element | null {
     if (this.frameElement || !this.frame) return this.frameElement;
+    if (/<!DOCTYPE/i.test(this.frame)) return null; // the core refuses it, and so do we
     try {
       this.frameElement = read(this.frame);
     } catch {

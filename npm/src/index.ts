@@ -16,7 +16,8 @@ export type {
   ConnectCallback,
   ConnectionOptions,
   ConnectionPlugin,
+  Pass,
   SASLMechanismClass,
+  ScramKeys,
   Sendable,
 } from './options.js';
-export type { Pass, ScramKeys } from './secret.js';

@@ -36,3 +36,20 @@ export interface ConnectionPlugin {
 
 /** What can be sent. */
 export type Sendable = Element | Builder;
+
+/** The keys that a login with SCRAM leaves: as secret as the password. */
+export interface ScramKeys {
+  /** The hash, as `SHA-512`. */
+  name: string;
+  /** The client key, in Base64. */
+  ck: string;
+  /** The server key, in Base64. */
+  sk: string;
+  /** The count of iterations. */
+  iter: number;
+  /** The salt, in Base64. */
+  salt: string;
+}
+
+/** What proves who logs in. */
+export type Pass = string | ScramKeys | { password: string } | { token: string };

@@ -2,23 +2,7 @@
 
 import { SecretKind } from './core.js';
 import { wantToken } from './mechanisms.js';
-
-/** The keys that a login with SCRAM leaves: as secret as the password. */
-export interface ScramKeys {
-  /** The hash, as `SHA-512`. */
-  name: string;
-  /** The client key, in Base64. */
-  ck: string;
-  /** The server key, in Base64. */
-  sk: string;
-  /** The count of iterations. */
-  iter: number;
-  /** The salt, in Base64. */
-  salt: string;
-}
-
-/** What proves who logs in. */
-export type Pass = string | ScramKeys | { password: string } | { token: string };
+import type { Pass } from './options.js';
 
 /**
  * What the core is told of it. A string is a token only where no mechanism would take a password:

@@ -183,6 +183,7 @@ describe('connections', () => {
   });
 
   test('handlers are called in their order, and stay for what is true', async () => {
+    const printed = vi.spyOn(console, 'error').mockImplementation(() => {});
     const calls: string[] = [];
     bob.addHandler(() => calls.push('first') > 0, null, 'message');
     bob.addHandler(() => void calls.push('second'), null, 'message');
@@ -196,6 +197,8 @@ describe('connections', () => {
     await bodies;
     expect(calls).toEqual(['first', 'second', 'third', 'first']);
     expect(bob.handlers).not.toContain(thrown);
+    expect(printed).toHaveBeenCalledOnce();
+    printed.mockRestore();
   });
 
   test('requests are answered', async () => {
