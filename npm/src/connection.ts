@@ -3,6 +3,7 @@
 import { Answer } from './answer.js';
 import { binaryString } from './bytes.js';
 import { NS, Status } from './constants.js';
+import { firstMessage } from './core.js';
 import { Driver, type News, type Owner } from './driver.js';
 import { Handler, TimedHandler, type HandlerCallback, type HandlerOptions } from './handler.js';
 import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
@@ -293,6 +294,12 @@ export class Connection {
       guard(() => plugin.statusChanged?.(status, condition));
     }
     guard(() => this.connect_callback?.(status, condition, element));
+  }
+
+  /** The message that one of the nine mechanisms opens with, for classes that derive from it. */
+  _firstMessage(mechanism: string): string {
+    const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
+    return binaryString(firstMessage(this.settings(), mechanism, kind, secret));
   }
 
   /** What the core is told. */

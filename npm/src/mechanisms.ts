@@ -3,10 +3,14 @@
 import type { Connection } from './connection.js';
 import { SASLMechanism, type SASLResponse } from './mechanism.js';
 
-/** A mechanism whose messages are the core's. */
+/**
+ * A mechanism whose messages are the core's. A class that derives from it and overrides them can
+ * call the first one; those of SCRAM depend on each other, and are the core's alone.
+ */
 abstract class BuiltIn extends SASLMechanism {
-  override onChallenge(_connection: Connection, _challenge?: string | null): SASLResponse {
-    throw new Error(`the messages of ${this.mechname} are the core's: there is nothing to call`);
+  override onChallenge(connection: Connection, challenge?: string | null): SASLResponse {
+    if (typeof challenge !== 'string') return connection._firstMessage(this.mechname);
+    throw new Error(`${this.mechname} has one message, and the server asks for another`);
   }
 }
 

@@ -4,6 +4,8 @@ import { Strophe } from 'strophejs';
 import { afterEach, beforeAll, afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { play, redirect, serve, type Server } from './server.js';
 
+type Plain = InstanceType<typeof Strophe.SASLPlain>;
+
 /** What the callback hears, and a promise of its coming. */
 class Heard {
   readonly all: [number, string | null][] = [];
@@ -334,6 +336,48 @@ S: !close`);
     conn.connect('alice@example.com', 'my-access-token', heard.callback);
     return conn;
   }
+});
+
+describe('Classes that derive from the nine', () => {
+  const connectWith = (mechanism: typeof Strophe.SASLPlain | typeof Strophe.SASLSHA256) => {
+    open = new Strophe.Connection('wss://xmpp.example.com/xmpp-websocket', {
+      mechanisms: [mechanism],
+    });
+    open.connect('alice@example.com', 's3cr3t', heard.callback);
+  };
+
+  test('can send what theirs would, when they are ready', async () => {
+    class Patient extends Strophe.SASLPlain {
+      override async onChallenge(...args: Parameters<Plain['onChallenge']>) {
+        await new Promise((done) => setTimeout(done, 1));
+        return super.onChallenge(...args);
+      }
+    }
+    connectWith(Patient);
+    await heard.until(CONNECTED);
+  });
+
+  test('are run by the core where they override only the test', async () => {
+    class Tested extends Strophe.SASLSHA256 {
+      override test() {
+        return true;
+      }
+    }
+    connectWith(Tested);
+    await heard.until(CONNECTED);
+    expect(open?.scram_keys?.name).toBe('SHA-256');
+  });
+
+  test('cannot have the messages of SCRAM', async () => {
+    class Wrong extends Strophe.SASLSHA256 {
+      override clientChallenge(connection: InstanceType<typeof Strophe.Connection>) {
+        return super.clientChallenge(connection);
+      }
+    }
+    connectWith(Wrong);
+    await heard.until(DISCONNECTED);
+    expect(heard.all[2]).toEqual([AUTHFAIL, 'given-up']);
+  });
 });
 
 describe('SCRAM Key Caching', () => {

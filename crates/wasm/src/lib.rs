@@ -13,6 +13,6 @@ mod tests;
 
 pub use crate::{
     action::Kind,
-    machine::Machine,
+    machine::{Machine, first_message},
     options::{Protection, SecretKind},
 };

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     action::{Kind, Payload},
-    mechanisms::Listed,
+    mechanisms::{self, Listed},
     news::News,
     options::{Options, Protection, SecretKind},
 };
@@ -319,6 +319,23 @@ impl Machine {
             _ => None,
         }
     }
+}
+
+/// The message that one of the nine mechanisms opens with, but for SCRAM: for classes that derive
+/// from theirs. The options are those of a [`Machine`].
+///
+/// # Errors
+///
+/// A text that says what is missing.
+#[wasm_bindgen]
+pub fn first_message(
+    options: &str,
+    mechanism: &str,
+    kind: SecretKind,
+    secret: String,
+) -> Result<Vec<u8>, String> {
+    let credentials = Options::parse(options)?.credentials(kind.secret(secret)?)?;
+    mechanisms::first_message(mechanism, credentials)
 }
 
 /// A few milliseconds of work.

@@ -7,8 +7,8 @@ use std::sync::{
 };
 
 use epode_proto::sasl::{
-    Answer, Challenge, Context, Error, Mechanism, MechanismFactory, MechanismName, PeerFault,
-    Question, Registry, ServerProof, Skip, Step,
+    Answer, Challenge, Channel, Context, Credentials, Error, Exchange, Mechanism, MechanismFactory,
+    MechanismName, PeerFault, Policy, Question, Registry, ServerProof, Skip, Step, Turn,
     mechanisms::{
         anonymous::Anonymous,
         external::External,
@@ -168,6 +168,30 @@ impl Mechanism for Own {
             Some(_) => Err(self.fault(PeerFault::UnexpectedSuccessData)),
         }
     }
+}
+
+/// The message that one of the nine opens with: for classes that derive from theirs, and send
+/// something else before or instead. That of SCRAM would be of no use without what follows.
+pub(crate) fn first_message(name: &str, credentials: Credentials) -> Result<Vec<u8>, String> {
+    let known = name.parse().ok().filter(|name| !is_scram(name));
+    let factory = known.and_then(|name| built_in(&name));
+    let factory = factory.ok_or_else(|| format!("the messages of {name} are the core's alone"))?;
+    let name = factory.name().clone();
+    // Whether the secret may go over this connection was decided when the class was chosen.
+    let channel = Channel::encrypted().with_client_certificate();
+    let registry = Registry::empty().with(Arc::from(factory));
+    let selection = Policy::default().select(&registry, &credentials, &channel, &[name]);
+    let selection = selection.map_err(|none| none.to_string())?;
+    match Exchange::begin(selection, credentials, channel).map_err(|error| error.to_string())? {
+        Turn::Server(_, first) => {
+            Ok(first.map_or_else(Vec::new, |first| first.as_bytes().to_vec()))
+        }
+        Turn::Question(..) => Err("it has nothing to send without an answer".to_owned()),
+    }
+}
+
+fn is_scram(name: &MechanismName) -> bool {
+    Hash::ALL.into_iter().any(|hash| hash.mechanism() == *name)
 }
 
 /// The nine of the page. Those with channel binding are none of JavaScript's, which does not see

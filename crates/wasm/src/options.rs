@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use epode_proto::{
     Jid, Settings, Timeouts,
-    sasl::{Channel, Policy, Secret, scram::ScramKeys},
+    sasl::{Channel, Credentials, Policy, Secret, scram::ScramKeys},
 };
 use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -56,6 +56,22 @@ pub enum Protection {
 impl Options {
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
         serde_json::from_str(json).map_err(|error| format!("the options: {error}"))
+    }
+
+    /// Who logs in, as the settings would have it.
+    pub(crate) fn credentials(self, secret: Secret) -> Result<Credentials, String> {
+        let who = self.settings(Secret::None)?.0.credentials();
+        let mut credentials = match who.authcid() {
+            Some(authcid) => Credentials::new(authcid, secret),
+            None => Credentials::guest(secret),
+        };
+        if let Some(authzid) = who.authzid() {
+            credentials = credentials.with_authzid(authzid);
+        }
+        if let Some(account) = who.account() {
+            credentials = credentials.with_account(account);
+        }
+        Ok(credentials)
     }
 
     /// The settings, and the mechanisms whose tests JavaScript will tell the outcome of.

@@ -1,6 +1,6 @@
 //! Logins as JavaScript drives them, without it.
 
-use crate::{Kind, Machine, Protection, SecretKind};
+use crate::{Kind, Machine, Protection, SecretKind, first_message};
 
 const OPEN: &str =
     "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='localhost' id='1' version='1.0'/>";
@@ -131,4 +131,19 @@ fn wrong_options_say_what_is_wrong() {
     let jid = r#"{"jid":"@","mechanisms":[]}"#;
     assert!(refused(jid, SecretKind::None, "").starts_with("the JID: "));
     assert!(refused(&options(""), SecretKind::Keys, "{}").starts_with("the keys: "));
+}
+
+#[test]
+fn derived_classes_can_have_the_first_message() {
+    let first =
+        |mechanism: &str, kind| first_message(&options(""), mechanism, kind, "x".to_owned());
+    assert_eq!(first("PLAIN", SecretKind::Password).unwrap(), b"\0alice\0x");
+    assert_eq!(first("X-OAUTH2", SecretKind::Token).unwrap(), b"\0alice@localhost\0x");
+    assert_eq!(first("EXTERNAL", SecretKind::Password).unwrap(), b"");
+    let no_password = first("PLAIN", SecretKind::Token).unwrap_err();
+    assert!(no_password.contains("it needs a password"), "{no_password}");
+    for name in ["SCRAM-SHA-1", "X-MY-MECHANISM", "", "ß"] {
+        let refused = first(name, SecretKind::Password).unwrap_err();
+        assert_eq!(refused, format!("the messages of {name} are the core's alone"));
+    }
 }
