@@ -14,18 +14,16 @@ export type BuilderAttributes = Record<string, string | number | boolean | null 
  * ```
  */
 export class Builder {
-  /** The element at which the next one is appended. */
-  node: Element;
-  /** The whole. */
-  nodeTree: Element;
+  private whole: Element | undefined;
+  private place: Element | undefined;
+  private readonly name: string;
+  private readonly attributes: BuilderAttributes;
 
   constructor(name: string, attributes?: BuilderAttributes | null) {
-    const isStanza = STANZAS.includes(name);
-    const all = isStanza && !attributes?.['xmlns'] ? { ...attributes, xmlns: NS.CLIENT } : attributes;
-    const element = xmlElement(name, all ?? {});
-    if (!element) throw new TypeError('an element needs a name');
-    this.nodeTree = element;
-    this.node = element;
+    if (!name) throw new TypeError('an element needs a name');
+    this.name = name;
+    const isStanza = STANZAS.includes(name) && !attributes?.['xmlns'];
+    this.attributes = isStanza ? { ...attributes, xmlns: NS.CLIENT } : { ...attributes };
   }
 
   /**
@@ -35,19 +33,34 @@ export class Builder {
    */
   static fromString(xml: string): Builder {
     const element = read(xml);
-    const isStanza = STANZAS.includes(element.nodeName);
-    if (isStanza && ![NS.CLIENT, NS.SERVER].includes(element.namespaceURI ?? '')) {
-      throw new Error(`<${element.nodeName}/> is not in the namespace ${NS.CLIENT}`);
-    }
+    checkNamespace(element);
     const builder = new Builder(element.nodeName);
     builder.nodeTree = element;
-    builder.node = element;
     return builder;
   }
 
   /** An element or a builder as XML. */
   static serialize(element: Element | Builder): string | null {
     return serialize(element);
+  }
+
+  /** The whole. */
+  get nodeTree(): Element {
+    this.whole ??= this.make();
+    return this.whole;
+  }
+  set nodeTree(element: Element) {
+    this.whole = element;
+    this.place = element;
+  }
+
+  /** The element at which the next one is appended. */
+  get node(): Element {
+    this.place ??= this.nodeTree;
+    return this.place;
+  }
+  set node(element: Element) {
+    this.place = element;
   }
 
   /** The whole element. */
@@ -104,6 +117,18 @@ export class Builder {
     this.node.appendChild(xmlTextNode(String(text)));
     return this;
   }
+
+  /** Whether there is an element yet: it is made when somebody wants to see it. */
+  protected get isMade(): boolean {
+    return this.whole !== undefined;
+  }
+
+  /** The element that it begins with. */
+  protected make(): Element {
+    const element = xmlElement(this.name, this.attributes);
+    if (!element) throw new TypeError('an element needs a name');
+    return element;
+  }
 }
 
 /** An element of any name. */
@@ -124,6 +149,18 @@ export function $iq(attributes?: BuilderAttributes | null): Builder {
 /** A presence. */
 export function $pres(attributes?: BuilderAttributes | null): Builder {
   return new Builder('presence', attributes);
+}
+
+/**
+ * Refuses a stanza that is in no namespace of stanzas.
+ *
+ * @throws {Error} that names it.
+ */
+export function checkNamespace(element: Element): void {
+  const isStanza = STANZAS.includes(element.nodeName);
+  if (isStanza && ![NS.CLIENT, NS.SERVER].includes(element.namespaceURI ?? '')) {
+    throw new Error(`<${element.nodeName}/> is not in the namespace ${NS.CLIENT}`);
+  }
 }
 
 /** The elements that have an address (RFC 6120, section 8). */

@@ -27,6 +27,7 @@ import {
   SASLXOAuth2,
 } from './mechanisms.js';
 import { xmlGenerator } from './platform.js';
+import { Stanza } from './stanza.js';
 import * as xml from './xml.js';
 
 const namespaces: Record<string, string> & typeof NS = NS;
@@ -36,6 +37,7 @@ export const Strophe = {
   VERSION: '0.1.0',
 
   Builder,
+  Stanza,
   Connection,
   Handler,
   TimedHandler,

@@ -1,6 +1,6 @@
 // Builders, utilities, handlers, requests, and what is said about a connection.
 
-import { $build, $iq, $msg, $pres, Strophe } from 'strophejs';
+import { $build, $iq, $msg, $pres, Stanza, Strophe, stx, toStanza } from 'strophejs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { redirect, serve, type Server } from './server.js';
 
@@ -51,6 +51,36 @@ describe('builders', () => {
     expect(() => Strophe.Builder.fromString('')).toThrow();
     expect(() => Strophe.Builder.fromString('<message/>')).toThrow('namespace jabber:client');
     expect(() => $build('')).toThrow(TypeError);
+  });
+});
+
+describe('templates', () => {
+  test('escape what is put into them', () => {
+    const [to, text, nothing] = ['"bob"&co', '</body><evil/>', undefined];
+    const items = ['<1>', stx`<i/><j/>`, $build('k')];
+    const stanza = stx`
+      <message xmlns="jabber:client" to="${to}">
+        <body> ${text}${nothing} </body>${items}${Stanza.unsafeXML('<raw a="1"/>')}
+      </message>`;
+    expect(stanza.toString()).toBe(
+      '<message to="&quot;bob&quot;&amp;co" xmlns="jabber:client">' +
+        '<body> &lt;/body&gt;&lt;evil/&gt; </body>&lt;1&gt;<i/><j/><k/><raw a="1"/></message>',
+    );
+  });
+
+  test('are builders', () => {
+    expect(stx`<iq xmlns="jabber:client"> <q/> </iq>`.c('x').toString()).toBe(
+      '<iq xmlns="jabber:client"><q/><x/></iq>',
+    );
+  });
+
+  test('are refused when they are read', () => {
+    Strophe.setLogLevel(Strophe.LogLevel.FATAL);
+    for (const wrong of [stx`<a>`, stx``, stx`<a/><b/>`, stx`<message/>`, stx`<iq xmlns="urn:x"/>`]) {
+      expect(() => wrong.tree()).toThrow();
+    }
+    expect(() => toStanza('<presence/>', true)).toThrow('namespace jabber:client');
+    expect(toStanza('<presence/>').nodeName).toBe('presence');
   });
 });
 
