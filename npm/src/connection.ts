@@ -177,22 +177,12 @@ export class Connection {
   send(stanza: Sendable | Sendable[] | null): void {
     if (stanza === null) return;
     for (const one of Array.isArray(stanza) ? stanza : [stanza]) this.queue.push(elementOf(one));
-    if (this.paused && this.driver?.takesStanzas) return;
-    this.flush();
+    if (!this.paused || !this.driver?.takesStanzas) this.sendQueued();
   }
 
   /** Sends what was held back. */
   flush(): void {
-    if (this.paused) return;
-    for (let next = this.queue.shift(); next; next = this.queue.shift()) {
-      try {
-        if (!this.driver) throw 'not connected';
-        this.driver.send(stanzaText(next));
-      } catch (words) {
-        this.queue = [];
-        throw stropheError(`<${next.tagName}/> was not sent: ${String(words)}`);
-      }
-    }
+    if (!this.paused) this.sendQueued();
   }
 
   /** Holds stanzas back. */
@@ -300,6 +290,18 @@ export class Connection {
   _firstMessage(mechanism: string): string {
     const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
     return binaryString(firstMessage(this.settings(), mechanism, kind, secret));
+  }
+
+  private sendQueued(): void {
+    for (let next = this.queue.shift(); next; next = this.queue.shift()) {
+      try {
+        if (!this.driver) throw 'not connected';
+        this.driver.send(stanzaText(next));
+      } catch (words) {
+        this.queue = [];
+        throw stropheError(`<${next.tagName}/> was not sent: ${String(words)}`);
+      }
+    }
   }
 
   /** What the core is told. */

@@ -320,6 +320,8 @@ describe('connections', () => {
     expect(() => alice.send($build('r', { xmlns: 'urn:xmpp:sm:3' }))).toThrow(/<r\/> was not sent/);
     const unconnected = new Strophe.Connection('wss://example.com/ws');
     expect(() => unconnected.send($pres())).toThrow(/not connected/);
+    unconnected.pause();
+    expect(() => unconnected.send($pres())).toThrow(/not connected/);
     expect(unconnected.send(null)).toBeUndefined();
   });
 
