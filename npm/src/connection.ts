@@ -5,6 +5,7 @@ import { binaryString } from './bytes.js';
 import { NS, Status } from './constants.js';
 import { firstMessage } from './core.js';
 import { Driver, type News, type Owner } from './driver.js';
+import { Frames, Hooks } from './frames.js';
 import { Handler, TimedHandler, type HandlerCallback, type HandlerOptions } from './handler.js';
 import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
 import { error, guard, warn } from './log.js';
@@ -22,7 +23,7 @@ import type {
 import { elementOf, refusalOf, stanzaText, stropheError, uniqueId } from './outgoing.js';
 import { classify } from './secret.js';
 import { checkService, resolveService } from './service.js';
-import { read, toElement } from './xml.js';
+import { toElement } from './xml.js';
 
 /**
  * A connection to a server over a WebSocket.
@@ -32,7 +33,7 @@ import { read, toElement } from './xml.js';
  * conn.connect('alice@example.com', password, (status) => …);
  * ```
  */
-export class Connection {
+export class Connection extends Hooks {
   /** @internal */
   static readonly plugins = new Map<string, object>();
 
@@ -67,10 +68,10 @@ export class Connection {
   private idle: ReturnType<typeof setTimeout> | undefined;
   private readonly unanswered = new Set<Answer>();
   private reason: string | null = null;
-  private frame: string | null = null;
-  private frameElement: Element | null = null;
+  private readonly frames = new Frames(this);
 
   constructor(service: string, options: ConnectionOptions = {}) {
+    super();
     this.service = service;
     this.options = options;
     checkService(service, options.protocol);
@@ -86,15 +87,6 @@ export class Connection {
   static addConnectionPlugin(name: string, plugin: object): void {
     Connection.plugins.set(name, plugin);
   }
-
-  /** Called with each element that comes. To be replaced. */
-  xmlInput(_element: Element): void {}
-  /** Called with each element that goes out. To be replaced. */
-  xmlOutput(_element: Element): void {}
-  /** Called with each text that comes. To be replaced. */
-  rawInput(_text: string): void {}
-  /** Called with each text that goes out, secrets included. To be replaced. */
-  rawOutput(_text: string): void {}
 
   /**
    * Connects and logs in.
@@ -324,12 +316,9 @@ export class Connection {
   /** What the driver tells goes here. Each driver has one: those before it are not heard. */
   private owner(): Owner {
     return {
-      received: (frame) => this.received(frame),
-      handled: () => {
-        this.frame = null;
-        this.frameElement = null;
-      },
-      transmitted: (frame) => this.transmitted(frame),
+      received: (frame) => this.frames.received(frame),
+      handled: () => this.frames.handled(),
+      transmitted: (frame) => this.frames.transmitted(frame),
       judge: (tell) => this.judge(tell),
       respond: (name, challenge) => this.respond(name, challenge),
       authenticated: () => {
@@ -342,33 +331,6 @@ export class Connection {
       },
       delivered: () => this.delivered(),
     };
-  }
-
-  private received(frame: string): void {
-    this.frame = frame;
-    this.frameElement = null;
-    if (this.rawInput !== NO_HOOKS.rawInput) guard(() => this.rawInput(frame));
-    if (this.xmlInput !== NO_HOOKS.xmlInput) {
-      const element = this.element();
-      if (element) guard(() => this.xmlInput(element));
-    }
-  }
-
-  private transmitted(frame: string): void {
-    if (this.xmlOutput !== NO_HOOKS.xmlOutput) guard(() => this.xmlOutput(read(frame)));
-    if (this.rawOutput !== NO_HOOKS.rawOutput) guard(() => this.rawOutput(frame));
-  }
-
-  /** The frame that is being handled, as an element, if it is one. */
-  private element(): Element | null {
-    if (this.frameElement || !this.frame) return this.frameElement;
-    if (/<!DOCTYPE/i.test(this.frame)) return null; // the core refuses it, and so do we
-    try {
-      this.frameElement = read(this.frame);
-    } catch {
-      this.frame = null; // the core says what is wrong with it
-    }
-    return this.frameElement;
   }
 
   private judge(tell: (name: string, usable: boolean, priority: number) => void): void {
@@ -412,7 +374,7 @@ export class Connection {
           guard(() => this._sasl_mechanism?.onFailure());
         }
         if (news.message) error(news.message);
-        return this._changeConnectStatus(code, condition, this.element());
+        return this._changeConnectStatus(code, condition, this.frames.element());
     }
   }
 
@@ -442,7 +404,7 @@ export class Connection {
 
   /** Gives the stanza to the handlers that want it, in the order in which they were added. */
   private delivered(): void {
-    const stanza = this.element();
+    const stanza = this.frames.element();
     if (!stanza) return;
     let isHandled = false;
     for (const handler of [...this.handlers]) {
@@ -513,8 +475,3 @@ export class Connection {
 }
 
 const IDLE_PERIOD = 100;
-const NO_HOOKS = { ...hooksOf(Connection.prototype) };
-
-function hooksOf({ xmlInput, xmlOutput, rawInput, rawOutput }: Connection) {
-  return { xmlInput, xmlOutput, rawInput, rawOutput };
-}
