@@ -147,3 +147,32 @@ fn derived_classes_can_have_the_first_message() {
         assert_eq!(refused, format!("the messages of {name} are the core's alone"));
     }
 }
+
+/// A panic would end the module for good: whatever comes, in any state, is an action or a text.
+#[test]
+fn damaged_frames_are_no_panics() {
+    let challenge = "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>cj14</challenge>";
+    let success = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>dj14</success>";
+    let login = [OPEN, &features("SCRAM-SHA-1"), challenge, success];
+    let options = options(&listing("SCRAM-SHA-1", false));
+    for (index, frame) in login.iter().enumerate() {
+        for (position, damage) in (0..frame.len()).flat_map(|at| [(at, b'<'), (at, 0), (at, b'&')])
+        {
+            let mut damaged = frame.as_bytes().to_vec();
+            damaged[position] = damage;
+            let damaged = String::from_utf8_lossy(&damaged);
+            let secret = "secret".to_owned();
+            let mut machine = Machine::new(&options, SecretKind::Password, secret).unwrap();
+            machine.opened(0.0, Protection::Encrypted).unwrap();
+            machine.judge("SCRAM-SHA-1", true, 60);
+            for frame in login[..index].iter().copied().chain([&*damaged, login[index]]) {
+                let _ = machine.received(1.0, frame);
+                actions(&mut machine);
+            }
+            machine.close(2.0).unwrap();
+            machine.lost(3.0, String::new()).unwrap();
+            actions(&mut machine);
+            assert!(!machine.takes_stanzas() && !machine.is_authenticated(), "{damaged}");
+        }
+    }
+}
