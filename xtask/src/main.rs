@@ -6,6 +6,7 @@ mod apt;
 mod audit;
 mod backports;
 mod failure;
+mod npm;
 mod rust;
 mod servers;
 mod step;

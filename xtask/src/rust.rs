@@ -15,9 +15,8 @@ pub(crate) fn test(workspace: &Workspace, extra: &[String]) -> Result<(), Failur
 
 /// The members that `cargo test` leaves out.
 pub(crate) fn test_tools(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
-    workspace::run(
-        workspace.cargo(["test", "--quiet", "-p", "xtask", "-p", "epode-interop"]).args(extra),
-    )
+    let packages = ["-p", "xtask", "-p", "epode-interop", "-p", "epode-wasm"];
+    workspace::run(workspace.cargo(["test", "--quiet"]).args(packages).args(extra))
 }
 
 /// Formatting, which it checks and does not change.

@@ -4,7 +4,7 @@
 
 use std::{fmt::Write, time::Instant};
 
-use crate::{audit, failure::Failure, rust, servers, wasm, workspace::Workspace};
+use crate::{audit, failure::Failure, npm, rust, servers, wasm, workspace::Workspace};
 
 /// One thing that `cargo xtask` can do.
 struct Step {
@@ -87,7 +87,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "ci",
         about: "what CI runs after `cargo test`",
-        action: Action::All(&["test-tools", "check", "wasm", "interop"]),
+        action: Action::All(&["test-tools", "check", "wasm", "npm", "interop"]),
     },
     Step {
         name: "check",
@@ -119,8 +119,13 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "wasm",
-        about: "the crates without I/O build for the browser; installs a toolchain with apt",
+        about: "the crates without I/O for the browser, and npm/dist; installs a toolchain with apt",
         action: Action::Do(wasm::build),
+    },
+    Step {
+        name: "npm",
+        about: "the tests of the npm package, which `wasm` builds",
+        action: Action::Do(npm::test),
     },
     Step {
         name: "interop",
@@ -172,7 +177,10 @@ mod tests {
     #[test]
     fn groups_keep_their_order() {
         let names: Vec<&str> = expand("ci").unwrap().iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["test-tools", "fmt", "clippy", "doc", "powerset", "wasm", "interop"]);
+        assert_eq!(
+            names,
+            ["test-tools", "fmt", "clippy", "doc", "powerset", "wasm", "npm", "interop"]
+        );
     }
 
     #[test]

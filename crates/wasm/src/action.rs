@@ -1,0 +1,42 @@
+//! What the machine wants of JavaScript: a kind, and what belongs to it.
+
+use wasm_bindgen::prelude::wasm_bindgen;
+use zeroize::Zeroizing;
+
+/// What is to be done. What belongs to it is the machine's `text`, `bytes` or `number`.
+#[wasm_bindgen]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Send the text, in one frame.
+    Transmit,
+    /// Derive keys: the text is the password, the bytes are the salt, the number is the count of
+    /// iterations, and the subject is the name of the hash.
+    Derive,
+    /// The mechanism that is the subject has to respond: to the bytes, or to nothing.
+    Respond,
+    /// Tell the application: the text is JSON.
+    Report,
+    /// The text is the JSON of the keys that this login leaves.
+    Keep,
+    /// The frame that was received last is the application's.
+    Deliver,
+    /// Call again with `tick` when so many milliseconds have passed since zero: the number.
+    WakeAt,
+    /// Close the WebSocket.
+    Disconnect,
+}
+
+/// What belongs to an action.
+#[derive(Default)]
+pub(crate) struct Payload {
+    pub(crate) subject: String,
+    pub(crate) text: Zeroizing<String>,
+    pub(crate) bytes: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) number: f64,
+}
+
+impl Payload {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self { text: Zeroizing::new(text.into()), ..Self::default() }
+    }
+}

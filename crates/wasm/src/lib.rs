@@ -1,0 +1,18 @@
+//! The machine of `epode-proto` for JavaScript: events in, actions out.
+//!
+//! No JavaScript is called from here and no DOM passes through, only text, bytes and numbers. What
+//! a person sees of it is the npm package.
+
+mod action;
+mod machine;
+mod mechanisms;
+mod news;
+mod options;
+#[cfg(test)]
+mod tests;
+
+pub use crate::{
+    action::Kind,
+    machine::{Machine, first_message},
+    options::{Protection, SecretKind},
+};

@@ -1,0 +1,342 @@
+//! The machine as a class of JavaScript. Every input has a method, and time is its argument.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use epode_proto::{
+    Action, Connection, Element, Error, Input, Phase, QuestionId, Time,
+    sasl::{
+        Answer, Question, Response,
+        scram::{Derivation, Progress, ScramKeys},
+    },
+};
+use wasm_bindgen::prelude::wasm_bindgen;
+use zeroize::Zeroizing;
+
+use crate::{
+    action::{Kind, Payload},
+    mechanisms::{self, Listed},
+    news::News,
+    options::{Options, Protection, SecretKind},
+};
+
+/// A connection without I/O: one input in, then `poll` until there is no action.
+///
+/// Moments are milliseconds since a zero that JavaScript chose. An input that is out of place
+/// throws a text, and changes nothing.
+#[wasm_bindgen]
+pub struct Machine {
+    connection: Connection,
+    listed: Vec<Arc<Listed>>,
+    asked: Option<Asked>,
+    payload: Payload,
+}
+
+/// A question that waits for JavaScript's answer.
+enum Asked {
+    Derive(QuestionId, Derivation),
+    Respond(QuestionId),
+}
+
+#[wasm_bindgen]
+impl Machine {
+    /// A connection that waits for its WebSocket.
+    ///
+    /// # Errors
+    ///
+    /// A text that says which of the options is wrong.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: &str, kind: SecretKind, secret: String) -> Result<Self, String> {
+        let secret = kind.secret(secret)?;
+        let (settings, listed) = Options::parse(options)?.settings(secret)?;
+        let connection = Connection::new(settings);
+        Ok(Self { connection, listed, asked: None, payload: Payload::default() })
+    }
+
+    /// Whether the next frame may lead to the choice of a mechanism: `judge` each before.
+    #[must_use]
+    pub fn is_choosing(&self) -> bool {
+        self.connection.phase() == Phase::LoginFeatures
+    }
+
+    /// What JavaScript's test says of a mechanism now, and its priority.
+    pub fn judge(&self, mechanism: &str, usable: bool, priority: i32) {
+        if let Some(listed) = self.listed.iter().find(|listed| listed.is(mechanism)) {
+            listed.judge(usable, priority);
+        }
+    }
+
+    /// The server has accepted the login.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        matches!(
+            self.connection.phase(),
+            Phase::BindHeader
+                | Phase::BindFeatures
+                | Phase::BindCall
+                | Phase::Bound
+                | Phase::Session
+                | Phase::Online
+        )
+    }
+
+    /// Stanzas can be sent.
+    #[must_use]
+    pub fn takes_stanzas(&self) -> bool {
+        matches!(self.connection.phase(), Phase::BindCall | Phase::Online)
+    }
+
+    /// The last features that the server sent, as XML.
+    #[must_use]
+    pub fn features(&self) -> Option<String> {
+        self.connection.features().map(Element::to_xml)
+    }
+
+    /// The WebSocket is open.
+    ///
+    /// # Errors
+    ///
+    /// A text, if it was open already.
+    pub fn opened(&mut self, now: f64, protection: Protection) -> Result<(), String> {
+        self.handle(now, Input::Opened(protection.channel()))
+    }
+
+    /// There is no WebSocket to be had.
+    ///
+    /// # Errors
+    ///
+    /// A text, if there was one.
+    pub fn not_opened(&mut self, now: f64, why: String) -> Result<(), String> {
+        self.handle(now, Input::NotOpened(Error::Unreachable(why)))
+    }
+
+    /// The WebSocket is closed.
+    ///
+    /// # Errors
+    ///
+    /// None that is known.
+    pub fn lost(&mut self, now: f64, how: String) -> Result<(), String> {
+        self.handle(now, Input::Lost(Error::ConnectionLost(how)))
+    }
+
+    /// A frame came.
+    ///
+    /// # Errors
+    ///
+    /// A text, before the WebSocket is open.
+    pub fn received(&mut self, now: f64, frame: &str) -> Result<(), String> {
+        self.handle(now, Input::Received(frame.as_bytes()))
+    }
+
+    /// The moment has come that `WakeAt` named.
+    ///
+    /// # Errors
+    ///
+    /// None that is known.
+    pub fn tick(&mut self, now: f64) -> Result<(), String> {
+        self.handle(now, Input::Tick)
+    }
+
+    /// A stanza is to be sent.
+    ///
+    /// # Errors
+    ///
+    /// A text, if it is not well-formed, no stanza, or there is no session.
+    pub fn send(&mut self, now: f64, stanza: &str) -> Result<(), String> {
+        let element = Element::parse(stanza).map_err(|error| error.to_string())?;
+        self.handle(now, Input::Send(element))
+    }
+
+    /// The resource is to be bound.
+    ///
+    /// # Errors
+    ///
+    /// A text, if that is not due.
+    pub fn bind(&mut self, now: f64) -> Result<(), String> {
+        self.handle(now, Input::Bind)
+    }
+
+    /// The connection is to be closed.
+    ///
+    /// # Errors
+    ///
+    /// None that is known.
+    pub fn close(&mut self, now: f64) -> Result<(), String> {
+        self.handle(now, Input::Close)
+    }
+
+    /// The mechanism's message.
+    ///
+    /// # Errors
+    ///
+    /// A text, if it is not due.
+    pub fn respond(&mut self, now: f64, message: Vec<u8>) -> Result<(), String> {
+        let answer = Answer::Response(Response::new(message));
+        match self.asked.take() {
+            Some(Asked::Respond(id)) => self.handle(now, Input::Answered(id, answer)),
+            other => self.not_due(other),
+        }
+    }
+
+    /// The salted password, where the platform derived it.
+    ///
+    /// # Errors
+    ///
+    /// A text, if it is not due.
+    pub fn derived(&mut self, now: f64, salted_password: Vec<u8>) -> Result<(), String> {
+        let salted_password = Zeroizing::new(salted_password);
+        match self.asked.take() {
+            Some(Asked::Derive(id, derivation)) => {
+                let (hash, count) = (derivation.hash(), derivation.iterations());
+                let salt = derivation.salt().to_vec();
+                let keys = ScramKeys::from_salted_password(hash, &salted_password, salt, count);
+                self.handle(now, Input::Answered(id, Answer::Keys(keys)))
+            }
+            other => self.not_due(other),
+        }
+    }
+
+    /// Derives for some milliseconds here. True when it is done.
+    ///
+    /// # Errors
+    ///
+    /// A text, if it is not due.
+    pub fn derive(&mut self, now: f64) -> Result<bool, String> {
+        match self.asked.take() {
+            Some(Asked::Derive(id, derivation)) => match derivation.advance(SLICE) {
+                Progress::More(rest) => {
+                    self.asked = Some(Asked::Derive(id, rest));
+                    Ok(false)
+                }
+                Progress::Done(keys) => {
+                    self.handle(now, Input::Answered(id, Answer::Keys(keys))).map(|()| true)
+                }
+            },
+            other => self.not_due(other).map(|()| true),
+        }
+    }
+
+    /// There is no answer to the question; the words reach the application.
+    ///
+    /// # Errors
+    ///
+    /// A text, if none was asked.
+    pub fn refuse(&mut self, now: f64, why: String) -> Result<(), String> {
+        match self.asked.take() {
+            Some(Asked::Derive(id, _) | Asked::Respond(id)) => {
+                self.handle(now, Input::Answered(id, Answer::Refuse(why)))
+            }
+            None => self.not_due(None),
+        }
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll(&mut self) -> Option<Kind> {
+        loop {
+            let action = self.connection.poll()?;
+            if let Some((kind, payload)) = self.translate(action) {
+                self.payload = payload;
+                return Some(kind);
+            }
+        }
+    }
+
+    /// Who or what the action is about.
+    #[must_use]
+    pub fn subject(&mut self) -> String {
+        std::mem::take(&mut self.payload.subject)
+    }
+
+    /// The text of the action, once.
+    #[must_use]
+    pub fn text(&mut self) -> String {
+        std::mem::take(&mut *self.payload.text)
+    }
+
+    /// The bytes of the action, once, if it has any.
+    #[must_use]
+    pub fn bytes(&mut self) -> Option<Vec<u8>> {
+        self.payload.bytes.take().map(|mut bytes| std::mem::take(&mut *bytes))
+    }
+
+    /// The number of the action.
+    #[must_use]
+    pub fn number(&self) -> f64 {
+        self.payload.number
+    }
+}
+
+impl Machine {
+    fn handle(&mut self, now: f64, input: Input<'_>) -> Result<(), String> {
+        // What is no moment is zero: the conversion saturates.
+        let now = Time::after(Duration::from_millis(now as u64));
+        self.connection.handle(now, input).map_err(|misuse| misuse.to_string())
+    }
+
+    fn not_due(&mut self, asked: Option<Asked>) -> Result<(), String> {
+        self.asked = asked;
+        Err("nobody waits for this answer".to_owned())
+    }
+
+    fn translate(&mut self, action: Action) -> Option<(Kind, Payload)> {
+        Some(match action {
+            Action::Transmit(frame) => {
+                (Kind::Transmit, Payload::text(String::from_utf8_lossy(frame.as_bytes())))
+            }
+            Action::Ask(id, question) => return self.ask(id, question),
+            Action::Report(status) => (Kind::Report, Payload::text(News::of(&status).json())),
+            Action::Keep(keys) => (Kind::Keep, Payload::text(keys.to_json().as_str())),
+            Action::Deliver(_) => (Kind::Deliver, Payload::default()),
+            Action::WakeAt(time) => {
+                let number = time.since_zero().as_secs_f64() * 1000.0;
+                (Kind::WakeAt, Payload { number, ..Payload::default() })
+            }
+            Action::Disconnect => (Kind::Disconnect, Payload::default()),
+            // Of stream management, which is not asked for, and of what needs another transport.
+            _ => return None,
+        })
+    }
+
+    fn ask(&mut self, id: QuestionId, question: Question) -> Option<(Kind, Payload)> {
+        match question {
+            Question::Derive(derivation) => {
+                let payload = Payload {
+                    subject: derivation.hash().name().to_owned(),
+                    bytes: Some(Zeroizing::new(derivation.salt().to_vec())),
+                    number: derivation.iterations().get().into(),
+                    ..Payload::text(derivation.password())
+                };
+                self.asked = Some(Asked::Derive(id, derivation));
+                Some((Kind::Derive, payload))
+            }
+            Question::Respond(challenge) => {
+                self.asked = Some(Asked::Respond(id));
+                let subject = challenge.mechanism.to_string();
+                let payload = Payload { subject, bytes: challenge.data, ..Payload::default() };
+                Some((Kind::Respond, payload))
+            }
+            // Nobody was said to be there to ask, so no other question comes; if one did, its
+            // deadline would end the login.
+            _ => None,
+        }
+    }
+}
+
+/// The message that one of the nine mechanisms opens with, but for SCRAM: for classes that derive
+/// from theirs. The options are those of a [`Machine`].
+///
+/// # Errors
+///
+/// A text that says what is missing.
+#[wasm_bindgen]
+pub fn first_message(
+    options: &str,
+    mechanism: &str,
+    kind: SecretKind,
+    secret: String,
+) -> Result<Vec<u8>, String> {
+    let credentials = Options::parse(options)?.credentials(kind.secret(secret)?)?;
+    mechanisms::first_message(mechanism, credentials)
+}
+
+/// A few milliseconds of work.
+const SLICE: NonZeroU32 = NonZeroU32::new(16_384).expect("it is not 0");

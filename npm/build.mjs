@@ -1,0 +1,44 @@
+// Puts the package together: wasm/ (of `cargo xtask wasm`) and src/ become dist/.
+// Types are checked here; tests are not run.
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const run = (script, ...args) => {
+  execFileSync(process.execPath, [script, ...args], { cwd: import.meta.dirname, stdio: 'inherit' });
+};
+
+rmSync(new URL('dist', import.meta.url), { recursive: true, force: true });
+// No feature is switched on: the module says itself which it uses.
+run('node_modules/binaryen/bin/wasm-opt', '-Oz', 'wasm/epode_wasm_bg.wasm', '-o', 'wasm/epode.wasm');
+run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json');
+
+const common = {
+  absWorkingDir: import.meta.dirname,
+  bundle: true,
+  target: 'es2022',
+  legalComments: 'none',
+  loader: { '.wasm': 'binary' },
+  // The address of the module is asked for by a way of loading that is not used.
+  logOverride: { 'empty-import-meta': 'silent' },
+};
+const browser = { ...common, platform: 'browser', entryPoints: ['src/index.ts'] };
+const node = {
+  ...common,
+  platform: 'node',
+  entryPoints: ['src/index.node.ts'],
+  external: ['ws', '@xmldom/xmldom'],
+};
+await build({ ...browser, format: 'esm', outfile: 'dist/index.js' });
+await build({ ...browser, format: 'iife', minify: true, outfile: 'dist/strophe.js' });
+await build({ ...node, format: 'esm', outfile: 'dist/index.node.js' });
+await build({ ...node, format: 'cjs', outfile: 'dist/index.node.cjs' });
+
+for (const file of ['wasm/epode.wasm', 'dist/strophe.js', 'dist/index.js']) {
+  const bytes = readFileSync(new URL(file, import.meta.url));
+  const sizes = [bytes.length, gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
+  const [raw, gzip, brotli] = sizes.map((size) => size.toLocaleString('en'));
+  console.log(`${file}: ${raw} bytes, gzip ${gzip}, brotli ${brotli}`);
+}

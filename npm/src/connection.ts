@@ -1,0 +1,477 @@
+// A connection, as Strophe.js has it: handlers, stanzas, status. The login is the core's.
+
+import { Answer } from './answer.js';
+import { binaryString } from './bytes.js';
+import { NS, Status } from './constants.js';
+import { firstMessage } from './core.js';
+import { Driver, type News, type Owner } from './driver.js';
+import { Frames, Hooks } from './frames.js';
+import { Handler, TimedHandler, type HandlerCallback, type HandlerOptions } from './handler.js';
+import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
+import { error, guard, warn } from './log.js';
+import type { SASLMechanism } from './mechanism.js';
+import { DEFAULT_MECHANISMS, isOwn } from './mechanisms.js';
+import type {
+  ConnectCallback,
+  ConnectionOptions,
+  ConnectionPlugin,
+  Pass,
+  SASLMechanismClass,
+  ScramKeys,
+  Sendable,
+} from './options.js';
+import { elementOf, refusalOf, stanzaText, stropheError, uniqueId } from './outgoing.js';
+import { classify } from './secret.js';
+import { checkService, resolveService } from './service.js';
+import { toElement } from './xml.js';
+
+/**
+ * A connection to a server over a WebSocket.
+ *
+ * ```ts
+ * const conn = new Strophe.Connection('wss://xmpp.example.com/xmpp-websocket');
+ * conn.connect('alice@example.com', password, (status) => …);
+ * ```
+ */
+export class Connection extends Hooks {
+  /** @internal */
+  static readonly plugins = new Map<string, object>();
+
+  readonly options: ConnectionOptions;
+  service: string;
+  /** The address: as it was given, and once a resource is bound, with that. */
+  jid = '';
+  domain: string | null = null;
+  authzid: string | null = null;
+  authcid: string | null = null;
+  pass: Pass | null = null;
+  /** The keys of the last login with SCRAM, for the next one. */
+  scram_keys: ScramKeys | null = null;
+  /** What the server offered last. */
+  features: Element | null = null;
+  /** The mechanisms, by their names. */
+  mechanisms: Record<string, SASLMechanism> = Object.create(null) as Record<string, SASLMechanism>;
+  authenticated = false;
+  connected = false;
+  disconnecting = false;
+  paused = false;
+  restored = false;
+  handlers: Handler[] = [];
+  timedHandlers: TimedHandler[] = [];
+  connect_callback: ConnectCallback | null = null;
+  disconnection_timeout = 3000;
+  /** The mechanism in use, while it is. */
+  _sasl_mechanism: SASLMechanism | null = null;
+
+  private driver: Driver | null = null;
+  private queue: Element[] = [];
+  private idle: ReturnType<typeof setTimeout> | undefined;
+  private readonly unanswered = new Set<Answer>();
+  private reason: string | null = null;
+  private readonly frames = new Frames(this);
+
+  constructor(service: string, options: ConnectionOptions = {}) {
+    super();
+    this.service = service;
+    this.options = options;
+    checkService(service, options.protocol);
+    this.registerSASLMechanisms(options.mechanisms);
+    for (const [name, plugin] of Connection.plugins) {
+      const own = Object.create(plugin) as ConnectionPlugin;
+      (this as unknown as Record<string, unknown>)[name] = own;
+      own.init?.(this);
+    }
+  }
+
+  /** Gives all connections that are made from now on `connection[name]`. */
+  static addConnectionPlugin(name: string, plugin: object): void {
+    Connection.plugins.set(name, plugin);
+  }
+
+  /**
+   * Connects and logs in.
+   *
+   * `pass` is a password; or a token, where `mechanisms` names mechanisms of tokens and none of
+   * passwords; or `{ token }`; or the `scram_keys` of an earlier login. `wait`, `hold` and `route`
+   * are not for WebSockets.
+   *
+   * @throws {TypeError} if the JID is no address, or the keys are no keys.
+   */
+  connect(
+    jid: string,
+    pass?: Pass | null,
+    callback?: ConnectCallback | null,
+    _wait?: number,
+    _hold?: number,
+    _route?: string,
+    authcid?: string | null,
+    disconnection_timeout = 3000,
+  ): void {
+    if (!jid) throw new TypeError('connect needs a JID');
+    this.driver?.abandon();
+    this.end();
+    this.connected = false;
+    this.jid = jid;
+    this.domain = getDomainFromJid(jid);
+    this.authzid = getBareJidFromJid(jid);
+    this.authcid = authcid || getNodeFromJid(jid);
+    this.pass = pass ?? null;
+    this.scram_keys = null;
+    this.features = null;
+    this.restored = false;
+    this.connect_callback = callback ?? null;
+    this.disconnection_timeout = disconnection_timeout;
+    const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
+    this.driver = new Driver(this.owner(), this.settings(), kind, secret);
+    this.driver.start(resolveService(this.service, this.options.protocol));
+  }
+
+  /** Binds a resource, after BINDREQUIRED. */
+  bind(): void {
+    try {
+      this.driver?.bind();
+    } catch (words) {
+      warn(`bind: ${String(words)}`);
+    }
+  }
+
+  /** Ends the connection in good order: DISCONNECTING, and DISCONNECTED once the server agrees. */
+  disconnect(reason?: string): void {
+    this.reason = reason ?? null;
+    const driver = this.driver;
+    if (!driver) {
+      this._changeConnectStatus(Status.DISCONNECTING, this.reason);
+      this._changeConnectStatus(Status.DISCONNECTED, null);
+      return;
+    }
+    if (this.disconnecting) return;
+    this.disconnecting = true;
+    this.flush();
+    if (this.authenticated && driver.takesStanzas) {
+      driver.send(`<presence xmlns='${NS.CLIENT}' type='unavailable'/>`);
+    }
+    driver.close();
+  }
+
+  /** Ends the connection at once, and forgets handlers and stanzas. Nobody is told. */
+  reset(): void {
+    this.driver?.abandon();
+    this.driver = null;
+    this.end();
+    this.connected = false;
+  }
+
+  /**
+   * Sends stanzas.
+   *
+   * @throws {Error} named `StropheError` for what cannot be sent.
+   */
+  send(stanza: Sendable | Sendable[] | null): void {
+    if (stanza === null) return;
+    for (const one of Array.isArray(stanza) ? stanza : [stanza]) this.queue.push(elementOf(one));
+    if (!this.paused || !this.driver?.takesStanzas) this.sendQueued();
+  }
+
+  /** Sends what was held back. */
+  flush(): void {
+    if (!this.paused) this.sendQueued();
+  }
+
+  /** Holds stanzas back. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  /** Sends them, and those to come. */
+  resume(): void {
+    this.paused = false;
+    if (this.driver?.takesStanzas) this.flush();
+  }
+
+  /**
+   * Sends a request. The answer goes to `callback`, an error to `errback`; so does null, when
+   * `timeout` milliseconds have passed or the connection has ended. Only the one who was asked can
+   * answer.
+   *
+   * @returns the id of the request.
+   */
+  sendIQ(
+    stanza: Sendable,
+    callback?: ((answer: Element) => unknown) | null,
+    errback?: ((answer: Element | null) => unknown) | null,
+    timeout?: number,
+  ): string {
+    return this.ask(stanza, 'sendIQ', callback, errback, timeout);
+  }
+
+  /** Sends a presence that is answered by one of the same id; as {@link sendIQ} for the rest. */
+  sendPresence(
+    stanza: Sendable,
+    callback?: ((answer: Element) => unknown) | null,
+    errback?: ((answer: Element | null) => unknown) | null,
+    timeout?: number,
+  ): string {
+    return this.ask(stanza, 'sendPresence', callback, errback, timeout);
+  }
+
+  /**
+   * Calls a function with the stanzas that meet all of these; what is empty holds for all. It is
+   * called until it returns something that is not true, or the connection ends.
+   */
+  addHandler(
+    callback: HandlerCallback,
+    ns?: string | null,
+    name?: string | null,
+    type?: string | string[] | null,
+    id?: string | null,
+    from?: string | null,
+    options?: HandlerOptions,
+  ): Handler {
+    const handler = new Handler(callback, ns, name, type, id, from, options);
+    this.handlers.push(handler);
+    return handler;
+  }
+
+  /** Takes a handler away. It is not called any more. */
+  deleteHandler(handler: Handler): void {
+    this.handlers = this.handlers.filter((other) => other !== handler);
+    if (handler instanceof Answer) this.unanswered.delete(handler);
+  }
+
+  /** Calls a function each time so many milliseconds have passed, until it returns something false. */
+  addTimedHandler(period: number, callback: () => unknown): TimedHandler {
+    const handler = new TimedHandler(period, callback);
+    this.timedHandlers.push(handler);
+    this.watch();
+    return handler;
+  }
+
+  /** Takes a timed handler away. */
+  deleteTimedHandler(handler: TimedHandler): void {
+    this.timedHandlers = this.timedHandlers.filter((other) => other !== handler);
+  }
+
+  /** Makes the mechanisms of these classes the ones that are known. */
+  registerSASLMechanisms(classes: SASLMechanismClass[] = DEFAULT_MECHANISMS): void {
+    this.mechanisms = Object.create(null) as Record<string, SASLMechanism>;
+    for (const one of classes) this.registerSASLMechanism(one);
+  }
+
+  /** Adds a mechanism, for the next `connect`. */
+  registerSASLMechanism(one: SASLMechanismClass): void {
+    const mechanism = new one();
+    this.mechanisms[mechanism.mechname] = mechanism;
+  }
+
+  /** An id that nobody can guess, with a suffix for people who read logs. */
+  getUniqueId(suffix?: string | number | null): string {
+    const id = uniqueId();
+    return typeof suffix === 'string' || typeof suffix === 'number' ? `${id}:${suffix}` : id;
+  }
+
+  /** Tells plugins and the application. */
+  _changeConnectStatus(status: number, condition: string | null, element?: Element | null): void {
+    for (const name of Connection.plugins.keys()) {
+      const plugin = (this as unknown as Record<string, unknown>)[name] as ConnectionPlugin;
+      guard(() => plugin.statusChanged?.(status, condition));
+    }
+    guard(() => this.connect_callback?.(status, condition, element));
+  }
+
+  /** The message that one of the nine mechanisms opens with, for classes that derive from it. */
+  _firstMessage(mechanism: string): string {
+    const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
+    return binaryString(firstMessage(this.settings(), mechanism, kind, secret));
+  }
+
+  private sendQueued(): void {
+    for (let next = this.queue.shift(); next; next = this.queue.shift()) {
+      try {
+        if (!this.driver) throw 'not connected';
+        this.driver.send(stanzaText(next));
+      } catch (words) {
+        this.queue = [];
+        throw stropheError(`<${next.tagName}/> was not sent: ${String(words)}`);
+      }
+    }
+  }
+
+  /** What the core is told. */
+  private settings(): object {
+    return {
+      jid: this.jid,
+      authcid: this.authcid,
+      explicitBinding: this.options.explicitResourceBinding === true,
+      allowPlaintext: this.options.dangerAllowPlaintext === true,
+      closeTimeout: this.disconnection_timeout,
+      mechanisms: Object.entries(this.mechanisms).map(([name, mechanism]) => ({
+        name,
+        own: isOwn(mechanism),
+        clientFirst: mechanism.isClientFirst,
+        exposesSecret: mechanism.exposesSecret,
+      })),
+    };
+  }
+
+  /** What the driver tells goes here. Each driver has one: those before it are not heard. */
+  private owner(): Owner {
+    return {
+      received: (frame) => this.frames.received(frame),
+      handled: () => this.frames.handled(),
+      transmitted: (frame) => this.frames.transmitted(frame),
+      judge: (tell) => this.judge(tell),
+      respond: (name, challenge) => this.respond(name, challenge),
+      authenticated: () => {
+        this.authenticated = true;
+        guard(() => this._sasl_mechanism?.onSuccess());
+      },
+      reported: (news) => this.reported(news),
+      kept: (keys) => {
+        this.scram_keys = JSON.parse(keys) as ScramKeys;
+      },
+      delivered: () => this.delivered(),
+    };
+  }
+
+  private judge(tell: (name: string, usable: boolean, priority: number) => void): void {
+    for (const [name, mechanism] of Object.entries(this.mechanisms)) {
+      const usable = guard(() => mechanism.test(this)) === true;
+      tell(name, usable, mechanism.priority);
+    }
+  }
+
+  private respond(name: string, challenge: Uint8Array | undefined): unknown {
+    const mechanism = this.mechanisms[name];
+    if (!mechanism) throw new Error(`${name} is no longer among the mechanisms`);
+    if (!challenge) return mechanism.clientChallenge(this);
+    return mechanism.onChallenge(this, binaryString(challenge));
+  }
+
+  private reported(news: News): void {
+    const { code, condition = null } = news;
+    switch (code) {
+      case Status.AUTHENTICATING: {
+        this.connected = true;
+        const mechanism = this.mechanisms[news.mechanism ?? ''];
+        this._sasl_mechanism = mechanism ?? null;
+        guard(() => mechanism?.onStart(this));
+        return this._changeConnectStatus(code, null);
+      }
+      case Status.BINDREQUIRED:
+      case Status.CONNECTED: {
+        const features = this.driver?.features;
+        if (features) this.features = toElement(features);
+        if (news.jid) this.jid = news.jid;
+        this._changeConnectStatus(code, null);
+        return this.watch();
+      }
+      case Status.DISCONNECTING:
+        return this._changeConnectStatus(code, this.reason);
+      case Status.DISCONNECTED:
+        return this.disconnected(condition);
+      default:
+        if (code === Status.AUTHFAIL && !this.authenticated) {
+          guard(() => this._sasl_mechanism?.onFailure());
+        }
+        if (news.message) error(news.message);
+        return this._changeConnectStatus(code, condition, this.frames.element());
+    }
+  }
+
+  private disconnected(condition: string | null): void {
+    const driver = this.driver;
+    this.driver = null;
+    this.end();
+    this._changeConnectStatus(Status.DISCONNECTED, condition);
+    // Unless the application has connected anew by now.
+    if (this.driver === null && driver) this.connected = false;
+  }
+
+  /** What does not outlive a connection. */
+  private end(): void {
+    this.authenticated = false;
+    this.disconnecting = false;
+    this._sasl_mechanism = null;
+    this.queue = [];
+    this.handlers = [];
+    this.timedHandlers = [];
+    clearTimeout(this.idle);
+    this.idle = undefined;
+    const unanswered = [...this.unanswered];
+    this.unanswered.clear();
+    for (const answer of unanswered) guard(() => answer.fail());
+  }
+
+  /** Gives the stanza to the handlers that want it, in the order in which they were added. */
+  private delivered(): void {
+    const stanza = this.frames.element();
+    if (!stanza) return;
+    let isHandled = false;
+    for (const handler of [...this.handlers]) {
+      if (!this.handlers.includes(handler)) continue; // taken away meanwhile
+      if (handler.user && !this.authenticated) continue;
+      try {
+        if (!handler.isMatch(stanza)) continue;
+        const stays = handler.run(stanza);
+        isHandled = true;
+        if (!stays) this.deleteHandler(handler);
+      } catch {
+        this.deleteHandler(handler);
+        warn('a handler was taken away because it threw an exception');
+      }
+    }
+    const refusal = isHandled ? null : refusalOf(stanza);
+    if (refusal && this.driver?.takesStanzas) this.send(refusal);
+  }
+
+  private ask(
+    stanza: Sendable,
+    suffix: string,
+    callback: ((answer: Element) => unknown) | null | undefined,
+    errback: ((answer: Element | null) => unknown) | null | undefined,
+    timeout: number | undefined,
+  ): string {
+    const request = elementOf(stanza);
+    const id = request.getAttribute('id') || this.getUniqueId(suffix);
+    request.setAttribute('id', id);
+    let timer: TimedHandler | undefined;
+    const answer = new Answer(request, id, () => this.jid, { callback, errback }, (element) => {
+      this.unanswered.delete(answer);
+      if (timer) this.deleteTimedHandler(timer);
+      answer.give(element);
+    });
+    this.send(request);
+    this.handlers.push(answer);
+    this.unanswered.add(answer);
+    if (timeout) {
+      timer = this.addTimedHandler(timeout, () => {
+        this.deleteHandler(answer);
+        answer.fail();
+      });
+    }
+    return id;
+  }
+
+  /** Looks at the timed handlers now and then, while there are any. */
+  private watch(): void {
+    if (this.idle !== undefined || !this.driver || this.timedHandlers.length === 0) return;
+    this.idle = setTimeout(() => {
+      this.idle = undefined;
+      this._onIdle();
+      this.watch();
+    }, IDLE_PERIOD);
+  }
+
+  /** Calls the timed handlers whose time has come. */
+  _onIdle(): void {
+    const now = Date.now();
+    for (const handler of [...this.timedHandlers]) {
+      const waits = handler.user && !this.authenticated;
+      const isGone = !this.timedHandlers.includes(handler);
+      if (waits || isGone || now - handler.lastCalled < handler.period) continue;
+      if (!guard(() => handler.run())) this.deleteTimedHandler(handler);
+    }
+  }
+}
+
+const IDLE_PERIOD = 100;

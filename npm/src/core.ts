@@ -1,0 +1,44 @@
+// The Rust core, which is made ready when it is first needed.
+
+import {
+  first_message,
+  initSync,
+  Kind,
+  Machine,
+  Protection,
+  SecretKind,
+} from '../wasm/epode_wasm.js';
+import bytes from '../wasm/epode.wasm';
+
+let isReady = false;
+
+/** A connection of the core, before it is open. */
+export function newMachine(options: object, kind: SecretKind, secret: string): Machine {
+  return call(() => new Machine(JSON.stringify(options), kind, secret));
+}
+
+/** The message that one of the nine mechanisms opens with, but for SCRAM. */
+export function firstMessage(
+  options: object,
+  mechanism: string,
+  kind: SecretKind,
+  secret: string,
+): Uint8Array {
+  return call(() => first_message(JSON.stringify(options), mechanism, kind, secret));
+}
+
+/** Calls the core once it is ready. What it throws are texts. */
+function call<T>(use: () => T): T {
+  if (!isReady) {
+    initSync({ module: bytes });
+    isReady = true;
+  }
+  try {
+    return use();
+  } catch (words) {
+    throw new TypeError(String(words));
+  }
+}
+
+export { Kind, Protection, SecretKind };
+export type { Machine };

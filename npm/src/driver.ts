@@ -1,0 +1,289 @@
+// Drives the core with a WebSocket and the clock. What the core says goes to its owner.
+
+import { newMachine, Kind, type Machine, type SecretKind } from './core.js';
+import { saltedPassword } from './derivation.js';
+import { bytesOf } from './bytes.js';
+import { debug } from './log.js';
+import { webSocketClass } from './platform.js';
+import { protectionOf } from './service.js';
+
+/** What the core says of a status. */
+export interface News {
+  code: number;
+  condition?: string;
+  message?: string;
+  advice?: string;
+  jid?: string;
+  mechanism?: string;
+  serverProved?: boolean;
+  flights?: number;
+  passedOver?: { mechanism: string; offered: boolean; reason: string }[];
+}
+
+/** Whoever has the connection. Nothing of the core is in use while one of these runs. */
+export interface Owner {
+  /** A frame came. */
+  received(frame: string): void;
+  /** All that followed from it at once has been done. */
+  handled(): void;
+  /** A frame goes out. */
+  transmitted(frame: string): void;
+  /** Says of each mechanism whether it can be used, and its priority. */
+  judge(tell: (mechanism: string, usable: boolean, priority: number) => void): void;
+  /** The message of a mechanism that is JavaScript's. */
+  respond(mechanism: string, challenge: Uint8Array | undefined): unknown;
+  /** The server has accepted the login. */
+  authenticated(): void;
+  reported(news: News): void;
+  kept(keys: string): void;
+  /** The frame that is being handled is a stanza. */
+  delivered(): void;
+}
+
+/** One connection, from before it is open to its end. */
+export class Driver {
+  private readonly zero = performance.now();
+  private readonly machine: Machine;
+  private socket: WebSocket | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private frames: string[] = [];
+  private isReceiving = false;
+  private isAuthenticated = false;
+  private isOver = false;
+  private depth = 0;
+  /** Which question waits for its answer. */
+  private question = 0;
+
+  constructor(
+    private readonly owner: Owner,
+    options: object,
+    kind: SecretKind,
+    secret: string,
+  ) {
+    this.machine = newMachine(options, kind, secret);
+  }
+
+  /** Connects. */
+  start(url: string): void {
+    this.drain();
+    if (this.isOver) return;
+    try {
+      this.socket = new (webSocketClass())(url, 'xmpp');
+    } catch (exception) {
+      this.input((now) => this.machine.not_opened(now, words(exception)));
+      return;
+    }
+    this.listen(this.socket, url);
+  }
+
+  /** Whether a stanza can be sent. */
+  get takesStanzas(): boolean {
+    return !this.isOver && this.machine.takes_stanzas();
+  }
+
+  /** The last features, as XML. */
+  get features(): string | undefined {
+    return this.isOver ? undefined : this.machine.features();
+  }
+
+  /** Sends a stanza. Throws a text if that is not possible. */
+  send(stanza: string): void {
+    this.input((now) => this.machine.send(now, stanza));
+  }
+
+  /** Binds a resource. Throws a text if that is not due. */
+  bind(): void {
+    this.input((now) => this.machine.bind(now));
+  }
+
+  /** Ends the connection in good order. */
+  close(): void {
+    if (!this.isOver) this.input((now) => this.machine.close(now));
+  }
+
+  /** Ends the connection at once, and says nothing of it. */
+  abandon(): void {
+    this.isOver = true;
+    clearTimeout(this.timer);
+    const socket = this.socket;
+    this.socket = undefined;
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+    if (this.depth === 0) this.machine.free();
+  }
+
+  private listen(socket: WebSocket, url: string): void {
+    let isOpen = false;
+    let reason = '';
+    socket.onopen = () => {
+      isOpen = true;
+      this.input((now) => this.machine.opened(now, protectionOf(url)));
+    };
+    socket.onmessage = ({ data }) => {
+      // RFC 7395, section 3.2: other data is no frame, and no XML either.
+      this.frames.push(typeof data === 'string' ? data : '');
+      this.receive();
+    };
+    socket.onerror = (event) => {
+      reason = (event as ErrorEvent).message ?? '';
+    };
+    socket.onclose = ({ code }) => {
+      const why = reason || `code ${code}`;
+      this.input((now) => {
+        if (isOpen) this.machine.lost(now, why);
+        else this.machine.not_opened(now, `the WebSocket ${url} could not be opened: ${why}`);
+      });
+    };
+  }
+
+  /** One frame after the other, whatever is called meanwhile. */
+  private receive(): void {
+    if (this.isReceiving) return;
+    this.isReceiving = true;
+    try {
+      for (let frame = this.frames.shift(); frame !== undefined; frame = this.frames.shift()) {
+        const text = frame;
+        if (this.isOver) break;
+        this.owner.received(text);
+        if (this.isOver) break;
+        if (this.machine.is_choosing()) {
+          this.owner.judge((name, usable, priority) => {
+            if (!this.isOver) this.machine.judge(name, usable, priority);
+          });
+        }
+        if (!this.isOver) this.input((now) => this.machine.received(now, text));
+      }
+    } finally {
+      this.owner.handled();
+      this.isReceiving = false;
+    }
+  }
+
+  private input(give: (now: number) => void): void {
+    if (this.isOver) throw 'not connected';
+    give(performance.now() - this.zero);
+    this.drain();
+  }
+
+  /** Does what the core wants. Whatever is called here may lead back here. */
+  private drain(): void {
+    this.depth += 1;
+    try {
+      if (!this.isAuthenticated && this.machine.is_authenticated()) {
+        this.isAuthenticated = true;
+        this.owner.authenticated();
+      }
+      while (!this.isOver) {
+        const kind = this.machine.poll();
+        if (kind === undefined) break;
+        this.act(kind);
+      }
+    } finally {
+      this.depth -= 1;
+      if (this.isOver && this.depth === 0) this.machine.free();
+    }
+  }
+
+  private act(kind: Kind): void {
+    const machine = this.machine;
+    switch (kind) {
+      case Kind.Transmit: {
+        const frame = machine.text();
+        this.socket?.send(frame);
+        return this.owner.transmitted(frame);
+      }
+      case Kind.Report:
+        return this.owner.reported(JSON.parse(machine.text()) as News);
+      case Kind.Keep:
+        return this.owner.kept(machine.text());
+      case Kind.Deliver:
+        return this.owner.delivered();
+      case Kind.WakeAt:
+        return this.wakeAt(machine.number());
+      case Kind.Derive:
+        return void this.derive();
+      case Kind.Respond:
+        return this.respond();
+      case Kind.Disconnect:
+        return this.abandon();
+    }
+  }
+
+  private wakeAt(moment: number): void {
+    clearTimeout(this.timer);
+    // A timer takes no longer waits; one that comes too soon changes nothing.
+    const wait = Math.min(Math.max(Math.ceil(moment - (performance.now() - this.zero)), 0), 2 ** 30);
+    this.timer = setTimeout(() => this.input((now) => this.machine.tick(now)), wait);
+  }
+
+  /** Gives an answer, unless its question is gone. */
+  private answer(question: number, give: (now: number) => void): void {
+    if (this.isOver || question !== this.question) return;
+    try {
+      this.input(give);
+    } catch (late) {
+      debug(`an answer came too late: ${words(late)}`);
+    }
+  }
+
+  private async derive(): Promise<void> {
+    this.question += 1;
+    const question = this.question;
+    const derivation = {
+      hash: this.machine.subject(),
+      password: this.machine.text(),
+      salt: new Uint8Array(this.machine.bytes() ?? []),
+      iterations: this.machine.number(),
+    };
+    const salted = await saltedPassword(derivation).catch(() => null);
+    if (salted) {
+      this.answer(question, (now) => this.machine.derived(now, salted));
+      return;
+    }
+    let isDone = false;
+    while (!isDone && !this.isOver && question === this.question) {
+      this.answer(question, (now) => {
+        isDone = true; // whatever it throws
+        isDone = this.machine.derive(now);
+      });
+      await new Promise((done) => setTimeout(done, 0));
+    }
+  }
+
+  private respond(): void {
+    this.question += 1;
+    const question = this.question;
+    const [mechanism, challenge] = [this.machine.subject(), this.machine.bytes()];
+    const refuse = (why: unknown) => {
+      this.answer(question, (now) => this.machine.refuse(now, words(why)));
+    };
+    const settle = (response: unknown) => {
+      if (typeof response !== 'string') return refuse('the mechanism gave the login up');
+      let message: Uint8Array;
+      try {
+        message = bytesOf(response);
+      } catch (exception) {
+        return refuse(exception);
+      }
+      this.answer(question, (now) => this.machine.respond(now, message));
+    };
+    let response: unknown;
+    try {
+      response = this.owner.respond(mechanism, challenge);
+    } catch (exception) {
+      return refuse(exception);
+    }
+    if (isPromise(response)) response.then(settle, refuse);
+    else settle(response);
+  }
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof (value as Promise<unknown> | null | undefined)?.then === 'function';
+}
+
+function words(exception: unknown): string {
+  return exception instanceof Error ? exception.message : String(exception);
+}

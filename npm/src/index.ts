@@ -1,0 +1,24 @@
+// XMPP with the interface of Strophe.js, for browsers; `index.node.ts` is the same for Node.js.
+
+import { $build, $iq, $msg, $pres, Builder } from './builder.js';
+import { Stanza, stx, toStanza } from './stanza.js';
+import { Strophe } from './strophe.js';
+
+// Plugins and pages without modules look for these names there.
+Object.assign(globalThis, { Strophe, $build, $iq, $msg, $pres, stx, toStanza });
+
+export { $build, $iq, $msg, $pres, Builder, Stanza, Strophe, stx, toStanza };
+export type { BuilderAttributes } from './builder.js';
+export type { Connection } from './connection.js';
+export type { Handler, HandlerCallback, HandlerOptions, TimedHandler } from './handler.js';
+export type { Log } from './log.js';
+export type { SASLMechanism, SASLResponse } from './mechanism.js';
+export type {
+  ConnectCallback,
+  ConnectionOptions,
+  ConnectionPlugin,
+  Pass,
+  SASLMechanismClass,
+  ScramKeys,
+  Sendable,
+} from './options.js';

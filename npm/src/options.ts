@@ -1,0 +1,55 @@
+// What a connection is told, and by whom it is heard.
+
+import type { Builder } from './builder.js';
+import type { Connection } from './connection.js';
+import type { SASLMechanism } from './mechanism.js';
+
+/** What a connection is told before it begins. */
+export interface ConnectionOptions {
+  /** The mechanisms to know; the nine that come with the package otherwise. */
+  mechanisms?: SASLMechanismClass[];
+  /** BINDREQUIRED is reported in place of a resource being bound. */
+  explicitResourceBinding?: boolean;
+  /** The scheme of a relative address: `ws` or `wss`. */
+  protocol?: string;
+  /** SCRAM is used where there is no Web Crypto API, too: its keys are derived in wasm. */
+  deriveInWasm?: boolean;
+  /** Secrets may go over connections that anybody on the way can read. For test networks only. */
+  dangerAllowPlaintext?: boolean;
+}
+
+/** A class of mechanisms, made without arguments. */
+export type SASLMechanismClass = new () => SASLMechanism;
+
+/** Told of each status: its number, a condition, and the element that brought it. */
+export type ConnectCallback = (
+  status: number,
+  condition: string | null,
+  element?: Element | null,
+) => unknown;
+
+/** What a plugin may have. The rest is its own. */
+export interface ConnectionPlugin {
+  init?(connection: Connection): void;
+  statusChanged?(status: number, condition: string | null): void;
+}
+
+/** What can be sent. */
+export type Sendable = Element | Builder;
+
+/** The keys that a login with SCRAM leaves: as secret as the password. */
+export interface ScramKeys {
+  /** The hash, as `SHA-512`. */
+  name: string;
+  /** The client key, in Base64. */
+  ck: string;
+  /** The server key, in Base64. */
+  sk: string;
+  /** The count of iterations. */
+  iter: number;
+  /** The salt, in Base64. */
+  salt: string;
+}
+
+/** What proves who logs in. */
+export type Pass = string | ScramKeys | { password: string } | { token: string };

@@ -1,0 +1,110 @@
+// The object that all of it hangs from.
+
+import * as bytes from './bytes.js';
+import { Builder } from './builder.js';
+import { Connection } from './connection.js';
+import { ElementType, ErrorCondition, LogLevel, NS, Status } from './constants.js';
+import { Handler, TimedHandler } from './handler.js';
+import {
+  escapeNode,
+  getBareJidFromJid,
+  getDomainFromJid,
+  getNodeFromJid,
+  getResourceFromJid,
+  unescapeNode,
+} from './jid.js';
+import { debug, error, fatal, handleError, info, setLogLevel, sink, warn, type Log } from './log.js';
+import { SASLMechanism } from './mechanism.js';
+import {
+  SASLAnonymous,
+  SASLExternal,
+  SASLOAuthBearer,
+  SASLPlain,
+  SASLSHA1,
+  SASLSHA256,
+  SASLSHA384,
+  SASLSHA512,
+  SASLXOAuth2,
+} from './mechanisms.js';
+import { xmlGenerator } from './platform.js';
+import { Stanza } from './stanza.js';
+import * as xml from './xml.js';
+
+const namespaces: Record<string, string> & typeof NS = NS;
+
+/** The interface of Strophe.js. */
+export const Strophe = {
+  VERSION: '0.1.0',
+
+  Builder,
+  Stanza,
+  Connection,
+  Handler,
+  TimedHandler,
+  SASLMechanism,
+  SASLAnonymous,
+  SASLExternal,
+  SASLOAuthBearer,
+  SASLPlain,
+  SASLSHA1,
+  SASLSHA256,
+  SASLSHA384,
+  SASLSHA512,
+  SASLXOAuth2,
+
+  Status,
+  ErrorCondition,
+  LogLevel,
+  ElementType,
+  NS: namespaces,
+
+  /** Adds a namespace to `Strophe.NS`. */
+  addNamespace(name: string, uri: string): void {
+    namespaces[name] = uri;
+  },
+
+  /** Gives all connections that are made from now on `connection[name]`. */
+  addConnectionPlugin(name: string, plugin: object): void {
+    Connection.addConnectionPlugin(name, plugin);
+  },
+
+  /** Takes each line of the log; may be replaced. */
+  get log(): Log {
+    return sink.log;
+  },
+  set log(log: Log) {
+    sink.log = log;
+  },
+  debug,
+  info,
+  warn,
+  error,
+  fatal,
+  setLogLevel,
+  handleError,
+
+  escapeNode,
+  unescapeNode,
+  getNodeFromJid,
+  getDomainFromJid,
+  getResourceFromJid,
+  getBareJidFromJid,
+
+  ...bytes,
+
+  copyElement: xml.copyElement,
+  forEachChild: xml.forEachChild,
+  getFirstElementChild: xml.getFirstElementChild,
+  getNamespace: xml.getNamespace,
+  getParserError: xml.getParserError,
+  getText: xml.getText,
+  isTagEqual: xml.isTagEqual,
+  serialize: xml.serialize,
+  stripWhitespace: xml.stripWhitespace,
+  toElement: xml.toElement,
+  xmlElement: xml.xmlElement,
+  xmlGenerator,
+  xmlTextNode: xml.xmlTextNode,
+  xmlescape: xml.xmlescape,
+  xmlunescape: xml.xmlunescape,
+};

@@ -1,0 +1,65 @@
+// The small server of the command `epode`, started for a test; and the way to it.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import WebSocket from 'ws';
+
+const BINARY =
+  process.env['EPODE'] ?? new URL('../../target/debug/epode', import.meta.url).pathname;
+
+/** A server that runs until it is stopped. */
+export interface Server {
+  /** Where it listens. */
+  url: string;
+  stop(): Promise<void>;
+}
+
+/** An honest server of `example.com`, whose accounts have this password. */
+export function serve(password: string): Promise<Server> {
+  const accounts = ['--account', 'alice', '--account', 'bob'];
+  const args = ['--domain', 'example.com', ...accounts, '--password-env', 'EPODE_TEST_PASSWORD'];
+  return start(args, { EPODE_TEST_PASSWORD: password });
+}
+
+/** A server that plays a transcript. */
+export async function play(transcript: string): Promise<Server> {
+  const folder = mkdtempSync(join(tmpdir(), 'epode-npm-'));
+  const file = join(folder, 'transcript');
+  writeFileSync(file, transcript, { mode: 0o600 });
+  const server = await start(['--script', file], {});
+  rmSync(folder, { recursive: true });
+  return server;
+}
+
+/** Leads every WebSocket to this server, whatever host it names. */
+export function redirect(server: Server): void {
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(_url: string, protocols?: string) {
+      super(server.url, protocols);
+    }
+  } as unknown as typeof globalThis.WebSocket;
+}
+
+function start(args: string[], env: Record<string, string>): Promise<Server> {
+  const child = spawn(BINARY, ['serve', ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise<void>((done) => child.once('exit', () => done()));
+  const stop = async () => {
+    child.kill('SIGINT');
+    await ended;
+  };
+  return new Promise((ready, failed) => {
+    let text = '';
+    child.once('error', failed);
+    child.once('exit', (code) => failed(new Error(`the server ended with ${code}: ${text}`)));
+    child.stdout.on('data', (data: Buffer) => {
+      text += data.toString();
+      const url = /^ws +(\S+)$/m.exec(text)?.[1];
+      if (url) ready({ url, stop });
+    });
+  });
+}
