@@ -5,7 +5,9 @@ use std::fmt;
 use epode_sasl::{Answer, Channel, Question, scram::ScramKeys};
 use zeroize::Zeroizing;
 
-use crate::{Element, Error, Explanation, FastToken, Jid, Status, Time};
+use crate::{
+    Element, Error, Explanation, FastToken, Jid, ServerMemory, Status, TaskAnswer, TaskOffer, Time,
+};
 
 /// All that can happen to a connection.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub enum Input<'a> {
     Tick,
     /// The application's answer to a question.
     Answered(QuestionId, Answer),
+    /// The application's answer to what a task asks.
+    AnsweredTask(QuestionId, TaskAnswer),
     /// The application wants this sent; see [`Connection::send`](crate::Connection::send).
     Send(Element),
     /// The application has handled so many more of the stanzas that were
@@ -63,6 +67,9 @@ pub enum Action {
     Secure,
     /// Find the answer, and bring it as [`Input::Answered`] with the same id.
     Ask(QuestionId, Question),
+    /// The server wants something done before the login is over: ask the application, and bring the
+    /// answer as [`Input::AnsweredTask`] with the same id.
+    AskTask(QuestionId, TaskOffer),
     /// Tell the application.
     Report(Status),
     /// Give this to the application, which asked for it with
@@ -75,6 +82,9 @@ pub enum Action {
     KeepToken(FastToken),
     /// The token that was handed in is good for nothing any more.
     ForgetToken,
+    /// Save this, in place of what was saved before, for the next connection
+    /// ([`Settings::memory`](crate::Settings::memory)).
+    Remember(Box<ServerMemory>),
     /// Give this to the application.
     Deliver(Element),
     /// The stanza of this number ([`Connection::send`](crate::Connection::send)) was handed to the

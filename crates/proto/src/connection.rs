@@ -6,7 +6,8 @@ use std::fmt;
 use epode_sasl as sasl;
 
 use crate::{
-    ApiMisuse, Element, Error, FastToken, Phase, Profile, SessionState, Settings, Status, Time,
+    ApiMisuse, Element, Error, FastToken, Phase, Profile, ServerMemory, SessionState, Settings,
+    Status, Time,
     action::{Action, Input},
     core::Core,
     error::{PeerFault, Wait},
@@ -126,6 +127,12 @@ impl Connection {
         self.core.set_token(token);
     }
 
+    /// Hands in what is remembered of the server, or nothing, for the next connection: what
+    /// [`Settings::memory`] does for the first.
+    pub fn set_memory(&mut self, memory: Option<ServerMemory>) {
+        self.core.set_memory(memory);
+    }
+
     /// Whether it may go on without TLS
     /// ([`Settings::danger_allow_unencrypted_stream`]).
     #[must_use]
@@ -169,6 +176,7 @@ impl Connection {
             (stimulus, after),
             (Stimulus::Challenge | Stimulus::Failure, Phase::SaslReply)
                 | (Stimulus::Answered | Stimulus::Failure, Phase::Answer)
+                | (Stimulus::Continue, Phase::TaskReply)
         );
         if before != after || waits_anew {
             self.core.set_deadline(now, after);
@@ -218,6 +226,17 @@ impl Connection {
             (Input::Secured(_), State::Secured(_)) => None,
             (Input::Secured(_), _) => Some("encryption is not due"),
             (Input::Answered(id, _), State::Answer(state)) if state.id == *id => None,
+            (Input::Answered(id, _), State::Task(state))
+                if state.id == *id && state.wants_keys() =>
+            {
+                None
+            }
+            (Input::AnsweredTask(id, _), State::Task(state))
+                if state.id == *id && !state.wants_keys() =>
+            {
+                None
+            }
+            (Input::AnsweredTask(..), _) => Some("no task waits for this answer"),
             (Input::Answered(..), _) => Some("nobody waits for this answer"),
             (Input::Bind, State::BindCall(_)) => None,
             (Input::Bind, _) => Some("binding is not due"),
@@ -250,10 +269,10 @@ impl Connection {
     ) -> (Stimulus, Result<State, Error>) {
         match (input, state) {
             (Input::Opened(channel), State::Unopened(state)) => {
-                (Stimulus::Opened, Ok(state.opened(&mut self.core, channel)))
+                (Stimulus::Opened, state.opened(&mut self.core, channel))
             }
             (Input::OpenedBosh(channel), State::Unopened(state)) => {
-                (Stimulus::Opened, Ok(state.opened_bosh(&mut self.core, channel)))
+                (Stimulus::Opened, state.opened_bosh(&mut self.core, channel))
             }
             (Input::OpenedTcp(channel), State::Unopened(state)) => {
                 (Stimulus::Opened, state.opened_tcp(&mut self.core, channel))
@@ -283,6 +302,12 @@ impl Connection {
             }
             (Input::Answered(_, answer), State::Answer(state)) => {
                 (Stimulus::Answered, state.answered(&mut self.core, answer))
+            }
+            (Input::Answered(_, answer), State::Task(state)) => {
+                (Stimulus::Answered, state.answered(&mut self.core, answer))
+            }
+            (Input::AnsweredTask(_, answer), State::Task(state)) => {
+                (Stimulus::TaskAnswered, state.task_answered(&mut self.core, answer))
             }
             (Input::Bind, State::BindCall(state)) => {
                 (Stimulus::BindCalled, Ok(state.bind(&mut self.core)))
@@ -359,6 +384,8 @@ impl Connection {
             State::Proceed(state) => state.handle(&mut self.core, &element),
             State::SaslReply(state) => state.handle(&mut self.core, element),
             State::Answer(state) => state.handle(&mut self.core, &element),
+            State::Task(state) => state.handle(&element),
+            State::TaskReply(state) => state.handle(&mut self.core, &element),
             State::Resumed(state) => state.handle(&mut self.core, &element),
             State::BindCall(state) => state.handle(&mut self.core, element),
             State::Bound(state) => state.handle(&mut self.core, element),
@@ -454,9 +481,15 @@ impl Connection {
             self.core.push(Action::Report(status));
         }
         // A login that the server takes for over, one way or the other, cannot be aborted.
-        let is_under_way = matches!(phase, Phase::SaslReply | Phase::Answer)
+        let login = [Phase::SaslReply, Phase::Answer, Phase::Task, Phase::TaskReply];
+        let is_under_way = login.contains(&phase)
             && !matches!(stimulus, Stimulus::Success | Stimulus::Failure | Stimulus::PeerClosed);
-        if is_under_way && matches!(&error, Error::Login(login) if !is_servers_word(login)) {
+        let is_ours = match &error {
+            Error::Login(login) => !is_servers_word(login),
+            Error::TasksDemanded { .. } | Error::Upgrade(_) => true,
+            _ => false,
+        };
+        if is_under_way && is_ours {
             self.core.send(&Element::new("abort", namespace(self.core.profile)));
         }
         // A stream that is closed cannot be resumed.
@@ -480,7 +513,12 @@ impl Connection {
         // Whoever keeps to the protocol is given time to close its side.
         let is_polite = matches!(
             error,
-            Error::Login(_) | Error::Weaker(_) | Error::Bind(_) | Error::Session(_)
+            Error::Login(_)
+                | Error::Weaker(_)
+                | Error::TasksDemanded { .. }
+                | Error::Upgrade(_)
+                | Error::Bind(_)
+                | Error::Session(_)
         );
         let waits = is_polite && stimulus != Stimulus::PeerClosed;
         let state = State::Close(ExpectClose::because(error));
@@ -518,7 +556,10 @@ fn status_for(phase: Phase, error: &Error) -> Option<Status> {
         Error::Login(_) | Error::Weaker(_) | Error::Bind(_) | Error::Session(_) => {
             Some(Status::AuthFail(error))
         }
-        Error::Component(_) => Some(Status::AuthFail(error)),
+        Error::Component(_) | Error::TasksDemanded { .. } | Error::Upgrade(_) => {
+            Some(Status::AuthFail(error))
+        }
+        Error::ServerChanged => Some(Status::ConnFail(error)),
         Error::Unreachable(_)
         | Error::ConnectionLost(_)
         | Error::Bosh(_)

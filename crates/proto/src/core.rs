@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 use epode_sasl::{Credentials, Question, scram::ScramKeys};
 
 use crate::{
-    Element, FastToken, Jid, Phase, Profile, SessionState, Settings, Time,
+    Element, FastToken, Jid, Phase, Profile, ServerMemory, SessionState, Settings, TaskOffer, Time,
     action::{Action, Frame, QuestionId},
     error::{Error, Wait},
     framing::{self, FrameError, tcp, websocket},
+    negotiate::offer::LoginOffer,
     session::{is_offered, resume},
     stream::{is_language, lists},
     xml::namespaces::{BIND2, COMPONENT, CSI, SASL, SASL2, STREAM},
@@ -357,11 +358,19 @@ impl Core {
     /// Opens the stream anew on the same connection. Nothing may have come after the element that
     /// led to it: who could write into the connection before might have sent it.
     pub(crate) fn restart_stream(&mut self) -> Result<(), FrameError> {
-        if let Wire::Tcp(decoder) = &mut self.wire {
-            decoder.restart()?;
-        }
+        self.begin_stream()?;
         self.open_stream();
         Ok(())
+    }
+
+    /// Makes ready for another stream on the same connection, as [`restart_stream`] does.
+    ///
+    /// [`restart_stream`]: Self::restart_stream
+    pub(crate) fn begin_stream(&mut self) -> Result<(), FrameError> {
+        match &mut self.wire {
+            Wire::Tcp(decoder) => decoder.restart(),
+            Wire::WebSocket | Wire::Bosh => Ok(()),
+        }
     }
 
     /// Takes apart what the server sent: one frame of a WebSocket, any number of a stream.
@@ -383,6 +392,32 @@ impl Core {
         }
     }
 
+    pub(crate) fn ask_task(&mut self, offer: TaskOffer) -> QuestionId {
+        self.questions += 1;
+        let id = QuestionId(self.questions);
+        self.push(Action::AskTask(id, offer));
+        id
+    }
+
+    /// Takes out what is known of the server, where a login may begin before the server says what it
+    /// offers. What turns out to be wrong is not believed again.
+    pub(crate) fn take_memory(&mut self) -> Option<ServerMemory> {
+        let may = !matches!(self.wire, Wire::Bosh) && !self.settings.explain_only;
+        let memory = self.settings.memory.take_if(|_| may)?;
+        Some(memory).filter(|memory| memory.is_of(self.settings.jid()))
+    }
+
+    /// A login was made by this offer: so may the next one, on the connection that comes after.
+    pub(crate) fn remember(&mut self, offer: LoginOffer) {
+        let memory = ServerMemory::of(self.settings.jid(), offer);
+        self.settings.memory = Some(memory.clone());
+        self.push(Action::Remember(Box::new(memory)));
+    }
+
+    pub(crate) fn set_memory(&mut self, memory: Option<ServerMemory>) {
+        self.settings.memory = memory;
+    }
+
     pub(crate) fn ask(&mut self, question: Question) -> QuestionId {
         self.questions += 1;
         let id = QuestionId(self.questions);
@@ -401,7 +436,7 @@ impl Core {
         let wait = phase.wait();
         let span = match phase {
             Phase::Unopened | Phase::Online | Phase::Closed => None,
-            Phase::Answer | Phase::BindCall => Some(timeouts.answer),
+            Phase::Answer | Phase::Task | Phase::BindCall => Some(timeouts.answer),
             Phase::Closing => Some(timeouts.close),
             _ => Some(timeouts.reply),
         };

@@ -29,6 +29,22 @@ pub enum Error {
     /// does not offer it over this connection.
     #[error("the server does not offer SASL2 over this connection: allow the older profile, too")]
     Sasl2NotOffered,
+    /// The login was begun by what is remembered of the server, which offers something else now:
+    /// connect anew, without that ([`Settings::memory`](crate::Settings::memory)).
+    #[error("the server offers another login than is remembered of it: connect anew without that")]
+    ServerChanged,
+    /// The server demands more before it lets anybody in, and nobody here can do it
+    /// ([`Settings::answers_tasks`](crate::Settings::answers_tasks)).
+    #[error("the server demands one of these tasks before it lets anybody in: {}", .tasks.join(", "))]
+    TasksDemanded {
+        /// Their names.
+        tasks: Vec<String>,
+        /// What the server adds for people.
+        text: Option<Text>,
+    },
+    /// The server asks for keys of the password in a way that is not safe.
+    #[error("the server's keys are not upgraded: {0}")]
+    Upgrade(#[from] sasl::scram::UpgradeRefused),
     /// The server refused to bind a resource.
     #[error("the server refused to bind the resource: {0}")]
     Bind(StanzaError),
@@ -91,6 +107,7 @@ impl Error {
             Self::Stream(error) | Self::Component(error) => {
                 error.text.as_mut().map(|it| &mut it.lang)
             }
+            Self::TasksDemanded { text, .. } => text.as_mut().map(|it| &mut it.lang),
             _ => None,
         };
         if let (Some(unnamed @ None), Some(language)) = (unnamed, language) {
@@ -110,6 +127,9 @@ impl Error {
             Self::Stream(error) | Self::Component(error) => &error.condition,
             Self::Unencrypted => "encryption-required",
             Self::Sasl2NotOffered => "no-auth-mech",
+            Self::ServerChanged => "server-changed",
+            Self::TasksDemanded { .. } => "task-demanded",
+            Self::Upgrade(_) => "upgrade-refused",
             Self::Redirected(_) => "see-other-uri",
             Self::PeerMisbehaved(PeerFault::Frame(FrameError::Xml(_))) => "not-well-formed",
             Self::PeerMisbehaved(PeerFault::StartTlsNotOffered | PeerFault::StartTlsRefused) => {
@@ -136,6 +156,7 @@ impl Error {
             }
             Self::Bind(error) | Self::Session(error) => error.text.clone(),
             Self::Stream(error) | Self::Component(error) => error.text.clone(),
+            Self::TasksDemanded { text, .. } => text.clone(),
             _ => None,
         }
     }
@@ -145,7 +166,7 @@ impl Error {
     pub fn advice(&self) -> Advice {
         match self {
             // The same person would be asked again.
-            Self::TimedOut(Wait::Answer | Wait::BindCall) => Advice::AskAgain,
+            Self::TimedOut(Wait::Answer | Wait::Task | Wait::BindCall) => Advice::AskAgain,
             Self::Bind(error) | Self::Session(error)
                 if error.kind == Some(StanzaErrorKind::Wait) =>
             {
@@ -154,7 +175,8 @@ impl Error {
             Self::TimedOut(_)
             | Self::Unreachable(_)
             | Self::ConnectionLost(_)
-            | Self::ConnectionClosed => Advice::Retry,
+            | Self::ConnectionClosed
+            | Self::ServerChanged => Advice::Retry,
             Self::Login(
                 sasl::Error::StaleKeys { .. }
                 | sasl::Error::EmptyToken
@@ -326,6 +348,18 @@ pub enum PeerFault {
     /// whether it counts (XEP-0386, section 3.2).
     #[error("it does not say whether it counts stanzas, which it was asked for")]
     EnableUnanswered,
+    /// The login is to go on with a task, and none is named (XEP-0388, section 2.6.3).
+    #[error("it wants a task done and names none")]
+    NoTasks,
+    /// One task after the other, without end.
+    #[error("more than {limit} steps of tasks")]
+    TooManyTasks {
+        /// The limit in force.
+        limit: u8,
+    },
+    /// An upgrade without salt or count (XEP-0480, section 3).
+    #[error("it asks for an upgrade without saying by what salt and count")]
+    UpgradeTerms,
     /// The answer to the bind request names somebody else.
     #[error("it bound {bound}, which is not an address of {account}")]
     BoundToAnother {
@@ -356,6 +390,10 @@ pub enum Wait {
     SaslReply,
     /// The application's answer to a question.
     Answer,
+    /// The application's part in a task.
+    Task,
+    /// The server's part in a task.
+    TaskReply,
     /// The application's call to bind.
     BindCall,
     /// The server's answer to the bind request.
@@ -385,6 +423,8 @@ impl fmt::Display for Wait {
             Self::Handshake => "the server's answer to the handshake",
             Self::SaslReply => "the server's next step in the login",
             Self::Answer => "the application's answer",
+            Self::Task => "the application's part in a task",
+            Self::TaskReply => "the server's part in a task",
             Self::BindCall => "the application's call to bind",
             Self::Bound => "the server's answer to the bind request",
             Self::Session => "the server's answer to the session request",

@@ -25,12 +25,14 @@ pub mod framing;
 pub mod jid;
 mod negotiate;
 mod phase;
+mod server_memory;
 mod session;
 mod settings;
 pub mod stanza;
 mod stanza_macro;
 mod status;
 pub mod stream;
+mod task;
 mod time;
 mod transcript;
 mod user_agent;
@@ -45,6 +47,7 @@ pub use crate::{
     fast::{Fast, FastToken, FastTokenError},
     jid::{Jid, JidError},
     phase::Phase,
+    server_memory::{ServerMemory, ServerMemoryError},
     session::{
         Liveness, SessionMark, SessionState, SessionStateError, StreamManagement,
         requests::{NotARequest, Requests},
@@ -53,6 +56,7 @@ pub use crate::{
     status::{
         Authenticating, BoundBy, Connected, Explanation, Profile, Reconnecting, Status, StatusCode,
     },
+    task::{TaskAnswer, TaskOffer},
     time::Time,
     transcript::{StreamTranscript, redacted},
     user_agent::{InvalidUserAgentId, UserAgent, UserAgentId},

@@ -25,6 +25,10 @@ pub enum Phase {
     SaslReply,
     /// The application's answer is due.
     Answer,
+    /// The application's part in a task is due.
+    Task,
+    /// The server's part in a task is due.
+    TaskReply,
     /// The stream header after the login is due.
     BindHeader,
     /// The features that offer binding are due.
@@ -60,6 +64,8 @@ impl Phase {
             Self::Secured => Wait::Secured,
             Self::SaslReply => Wait::SaslReply,
             Self::Answer => Wait::Answer,
+            Self::Task => Wait::Task,
+            Self::TaskReply => Wait::TaskReply,
             Self::Resumed => Wait::Resumed,
             Self::BindCall => Wait::BindCall,
             Self::Bound => Wait::Bound,

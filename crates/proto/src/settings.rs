@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use epode_sasl::{Credentials, Pin, Policy, Registry, Secret, Selection, Weaker, scram::ScramKeys};
 
-use crate::{Fast, Jid, Liveness, SessionState, StreamManagement, UserAgent, xml};
+use crate::{Fast, Jid, Liveness, ServerMemory, SessionState, StreamManagement, UserAgent, xml};
 
 /// What one connection is told before it begins: who logs in, by what, and within which bounds.
 ///
@@ -43,6 +43,9 @@ pub struct Settings {
     pub(crate) bind_tag: Option<String>,
     pub(crate) carbons: bool,
     pub(crate) fast: Fast,
+    pub(crate) memory: Option<ServerMemory>,
+    pub(crate) answers_tasks: bool,
+    pub(crate) upgrades: bool,
 }
 
 impl Settings {
@@ -76,6 +79,9 @@ impl Settings {
             bind_tag: None,
             carbons: false,
             fast: Fast::default(),
+            memory: None,
+            answers_tasks: false,
+            upgrades: false,
         }
     }
 
@@ -275,6 +281,34 @@ impl Settings {
     #[must_use]
     pub fn fast(mut self, fast: Fast) -> Self {
         self.fast = fast;
+        self
+    }
+
+    /// What an earlier connection learnt of this server
+    /// ([`Action::Remember`](crate::Action::Remember)): the login then begins along with the stream,
+    /// without waiting for the server's offer, over an encrypted connection and by a mechanism that
+    /// shows nobody the secret. If the server has changed, it ends with
+    /// [`Error::ServerChanged`](crate::Error::ServerChanged), or begins anew (XEP-0509).
+    #[must_use]
+    pub fn memory(mut self, memory: ServerMemory) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
+    /// Says that somebody answers what tasks ask ([`Action::AskTask`](crate::Action::AskTask)): a
+    /// second factor, a new password. Otherwise a server that demands any ends the login.
+    #[must_use]
+    pub fn answers_tasks(mut self) -> Self {
+        self.answers_tasks = true;
+        self
+    }
+
+    /// Gives the server keys of the password by a better hash, where it asks for them and the login
+    /// is bound to the channel (XEP-0480). They are as good as the password for whoever has the
+    /// server's store.
+    #[must_use]
+    pub fn upgrades(mut self, upgrades: bool) -> Self {
+        self.upgrades = upgrades;
         self
     }
 

@@ -16,17 +16,26 @@ use crate::{
 /// Logs in by what the features offer, or tells what would be done.
 pub(crate) fn begin_login(
     core: &mut Core,
-    candidate: Candidate,
+    candidate: Box<Candidate>,
     features: &Features,
 ) -> Result<State, Error> {
     let offer = LoginOffer::of(features);
-    let Candidate { channel, credentials, .. } = &candidate;
+    let Candidate { channel, credentials, .. } = candidate.as_ref();
     if core.settings().explain_only {
         let choices = offer.choices(core.settings(), credentials, channel);
         explain(core, &candidate, features, choices)?;
         core.close_stream();
         return Ok(State::Close(ExpectClose::asked_for()));
     }
+    begin_by(core, candidate, offer)
+}
+
+/// Logs in by what is offered: by a token, if there is one, or in full.
+pub(crate) fn begin_by(
+    core: &mut Core,
+    candidate: Box<Candidate>,
+    offer: LoginOffer,
+) -> Result<State, Error> {
     match sasl2::attempt(core, candidate, &offer) {
         Ok((login, credentials, selection)) => {
             begin(core, credentials, selection, Via::Sasl2(Box::new(login)))
@@ -38,17 +47,17 @@ pub(crate) fn begin_login(
 /// Logs in by what the account's owner knows or has, not by a token.
 pub(crate) fn begin_full(
     core: &mut Core,
-    candidate: Candidate,
+    candidate: Box<Candidate>,
     offer: LoginOffer,
 ) -> Result<State, Error> {
-    let Candidate { channel, credentials, .. } = &candidate;
+    let Candidate { channel, credentials, .. } = candidate.as_ref();
     let (profile, selection) = offer.choices(core.settings(), credentials, channel).best()?;
     core.settings().check_pin(&selection, credentials)?;
     let via = match profile {
         Profile::Sasl1 => Via::Sasl1,
         Profile::Sasl2 => {
-            let token = sasl2::token_to_ask_for(core, &candidate, &offer, &selection);
-            Via::Sasl2(Box::new(sasl2::Login::asking_for(offer, token)))
+            let login = sasl2::Login::full(core, &candidate, offer, &selection);
+            Via::Sasl2(Box::new(login))
         }
     };
     begin(core, candidate.credentials, selection, via)

@@ -7,6 +7,8 @@ use super::{
     begin_login::begin_login,
     expect_resumed::{self, BindOffer},
     expect_secured,
+    offer::LoginOffer,
+    turn::Via,
 };
 use crate::{Element, Error, core::Core, error::PeerFault, stream::Features};
 
@@ -28,15 +30,21 @@ impl ExpectFeatures {
                 core.set_features(features.element);
                 return Ok(bound.begin_session(core));
             }
+            Round::Pipelined(mut reply) => {
+                if let Via::Sasl2(login) = &mut reply.via {
+                    login.compare(LoginOffer::of(&features))?;
+                }
+                Ok(State::SaslReply(*reply))
+            }
             Round::Login(candidate) if candidate.must_secure => {
                 let goes_on = !features.starttls && core.settings().unencrypted_allowed;
                 if goes_on {
-                    begin_login(core, *candidate, &features)
+                    begin_login(core, candidate, &features)
                 } else {
                     expect_secured::secure(core, *candidate, &features)
                 }
             }
-            Round::Login(candidate) => begin_login(core, *candidate, &features),
+            Round::Login(candidate) => begin_login(core, candidate, &features),
         };
         core.set_features(features.element);
         next

@@ -2,7 +2,7 @@
 
 use epode_sasl::{Channel, Credentials};
 
-use super::{Candidate, ExpectComponentHeader, ExpectFeatures, Round, State};
+use super::{Candidate, ExpectComponentHeader, ExpectFeatures, Round, State, sasl2};
 use crate::{Error, core::Core, error::PeerFault, stream::StreamHeader};
 
 /// Nothing is sent before the transport is open.
@@ -11,11 +11,11 @@ pub(crate) struct Unopened {
 }
 
 impl Unopened {
-    pub(crate) fn opened(self, core: &mut Core, channel: Channel) -> State {
+    pub(crate) fn opened(self, core: &mut Core, channel: Channel) -> Result<State, Error> {
         self.begin(core, channel.over_http(), false)
     }
 
-    pub(crate) fn opened_bosh(self, core: &mut Core, channel: Channel) -> State {
+    pub(crate) fn opened_bosh(self, core: &mut Core, channel: Channel) -> Result<State, Error> {
         core.use_bosh();
         self.opened(core, channel)
     }
@@ -26,14 +26,13 @@ impl Unopened {
             return ExpectComponentHeader::begin(core, &channel, self.credentials);
         }
         let must_secure = !channel.is_encrypted();
-        Ok(self.begin(core, channel, must_secure))
+        self.begin(core, channel, must_secure)
     }
 
-    fn begin(self, core: &mut Core, channel: Channel, must_secure: bool) -> State {
+    fn begin(self, core: &mut Core, channel: Channel, must_secure: bool) -> Result<State, Error> {
         core.set_private(channel.is_confidential() && !must_secure);
-        core.open_stream();
         let candidate = Candidate { channel, credentials: self.credentials, must_secure };
-        State::Header(ExpectHeader { round: Round::Login(Box::new(candidate)) })
+        sasl2::open(core, Box::new(candidate))
     }
 }
 

@@ -21,6 +21,11 @@ impl ExpectSaslReply {
         if element.namespace() != namespace(profile) {
             return Err(Error::unexpected(&element, Wait::SaslReply));
         }
+        if matches!(&via, Via::Sasl2(login) if login.is_superseded())
+            && !SaslFailure::parse(&element).is_some_and(|it| via.is_mismatch(&it))
+        {
+            return Err(Error::ServerChanged);
+        }
         match (element.name(), via) {
             ("challenge", via) => {
                 let challenge = decode(&element, "challenge", profile)?.unwrap_or_default();
@@ -38,8 +43,18 @@ impl ExpectSaslReply {
                 let proven = prove(core, exchange, last.as_ref().map(|last| last.as_slice()))?;
                 login.succeeded(core, proven, &element)
             }
+            ("continue", Via::Sasl2(login)) => {
+                let last = sasl2::additional_data(&element)?;
+                let continued = exchange.proceed(last.as_ref().map(|last| last.as_slice()))?;
+                login.goes_on(core, continued, &element)
+            }
             (_, via) => match SaslFailure::parse(&element) {
-                Some(failure) => refused(core, exchange.failure(rejection(failure)), via),
+                Some(failure) => match via {
+                    Via::Sasl2(login) if login.is_mismatch(&failure) => {
+                        login.begin_anew(core, exchange)
+                    }
+                    via => refused(core, exchange.failure(rejection(failure)), via),
+                },
                 None => Err(Error::unexpected(&element, Wait::SaslReply)),
             },
         }

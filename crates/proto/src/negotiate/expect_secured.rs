@@ -3,7 +3,7 @@
 
 use epode_sasl::{Channel, Credentials};
 
-use super::{Candidate, ExpectHeader, Round, State};
+use super::{Candidate, State, sasl2};
 use crate::{
     Element, Error,
     action::Action,
@@ -53,9 +53,9 @@ impl ExpectSecured {
     /// What was said before the handshake is forgotten: anyone could have said it.
     pub(crate) fn secured(self, core: &mut Core, channel: Channel) -> Result<State, Error> {
         core.set_private(channel.is_confidential());
-        core.restart_stream().map_err(|error| Error::PeerMisbehaved(error.into()))?;
+        core.begin_stream().map_err(|error| Error::PeerMisbehaved(error.into()))?;
         let credentials = self.credentials;
         let candidate = Candidate { channel, credentials, must_secure: false };
-        Ok(State::Header(ExpectHeader { round: Round::Login(Box::new(candidate)) }))
+        sasl2::open(core, Box::new(candidate))
     }
 }

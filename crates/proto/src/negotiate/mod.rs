@@ -15,7 +15,7 @@ mod expect_header;
 mod expect_resumed;
 mod expect_sasl_reply;
 mod expect_secured;
-mod offer;
+pub(crate) mod offer;
 mod sasl2;
 pub(crate) mod transitions;
 mod turn;
@@ -47,6 +47,8 @@ pub(crate) enum State {
     Secured(ExpectSecured),
     SaslReply(ExpectSaslReply),
     Answer(ExpectAnswer),
+    Task(sasl2::ExpectTask),
+    TaskReply(sasl2::ExpectTaskReply),
     Resumed(ExpectResumed),
     BindCall(ExpectBindCall),
     Bound(ExpectBound),
@@ -61,6 +63,8 @@ pub(crate) enum State {
 pub(crate) enum Round {
     /// The login is still to come.
     Login(Box<Candidate>),
+    /// It has begun, by what is remembered of the server.
+    Pipelined(Box<ExpectSaslReply>),
     /// Carries its evidence: nothing can be bound without a login.
     Bind(Authenticated),
     /// A resource was bound along with the login.
@@ -79,9 +83,13 @@ impl State {
     pub(crate) fn phase(&self) -> Phase {
         match self {
             Self::Unopened(_) => Phase::Unopened,
-            Self::Header(ExpectHeader { round: Round::Login(_) }) => Phase::LoginHeader,
+            Self::Header(ExpectHeader { round: Round::Login(_) | Round::Pipelined(_) }) => {
+                Phase::LoginHeader
+            }
             Self::Header(ExpectHeader { .. }) => Phase::BindHeader,
-            Self::Features(ExpectFeatures { round: Round::Login(_) }) => Phase::LoginFeatures,
+            Self::Features(ExpectFeatures { round: Round::Login(_) | Round::Pipelined(_) }) => {
+                Phase::LoginFeatures
+            }
             Self::Features(ExpectFeatures { round: Round::Bind(_) }) => Phase::BindFeatures,
             Self::Features(ExpectFeatures { round: Round::Bound(_) }) => Phase::BoundFeatures,
             Self::ComponentHeader(_) => Phase::ComponentHeader,
@@ -90,6 +98,8 @@ impl State {
             Self::Secured(_) => Phase::Secured,
             Self::SaslReply(_) => Phase::SaslReply,
             Self::Answer(_) => Phase::Answer,
+            Self::Task(_) => Phase::Task,
+            Self::TaskReply(_) => Phase::TaskReply,
             Self::Resumed(_) => Phase::Resumed,
             Self::BindCall(_) => Phase::BindCall,
             Self::Bound(_) => Phase::Bound,

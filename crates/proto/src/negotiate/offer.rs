@@ -3,18 +3,23 @@
 
 use epode_sasl::{self as sasl, BindingType, Channel, Credentials, NoMechanism, Offer, Selection};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Error, Profile, SaslProfile, Settings,
     stream::{ConfigVersion, FastFeatures, Features, Sasl2Features},
 };
 
 /// What a server's features say of logging in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LoginOffer {
     /// By the profile of RFC 6120.
     pub(crate) mechanisms: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) channel_bindings: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sasl2: Option<Sasl2Features>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) config_version: Option<ConfigVersion>,
 }
 
@@ -47,6 +52,24 @@ impl LoginOffer {
             sasl2: sasl2.map(|offer| select(Offer::new(&offer.mechanisms).by_sasl2())),
             prefers_sasl2: self.mechanisms.is_empty(),
         }
+    }
+
+    /// Whether the same login follows from both. The order of the lists means nothing.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.sorted() == other.sorted()
+    }
+
+    fn sorted(&self) -> Self {
+        let mut sorted = Self { config_version: None, ..self.clone() };
+        sorted.mechanisms.sort_unstable();
+        sorted.channel_bindings.iter_mut().for_each(|list| list.sort_unstable());
+        if let Some(sasl2) = &mut sorted.sasl2 {
+            sasl2.mechanisms.sort_unstable();
+            sasl2.upgrades.sort_unstable();
+            sasl2.bind2.iter_mut().for_each(|list| list.sort_unstable());
+            sasl2.fast.iter_mut().for_each(|fast| fast.mechanisms.sort_unstable());
+        }
+        sorted
     }
 
     /// Logins by token, if they are offered.

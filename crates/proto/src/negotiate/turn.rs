@@ -40,6 +40,11 @@ impl Via {
         }
     }
 
+    /// Whether the server refuses what is remembered of it, and not the login.
+    pub(crate) fn is_mismatch(&self, failure: &SaslFailure) -> bool {
+        matches!(self, Self::Sasl2(login) if login.is_mismatch(failure))
+    }
+
     fn namespace(&self) -> &'static str {
         namespace(self.profile())
     }

@@ -166,7 +166,7 @@ fn defined(error: &Element, namespace: &str, known: &[&'static str]) -> &'static
 }
 
 /// The first text with something in it.
-pub(super) fn text(error: &Element, namespace: &str) -> Option<Text> {
+pub(crate) fn text(error: &Element, namespace: &str) -> Option<Text> {
     error.children().filter(|child| child.is("text", namespace)).find_map(|child| {
         let text = child.text();
         let text: String = text.trim_matches(XML_SPACE).chars().take(MAX_TEXT).collect();

@@ -112,7 +112,7 @@ pub(super) fn names<'a>(lists: impl Iterator<Item = &'a Element>, namespace: &st
 }
 
 /// What is offered, trimmed and cut, without repetitions.
-pub(super) fn distinct(offered: impl Iterator<Item = impl AsRef<str>>) -> Vec<String> {
+pub(crate) fn distinct(offered: impl Iterator<Item = impl AsRef<str>>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for text in offered {
         let name = text.as_ref().trim_matches([' ', '\t', '\r', '\n']);

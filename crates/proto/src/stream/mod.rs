@@ -8,8 +8,9 @@ mod header;
 mod sasl2;
 mod stanza_error;
 
-pub(crate) use error::is_language;
 pub use error::{SaslFailure, StreamError, Text};
+pub(crate) use error::{is_language, text};
+pub(crate) use features::distinct;
 pub use features::{Features, FeaturesError, SessionFeature};
 pub(crate) use header::is_same_domain;
 pub use header::{HeaderError, StreamHeader};

@@ -32,6 +32,8 @@ pub const FAST: &str = "urn:xmpp:fast:0";
 pub const IAP: &str = "urn:xmpp:iap:0";
 /// Upgrades of the keys that a server has of an account (XEP-0480).
 pub const UPGRADE: &str = "urn:xmpp:sasl:upgrade:0";
+/// The upgrade of an account to another hash of SCRAM (XEP-0480, section 3).
+pub const SCRAM_UPGRADE: &str = "urn:xmpp:scram-upgrade:0";
 /// Copies of what other clients of an account send and receive (XEP-0280).
 pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// The types of channel binding that a server knows (XEP-0440).

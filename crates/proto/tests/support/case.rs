@@ -8,7 +8,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use epode_proto::{
-    Fast, FastToken, Jid, SaslProfile, SessionState, Settings, UserAgent,
+    Fast, FastToken, Jid, SaslProfile, ServerMemory, SessionState, Settings, TaskAnswer, UserAgent,
     sasl::{
         Binding, Channel, MechanismName, Pin, Policy, Registry, Secret, TlsVersion,
         scram::{Hash, Scram, ScramKeys},
@@ -156,6 +156,13 @@ impl Case {
         if let Some(fast) = self.fast() {
             settings = settings.fast(fast);
         }
+        if let Some(json) = self.header("memory") {
+            settings = settings.memory(ServerMemory::from_json(&json).expect("it is right"));
+        }
+        if self.header("task-answers").is_some() {
+            settings = settings.answers_tasks();
+        }
+        settings = settings.upgrades(self.says_yes("upgrades"));
         if let Some(unix) = self.header("unix") {
             settings = settings.unix_zero(unix.parse().expect("a number of seconds"));
         }
@@ -179,6 +186,23 @@ impl Case {
             json => Fast::wanted().token(FastToken::from_json(json).expect("the token is right")),
         };
         Some(if self.says_yes("invalidate") { fast.invalidate() } else { fast })
+    }
+
+    /// The application's answers to what tasks ask, in their order: a task's name and what is in
+    /// `<next/>`, or what is in `<task-data/>`, or why not.
+    pub(crate) fn task_answer(&self, number: usize) -> TaskAnswer {
+        let answers = self.demand("task-answers");
+        let answer = answers.split(" || ").nth(number).expect("an answer for each question").trim();
+        let (name, xml) = answer.find('<').map_or((answer, ""), |at| answer.split_at(at));
+        let content = (!xml.is_empty()).then(|| xml.parse().expect("it is XML"));
+        let content: Vec<_> = content.into_iter().collect();
+        match name.trim() {
+            "" => TaskAnswer::Data(content),
+            name => match name.strip_prefix('!') {
+                Some(why) => TaskAnswer::Refuse(why.to_owned()),
+                None => TaskAnswer::Begin { task: name.to_owned(), content },
+            },
+        }
     }
 
     pub(crate) fn jid(&self) -> Jid {
@@ -278,7 +302,7 @@ impl Case {
 
 /// Every header that a transcript may have; in the second half what must come of it.
 #[rustfmt::skip]
-const HEADERS: [&str; 54] = [
+const HEADERS: [&str; 57] = [
     "component-secret", "framing", "bindings", "tls", "certificate", "pin", "danger-unencrypted", "require-binding",
     "title", "each", "jid", "authcid", "password", "token", "keys", "ask", "someone-to-ask",
     "refuse", "custom", "respond", "channel", "mechanisms", "without", "danger-allow-plaintext",
@@ -286,7 +310,8 @@ const HEADERS: [&str; 54] = [
     "statuses", "mechanism", "bound", "flights", "questions", "delivered", "error", "says",
     "condition", "advice", "explained", "by", "refused", "pinned",
     "profile", "tag", "agent", "carbons", "used", "bound-by",
-    "fast", "invalidate", "unix", "token-kept", "token-forgotten",
+    "fast", "invalidate", "unix", "token-kept", "token-forgotten", "memory",
+    "task-answers", "upgrades",
 ];
 
 /// Replaces `\u{…}`.

@@ -9,7 +9,7 @@ use std::{
 use base64ct::{Base64, Encoding};
 use epode_proto::{
     Action, ApiMisuse, Connection, Element, Error, Explanation, FastToken, Input, Phase,
-    QuestionId, Settings, Status, Time, redacted,
+    QuestionId, ServerMemory, Settings, Status, TaskOffer, Time, redacted,
     sasl::{
         Answer, Channel, Question, Response, Secret, SecretKind,
         scram::{Derivation, Hash, ScramKeys},
@@ -85,6 +85,11 @@ pub(crate) struct Driver<'a> {
     /// What was asked, by kind.
     pub(crate) asked: Vec<&'static str>,
     pub(crate) questions: VecDeque<(QuestionId, Question)>,
+    /// What tasks ask.
+    pub(crate) tasks: VecDeque<(QuestionId, TaskOffer)>,
+    task_answers: usize,
+    /// What is to be remembered of the server.
+    pub(crate) memory: Option<ServerMemory>,
     /// Questions that were answered: their ids are stale.
     pub(crate) stale: Vec<QuestionId>,
     outbox: VecDeque<Vec<u8>>,
@@ -126,6 +131,9 @@ impl<'a> Driver<'a> {
             forgotten: 0,
             asked: Vec::new(),
             questions: VecDeque::new(),
+            tasks: VecDeque::new(),
+            task_answers: 0,
+            memory: None,
             stale: Vec::new(),
             outbox: VecDeque::new(),
             wants_tls: false,
@@ -219,6 +227,11 @@ impl<'a> Driver<'a> {
                     self.tokens.push(token);
                 }
                 Action::ForgetToken => self.forgotten += 1,
+                Action::AskTask(id, offer) => {
+                    self.asked.push("task");
+                    self.tasks.push_back((id, offer));
+                }
+                Action::Remember(memory) => self.memory = Some(*memory),
                 Action::Secure => self.wants_tls = true,
                 Action::Deliver(element) => self.delivered.push(element),
                 Action::Explain(explanation) => self.explained = Some(*explanation),
@@ -296,10 +309,18 @@ impl<'a> Driver<'a> {
         if let Some((id, question)) = self.questions.pop_front_if(|_| self.is_awake) {
             self.stale.push(id);
             // A login that begins anew does not wait for what was asked before.
-            let was_due = self.phase() == Phase::Answer && self.questions.is_empty();
+            let is_due = matches!(self.phase(), Phase::Answer | Phase::Task);
+            let was_due = is_due && self.questions.is_empty();
             let answer = self.answer(question);
             // The end may have come first; then it is refused, and nothing happens.
             let taken = self.input(Input::Answered(id, answer)).is_ok();
+            return if taken == was_due { Ok(true) } else { Err("an answer went astray".into()) };
+        }
+        if let Some((id, _)) = self.tasks.pop_front_if(|_| self.is_awake) {
+            let was_due = self.phase() == Phase::Task;
+            let answer = self.case.task_answer(self.task_answers);
+            self.task_answers += 1;
+            let taken = self.input(Input::AnsweredTask(id, answer)).is_ok();
             return if taken == was_due { Ok(true) } else { Err("an answer went astray".into()) };
         }
         let input = match self.phase() {
@@ -450,13 +471,14 @@ fn check_end(driver: &mut Driver<'_>) -> Result<(), String> {
     let names = driver.names();
     let count = |name| names.iter().filter(|found| **found == name).count();
     let at = |name| names.iter().position(|found| *found == name);
-    let tokens = usize::from(driver.case.header("fast").is_some());
+    let begins_twice = ["fast", "memory"].iter().any(|key| driver.case.header(key).is_some());
+    let again = usize::from(begins_twice);
     let demands = [
         (driver.phase() == Phase::Closed, "it ends closed"),
         (names.first() == Some(&"CONNECTING"), "CONNECTING is first"),
         (names.last() == Some(&"DISCONNECTED"), "DISCONNECTED is last"),
         (count("DISCONNECTED") == 1, "DISCONNECTED comes once"),
-        (count("AUTHENTICATING") <= 1 + driver.refused() + tokens, "AUTHENTICATING comes once"),
+        (count("AUTHENTICATING") <= 1 + driver.refused() + again, "AUTHENTICATING comes once"),
         (at("CONNECTED") <= at("DISCONNECTED"), "nothing is connected after the end"),
         (at("CONNECTED").is_none() || at("AUTHENTICATING") < at("CONNECTED"), "first the login"),
         (count("AUTHFAIL") + count("CONNECTED") <= 1, "AUTHFAIL and CONNECTED exclude each other"),

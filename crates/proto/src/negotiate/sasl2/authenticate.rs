@@ -4,13 +4,14 @@
 use epode_sasl::MechanismName;
 use zeroize::Zeroizing;
 
-use super::{super::turn::wiped, Asked, AskedBinding, Login};
+use super::{super::turn::wiped, Asked, AskedBinding, Login, Pipelined};
 use crate::{
     Element,
     action::Frame,
     core::Core,
     session::enable,
-    xml::namespaces::{BIND2, CARBONS, CSI, SASL2, SM},
+    stream::ConfigVersion,
+    xml::namespaces::{BIND2, CARBONS, CSI, SASL2, SM, UPGRADE},
 };
 
 impl Login {
@@ -43,6 +44,14 @@ impl Login {
         let binds = binding && core.settings().binds_within_login() && resume == resumable;
         let bind = binds.then(|| self.bind(core, &mut asks));
         asks.extend(self.ask_of_tokens());
+        asks.extend(
+            self.upgrades
+                .iter()
+                .map(|task| Element::new("upgrade", UPGRADE).with_text(task.to_string())),
+        );
+        if self.pipelined != Pipelined::No {
+            asks.extend(self.offer.config_version.as_ref().map(ConfigVersion::element));
+        }
         self.asked = Asked { resume, bind };
         asks
     }

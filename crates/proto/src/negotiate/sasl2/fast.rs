@@ -17,19 +17,20 @@ use crate::{
 /// A login by token.
 pub(super) struct Attempt {
     mechanism: MechanismName,
-    count: u64,
+    pub(super) expiry: u64,
+    pub(super) count: u64,
     invalidate: bool,
     /// Who logs in if the token is refused.
-    full: Candidate,
+    pub(super) full: Box<Candidate>,
 }
 
 /// Logs in by token, if there is one that may be used here: who wants to, by what, and how.
 pub(crate) fn attempt(
     core: &mut Core,
-    candidate: Candidate,
+    candidate: Box<Candidate>,
     offer: &LoginOffer,
-) -> Result<(Login, Credentials, Selection), Candidate> {
-    let Some((token, count)) = usable_token(core, &candidate, offer) else {
+) -> Result<(Login, Credentials, Selection), Box<Candidate>> {
+    let Some((token, expiry, count)) = usable_token(core, &candidate, offer) else {
         return Err(candidate);
     };
     let settings = core.settings();
@@ -41,17 +42,17 @@ pub(crate) fn attempt(
     let selected = selected.ok().filter(|it| settings.check_pin(it, &credentials).is_ok());
     let Some(selection) = selected else { return Err(candidate) };
     let invalidate = settings.fast.invalidate;
-    let attempt = Attempt { mechanism, count, invalidate, full: candidate };
+    let attempt = Attempt { mechanism, expiry, count, invalidate, full: candidate };
     let login = Login { attempt: Some(attempt), ..Login::new(offer.clone()) };
     Ok((login, credentials, selection))
 }
 
-/// The token, and how often it was used, this time among them. One that has expired is not tried.
+/// The token, when it expires, and how often it was used, this time among them. One that has expired is not tried.
 fn usable_token(
     core: &mut Core,
     candidate: &Candidate,
     offer: &LoginOffer,
-) -> Option<(HashedToken, u64)> {
+) -> Option<(HashedToken, u64, u64)> {
     if !is_possible(core, candidate, offer) {
         return None;
     }
@@ -61,8 +62,8 @@ fn usable_token(
         core.push(Action::ForgetToken);
         return None;
     }
-    let count = token.count();
-    Some((token.into_token(), count))
+    let (expiry, count) = (token.expiry(), token.count());
+    Some((token.into_token(), expiry, count))
 }
 
 /// Whether a token can be used or had (XEP-0484, section 4.1).
@@ -76,7 +77,7 @@ fn is_possible(core: &Core, candidate: &Candidate, offer: &LoginOffer) -> bool {
 }
 
 /// Which token to ask for along with a full login.
-pub(crate) fn token_to_ask_for(
+pub(super) fn token_to_ask_for(
     core: &Core,
     candidate: &Candidate,
     offer: &LoginOffer,

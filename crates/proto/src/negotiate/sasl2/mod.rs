@@ -3,17 +3,22 @@
 
 mod authenticate;
 mod fast;
+mod pipelined;
 mod success;
+mod tasks;
 
-use epode_sasl::{Authenticated, MechanismName};
+use epode_sasl::{Authenticated, MechanismName, Selection, scram::UpgradeTask};
 use zeroize::Zeroizing;
 
+use self::fast::token_to_ask_for;
 pub(crate) use self::{
-    fast::{attempt, token_to_ask_for},
+    fast::attempt,
+    pipelined::open,
     success::Bound,
+    tasks::{ExpectTask, ExpectTaskReply},
 };
-use super::{offer::LoginOffer, turn::decode};
-use crate::{Element, Error, Profile, stream::Sasl2Features, xml::namespaces::SASL2};
+use super::{Candidate, offer::LoginOffer, turn::decode};
+use crate::{Element, Error, Profile, core::Core, stream::Sasl2Features, xml::namespaces::SASL2};
 
 /// A login by SASL2 that has begun.
 pub(crate) struct Login {
@@ -23,6 +28,21 @@ pub(crate) struct Login {
     attempt: Option<fast::Attempt>,
     /// The mechanism that a token is asked for.
     wanted_token: Option<MechanismName>,
+    /// The upgrades of the server's keys that were asked for (XEP-0480).
+    upgrades: Vec<UpgradeTask>,
+    /// Whether it began before the server said what it offers.
+    pipelined: Pipelined,
+}
+
+/// How a login stands to what the server offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pipelined {
+    /// It was made by what the server offers.
+    No,
+    /// It was made by what is remembered of the server.
+    Yes,
+    /// The same, and the server offers something else.
+    Superseded(Box<LoginOffer>),
 }
 
 /// What was asked for along with the login.
@@ -46,12 +66,28 @@ struct AskedBinding {
 
 impl Login {
     pub(crate) fn new(offer: LoginOffer) -> Self {
-        Self { offer, asked: Asked::default(), attempt: None, wanted_token: None }
+        Self {
+            offer,
+            asked: Asked::default(),
+            attempt: None,
+            wanted_token: None,
+            upgrades: Vec::new(),
+            pipelined: Pipelined::No,
+        }
     }
 
-    /// A full login, which asks for a token for the next one.
-    pub(crate) fn asking_for(offer: LoginOffer, wanted_token: Option<MechanismName>) -> Self {
-        Self { wanted_token, ..Self::new(offer) }
+    /// A full login, which asks for a token for the next one, and for upgrades.
+    pub(crate) fn full(
+        core: &Core,
+        candidate: &Candidate,
+        offer: LoginOffer,
+        selection: &Selection,
+    ) -> Self {
+        let wanted_token = token_to_ask_for(core, candidate, &offer, selection);
+        let offered = offer.sasl2.iter().flat_map(|it| &it.upgrades).map(String::as_str);
+        let offered = offered.filter(|_| core.settings().upgrades);
+        let upgrades = UpgradeTask::wanted(selection, &candidate.credentials, offered);
+        Self { wanted_token, upgrades, ..Self::new(offer) }
     }
 
     fn features(&self) -> &Sasl2Features {

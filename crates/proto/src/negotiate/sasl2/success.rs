@@ -22,6 +22,7 @@ impl Login {
     ) -> Result<State, Error> {
         let jid = authorized(core.settings().jid(), success).map_err(Error::PeerMisbehaved)?;
         self.settle_tokens(core, success);
+        core.remember(self.offer.clone());
         let fault = |fault| Err(Error::PeerMisbehaved(fault));
         match (success.child("resumed", SM), success.child("bound", BIND2), self.asked.bind) {
             (Some(_), Some(_), _) => fault(PeerFault::BoundAndResumed),
