@@ -35,6 +35,8 @@ struct Password {
     password: Zeroizing<String>,
     salt: Vec<u8>,
     verifiers: [OnceLock<Verifier>; Hash::ALL.len()],
+    /// The hashes whose verifiers may be derived; the others come by an upgrade, or not at all.
+    stored: Vec<Hash>,
 }
 
 /// What a server needs to check a SCRAM proof, and to give its own.
@@ -46,6 +48,12 @@ pub(crate) struct Verifier {
 struct Token {
     token: Zeroizing<String>,
     user: String,
+}
+
+impl From<Keys> for Verifier {
+    fn from(Keys { stored_key, server_key, .. }: Keys) -> Self {
+        Self { stored_key, server_key }
+    }
 }
 
 impl Accounts {
@@ -89,19 +97,41 @@ impl Accounts {
     /// The verifier of a user's password, derived now if it was not before.
     pub(crate) fn keys(&self, name: &str, hash: Hash) -> Option<&Verifier> {
         let password = self.password(name)?;
-        Some(password.verifiers[hash.index()].get_or_init(|| {
-            let Keys { stored_key, server_key, .. } =
-                hash.keys(&password.password, &password.salt, self.iterations);
-            Verifier { stored_key, server_key }
-        }))
+        let verifier = &password.verifiers[hash.index()];
+        if !password.stored.contains(&hash) {
+            return verifier.get();
+        }
+        Some(
+            verifier.get_or_init(|| {
+                hash.keys(&password.password, &password.salt, self.iterations).into()
+            }),
+        )
+    }
+
+    /// Whether the user has a password, and no verifier of it for this hash.
+    pub(crate) fn lacks(&self, name: &str, hash: Hash) -> bool {
+        self.password(name).is_some_and(|password| {
+            !password.stored.contains(&hash) && password.verifiers[hash.index()].get().is_none()
+        })
+    }
+
+    /// Keeps the verifier for this hash that follows from a salted password (XEP-0480), unless there
+    /// is one.
+    pub(crate) fn upgrade(&self, name: &str, hash: Hash, salted: &[u8]) {
+        if let Some(password) = self.password(name) {
+            // Whoever came first has shown the right password as well.
+            let _ = password.verifiers[hash.index()].set(hash.keys_of(salted).into());
+        }
     }
 
     /// Whether the user has this password: compared by the keys that both give.
     pub(crate) fn has_password(&self, name: &str, password: &str) -> bool {
         let Some(candidate) = prepared(password) else { return false };
         let (salt, iterations) = self.salt_and_iterations(name);
-        let candidate = Hash::Sha256.keys(&candidate, &salt, iterations).stored_key;
-        match self.keys(name, Hash::Sha256) {
+        let stored = self.password(name).and_then(|it| it.stored.first().copied());
+        let hash = stored.unwrap_or(Hash::Sha256);
+        let candidate = hash.keys(&candidate, &salt, iterations).stored_key;
+        match self.keys(name, hash) {
             Some(verifier) => candidate.ct_eq(&verifier.stored_key).into(),
             None => false,
         }
@@ -148,7 +178,19 @@ impl Accounts {
         let password = prepared(password).expect("SASLprep accepts the password of the account");
         let salt = random::bytes::<SALT_LENGTH>().to_vec();
         let verifiers = Default::default();
-        self.account(name).password = Some(Password { password, salt, verifiers });
+        // What most comparisons use comes first.
+        let stored = vec![Hash::Sha256, Hash::Sha512, Hash::Sha384, Hash::Sha1];
+        self.account(name).password = Some(Password { password, salt, verifiers, stored });
+    }
+
+    /// Has the password of an account stored for these hashes alone.
+    ///
+    /// # Panics
+    ///
+    /// If the account has no password.
+    pub(crate) fn set_stored(&mut self, name: &str, hashes: Vec<Hash>) {
+        let password = self.account(name).password.as_mut();
+        password.expect("the account has a password").stored = hashes;
     }
 
     /// Gives the account one more token.

@@ -2,11 +2,12 @@
 //!
 //! Leaves out most misbehaviour: what is not allowed to a server is played from a
 //! [`script`](crate::script). The exceptions need an honest server around them, because they are
-//! about the TLS connection or the HTTP requests by which it is reached.
+//! about the TLS connection or the HTTP requests by which it is reached, or about proofs and tokens
+//! that only it can make.
 
 mod sasl2;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use epode_proto::Jid;
@@ -35,6 +36,7 @@ impl ServerBuilder {
             accounts: Accounts::new(domain.to_owned(), DEFAULT_ITERATIONS),
             starttls: StartTls::default(),
             mechanisms: sasl::ALL.map(str::to_owned).to_vec(),
+            changed_mechanisms: Mutex::default(),
             plaintext_mechanisms: None,
             too_weak: Vec::new(),
             encryption_required: false,

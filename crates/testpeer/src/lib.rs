@@ -57,10 +57,10 @@ mod transport;
 pub use bosh::BoshFault;
 pub use builder::ServerBuilder;
 pub use hub::ResourceConflict;
-pub use offer::{BindingList, DowngradeHash};
+pub use offer::{BindingList, DowngradeHash, VersionClaim};
 pub use sasl::SaslCondition;
 pub use server::{LegacySession, Limits, Server, StartTls};
-pub use session::{Session, SessionChannel};
+pub use session::{Sasl2Fault, Session, SessionChannel};
 pub use transport::{
     CertificateNames, CertificateSignature, CertificateValidity, ClientCertificate, ListenOptions,
     Outcome, Running, RunningScript, TlsVersions, listen_script,

@@ -35,12 +35,27 @@ pub enum DowngradeHash {
     Wrong,
 }
 
+/// Whether SCRAM's first message tells the client the version of TLS (XEP-0515, attribute `t`),
+/// where the server knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VersionClaim {
+    /// It does not.
+    #[default]
+    Absent,
+    /// It does.
+    Right,
+    /// It tells of another version, as if somebody sat between two connections.
+    Wrong,
+}
+
 /// One offer, remembered, because what the client makes of it is checked against it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Offer {
     mechanisms: Vec<String>,
     listed: Option<Vec<String>>,
     bindings: Vec<Binding>,
+    tls_version: Option<u16>,
 }
 
 impl BindingList {
@@ -60,7 +75,8 @@ impl Offer {
         channel: &SessionChannel,
     ) -> Self {
         let known = channel.bindings();
-        let mut offer = Self { mechanisms, listed: None, bindings: known.to_vec() };
+        let tls_version = channel.tls_version();
+        let mut offer = Self { mechanisms, listed: None, bindings: known.to_vec(), tls_version };
         match list {
             BindingList::Honest if offer.has_plus() => {
                 let types = known.iter().map(|binding| binding.kind().to_owned());
@@ -105,6 +121,29 @@ impl Offer {
         }
     }
 
+    /// The attribute `t` of SCRAM's first message, if it has one.
+    pub(crate) fn version_claim(&self, rule: VersionClaim) -> Option<String> {
+        let version = match (rule, self.tls_version?) {
+            (VersionClaim::Absent, _) => return None,
+            (VersionClaim::Right, version) => version,
+            (VersionClaim::Wrong, TLS13) => TLS12,
+            (VersionClaim::Wrong, _) => TLS13,
+        };
+        Some(format!("{version:04x}"))
+    }
+
+    /// Two offers in one stream have one list of types.
+    pub(crate) fn share_list(&mut self, other: &mut Self) {
+        let listed = self.listed.take().or_else(|| other.listed.take());
+        other.listed.clone_from(&listed);
+        self.listed = listed;
+    }
+
+    /// Keeps the mechanisms that fit.
+    pub(crate) fn retain(&mut self, fits: impl Fn(&str) -> bool) {
+        self.mechanisms.retain(|name| fits(name));
+    }
+
     /// The attribute `h` of SCRAM's first message, if it has one.
     pub(crate) fn downgrade_hash(&self, hash: Hash, rule: DowngradeHash) -> Option<String> {
         let mut lists = joined(&self.mechanisms);
@@ -127,6 +166,10 @@ fn joined(names: &[String]) -> String {
     names.join("\u{1e}")
 }
 
+/// The numbers of RFC 8446, section 4.2.1.
+const TLS13: u16 = 0x0304;
+const TLS12: u16 = 0x0303;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +189,7 @@ mod tests {
             mechanisms: names(["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"]),
             listed: Some(names(["tls-server-end-point", "tls-exporter"])),
             bindings: Vec::new(),
+            tls_version: None,
         };
         // The first is published in section 6.3; the others were computed with Python's hashlib.
         for (hash, expected) in [

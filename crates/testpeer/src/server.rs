@@ -2,8 +2,8 @@
 //!
 //! Leaves out sockets: [`Server::listen`] is in `listen`, [`Server::memory_link`] in `link`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use epode_proto::Jid;
@@ -61,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) accounts: Accounts,
     pub(crate) starttls: StartTls,
     pub(crate) mechanisms: Vec<String>,
+    /// In place of all others, since they were changed.
+    pub(crate) changed_mechanisms: Mutex<Option<Vec<String>>>,
     /// In place of those, where the channel is not encrypted.
     pub(crate) plaintext_mechanisms: Option<Vec<String>>,
     pub(crate) too_weak: Vec<String>,
@@ -164,6 +166,25 @@ impl Server {
         self.config().accounts.domain()
     }
 
+    /// Offers these mechanisms from the next stream on, by both profiles and on every channel, as when
+    /// somebody changes the configuration of a server that runs. What is given stays as it is.
+    ///
+    /// ```
+    /// # use epode_testpeer::{Server, SessionChannel};
+    /// let server = Server::builder("localhost").account("alice", "secret").build();
+    /// server.change_mechanisms(["PLAIN"]);
+    /// # let open = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
+    /// # let features = &server.session(SessionChannel::encrypted()).receive(open)[1];
+    /// # assert!(features.contains("PLAIN") && !features.contains("SCRAM-"));
+    /// ```
+    pub fn change_mechanisms<I>(&self, names: I)
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        let names = names.into_iter().map(Into::into).collect();
+        *self.config().lock_mechanisms() = Some(names);
+    }
+
     /// Begins the conversation with a client whose frames somebody else carries.
     ///
     /// When the server has all the sessions that it may have, the conversation ends with
@@ -245,7 +266,7 @@ impl Drop for Slot {
 impl Config {
     /// What is offered on this channel.
     pub(crate) fn offer(&self, channel: &SessionChannel) -> Offer {
-        self.offer_of(self.mechanisms_on(channel), channel)
+        self.offer_of(&self.mechanisms_on(channel), channel)
     }
 
     /// What SASL2 offers on this channel in a stream from this address, if it does.
@@ -260,12 +281,17 @@ impl Config {
         if !self.sasl2.enabled || !is_safe || is_replaced || self.requires_starttls(channel) {
             return None;
         }
-        let mechanisms = self.sasl2.mechanisms.as_deref();
-        let offer =
-            self.offer_of(mechanisms.unwrap_or_else(|| self.mechanisms_on(channel)), channel);
+        let mut offer = self.offer_of(&self.sasl2_mechanisms_on(channel), channel);
         let from = from.and_then(|from| from.parse::<Jid>().ok());
         let from = from.and_then(|from| Accounts::canonical(from.local()?));
-        (!offer.mechanisms().is_empty()).then(|| Terms::new(offer, self.fast_offer(channel), from))
+        let lacks =
+            |hash: Hash| from.as_deref().is_some_and(|user| self.accounts.lacks(user, hash));
+        let is_offered = |hash: &Hash| offer.mechanisms().iter().any(|it| it == hash.mechanism());
+        let upgrades = [Hash::Sha512, Hash::Sha256].into_iter().filter(is_offered);
+        let upgrades = upgrades.filter(|hash| lacks(*hash)).collect();
+        offer.retain(|name| !Hash::of_mechanism(name).is_some_and(lacks));
+        (!offer.mechanisms().is_empty())
+            .then(|| Terms::new(offer, self.fast_offer(channel), from, upgrades))
     }
 
     /// The mechanisms for tokens on this channel, and what they can be bound to.
@@ -330,11 +356,26 @@ impl Config {
         Some((fault, request - first + 1))
     }
 
-    fn mechanisms_on(&self, channel: &SessionChannel) -> &[String] {
-        match &self.plaintext_mechanisms {
-            Some(mechanisms) if !channel.is_encrypted() => mechanisms,
-            _ => &self.mechanisms,
+    fn mechanisms_on(&self, channel: &SessionChannel) -> Vec<String> {
+        if let Some(changed) = &*self.lock_mechanisms() {
+            return changed.clone();
         }
+        match &self.plaintext_mechanisms {
+            Some(mechanisms) if !channel.is_encrypted() => mechanisms.clone(),
+            _ => self.mechanisms.clone(),
+        }
+    }
+
+    /// The mechanisms of SASL2, before it is known who logs in.
+    fn sasl2_mechanisms_on(&self, channel: &SessionChannel) -> Vec<String> {
+        let has_changed = self.lock_mechanisms().is_some();
+        let own = self.sasl2.mechanisms.clone().filter(|_| !has_changed);
+        own.unwrap_or_else(|| self.mechanisms_on(channel))
+    }
+
+    fn lock_mechanisms(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        // It is replaced as a whole.
+        self.changed_mechanisms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The fixed answer to a stream element, if there is one.

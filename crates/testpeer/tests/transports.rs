@@ -120,6 +120,37 @@ async fn two_clients_talk_in_memory() {
 }
 
 #[tokio::test]
+async fn the_login_may_come_with_the_header_of_the_stream() {
+    let message = Base64::encode_string(b"\0alice\0pencil");
+    let authenticate = format!(
+        "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>\
+         <initial-response>{message}</initial-response><bind xmlns='urn:xmpp:bind:0'/>\
+         </authenticate>"
+    );
+    let mut client = Client::over(server().memory_link(SessionChannel::encrypted())).await;
+    client.send(OPEN).await;
+    client.send(&authenticate).await;
+    for part in ["<open ", "<authentication ", "<bound ", "<features "] {
+        client.expect(part).await;
+    }
+
+    let (mut near, far) = duplex(64 * 1024);
+    let server = server();
+    tokio::spawn(async move { server.serve_tcp(far, SessionChannel::encrypted()).await });
+    let header = "<stream:stream xmlns='jabber:client' version='1.0' to='localhost' \
+                  xmlns:stream='http://etherx.jabber.org/streams' from='alice@localhost'>";
+    near.write_all(format!("{header}{authenticate}").as_bytes()).await.unwrap();
+    let mut said = String::new();
+    while !said.contains("<bound ") {
+        let mut buffer = [0; 4096];
+        let length = near.read(&mut buffer).await.unwrap();
+        assert!(length > 0, "{said}");
+        said.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+    }
+    assert_eq!(said.matches("<stream:stream ").count(), 1);
+}
+
+#[tokio::test]
 async fn pings_of_websocket_are_answered() {
     let mut client = Client::over(server().memory_link(SessionChannel::plaintext())).await;
     client.0.send(Message::Ping("x".into())).await.unwrap();

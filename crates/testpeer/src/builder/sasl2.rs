@@ -5,8 +5,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use zeroize::Zeroizing;
+
 use super::ServerBuilder;
+use crate::accounts::Accounts;
 use crate::fast::Clock;
+use crate::offer::VersionClaim;
+use crate::sasl::hash::Hash;
+use crate::session::sasl2::{Code, Sasl2Fault};
 
 impl ServerBuilder {
     /// Leaves SASL2 (XEP-0388) out, and with it all that goes into such a login.
@@ -97,6 +103,68 @@ impl ServerBuilder {
         F: Fn() -> SystemTime + Send + Sync + 'static,
     {
         self.0.sasl2.fast.clock = Clock(Arc::new(now));
+        self
+    }
+
+    /// Tells of the version of the features (XEP-0509), and refuses logins that were meant for
+    /// another one. Default not.
+    pub fn config_version(mut self) -> Self {
+        self.0.sasl2.config_version = true;
+        self
+    }
+
+    /// What SCRAM tells of the version of TLS (XEP-0515). Default nothing.
+    pub fn version_claim(mut self, claim: VersionClaim) -> Self {
+        self.0.sasl.version_claim = claim;
+        self
+    }
+
+    /// Has the password of an account stored for these mechanisms of SCRAM alone: in a stream from
+    /// it, SASL2 offers no others, and upgrades (XEP-0480) to SCRAM-SHA-256 and SCRAM-SHA-512 where
+    /// those are missing.
+    ///
+    /// ```
+    /// # use epode_testpeer::Server;
+    /// let server = Server::builder("localhost")
+    ///     .account("alice", "secret")
+    ///     .stored_for("alice", ["SCRAM-SHA-1"])
+    ///     .build();
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the account has no password, or a name is not one of SCRAM without channel binding.
+    pub fn stored_for<'a, I>(mut self, user: &str, mechanisms: I) -> Self
+    where
+        I: IntoIterator<Item = &'a str>,
+    {
+        let hash = |name: &str| Hash::ALL.into_iter().find(|hash| hash.mechanism() == name);
+        let hashes = mechanisms.into_iter().map(|name| {
+            hash(name).unwrap_or_else(|| panic!("{name:?} should be a mechanism of SCRAM"))
+        });
+        self.0.accounts.set_stored(user, hashes.collect());
+        self
+    }
+
+    /// Has a user show this code after each login by SASL2 that is not by token, in the task
+    /// `X-ONE-TIME-CODE`; other profiles cannot, and are refused with `not-authorized`.
+    ///
+    /// The task is no standard: `<code xmlns='urn:epode:one-time-code:0'>` stands in `<next/>`, or
+    /// in `<task-data/>` as the answer to a `<question/>` of the same namespace.
+    ///
+    /// # Panics
+    ///
+    /// If SASLprep prohibits the name.
+    pub fn one_time_code(mut self, user: &str, code: &str) -> Self {
+        let user = Accounts::canonical(user).expect("SASLprep accepts the name of the account");
+        self.0.sasl2.codes.push(Code { user, code: Zeroizing::new(code.to_owned()) });
+        self
+    }
+
+    /// Misbehaves in each login, in this way. Default never.
+    pub fn sasl2_fault(mut self, fault: Sasl2Fault) -> Self {
+        self.0.sasl2.fast.drops_old = fault == Sasl2Fault::OldTokenEnds;
+        self.0.sasl2.fault = Some(fault);
         self
     }
 }

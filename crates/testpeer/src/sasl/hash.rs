@@ -86,14 +86,24 @@ impl Hash {
 
     /// `Hi` of the RFC, and the keys that follow from it.
     pub(crate) fn keys(self, password: &str, salt: &[u8], iterations: u32) -> Keys {
-        let salted = self.salted_password(password.as_bytes(), salt, iterations);
-        let client_key = Zeroizing::new(self.hmac(&salted, b"Client Key"));
+        self.keys_of(&self.salted_password(password.as_bytes(), salt, iterations))
+    }
+
+    /// The keys that follow from what `Hi` gives.
+    pub(crate) fn keys_of(self, salted: &[u8]) -> Keys {
+        let client_key = Zeroizing::new(self.hmac(salted, b"Client Key"));
         let stored_key = Zeroizing::new(self.digest(&client_key));
-        let server_key = Zeroizing::new(self.hmac(&salted, b"Server Key"));
+        let server_key = Zeroizing::new(self.hmac(salted, b"Server Key"));
         Keys { client_key, stored_key, server_key }
     }
 
-    fn salted_password(self, password: &[u8], salt: &[u8], count: u32) -> Zeroizing<Vec<u8>> {
+    /// `Hi` of the RFC.
+    pub(crate) fn salted_password(
+        self,
+        password: &[u8],
+        salt: &[u8],
+        count: u32,
+    ) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(vec![0; self.length()]);
         match self {
             Self::Sha512 => pbkdf2::pbkdf2_hmac::<Sha512>(password, salt, count, &mut out),
@@ -104,7 +114,8 @@ impl Hash {
         out
     }
 
-    const fn length(self) -> usize {
+    /// How long its values are.
+    pub(crate) const fn length(self) -> usize {
         match self {
             Self::Sha512 => 64,
             Self::Sha384 => 48,

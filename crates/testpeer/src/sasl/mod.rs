@@ -22,7 +22,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::accounts::Accounts;
-use crate::offer::{DowngradeHash, Offer};
+use crate::offer::{DowngradeHash, Offer, VersionClaim};
 use hash::Hash;
 
 /// A login in progress: what the server waits for.
@@ -38,6 +38,8 @@ pub(crate) enum Exchange {
     Anonymous,
     External,
     Custom(CustomMechanism),
+    /// The login has failed, and the client answers what it was told of that.
+    Refused,
 }
 
 /// What follows a message of the client's.
@@ -68,6 +70,8 @@ pub(crate) struct SaslOptions {
     pub(crate) verifier_in_challenge: bool,
     /// SCRAM: what the first message tells of the offer.
     pub(crate) downgrade_hash: DowngradeHash,
+    /// SCRAM: what it tells of the version of TLS.
+    pub(crate) version_claim: VersionClaim,
     /// OAUTHBEARER: what a refusal tells the client besides `invalid_token`.
     pub(crate) scope: Option<String>,
     pub(crate) openid_configuration: Option<String>,
@@ -115,6 +119,7 @@ impl Exchange {
             Self::Anonymous => anonymous::respond(message),
             Self::External => external::respond(cx, message),
             Self::Custom(custom) => custom.respond(cx, message),
+            Self::Refused => Err(SaslCondition::NotAuthorized),
         };
         step.unwrap_or_else(Step::Failure)
     }

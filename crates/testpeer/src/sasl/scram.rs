@@ -68,6 +68,9 @@ impl ClientFirst {
         if let Some(value) = cx.offer.downgrade_hash(self.hash, cx.options.downgrade_hash) {
             server_first.extend([",h=", &value]);
         }
+        if let Some(value) = cx.offer.version_claim(cx.options.version_claim) {
+            server_first.extend([",t=", &value]);
+        }
         let challenge = server_first.clone().into_bytes();
         let next = ClientFinal {
             hash: self.hash,

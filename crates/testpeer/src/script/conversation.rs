@@ -156,3 +156,34 @@ fn salt_and_count(server_first: &str) -> Option<(Vec<u8>, u32)> {
     // A transcript may ask the client for any count; computing one here has to end.
     (1..=1_000_000).contains(&count).then_some((salt, count))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7677, section 3, in the elements of XEP-0388.
+    #[test]
+    fn both_profiles_teach_the_same() {
+        let first = "n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
+        let server_first = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+        let last = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=x";
+        let sasl2 = |name, text: &str| {
+            Element::new(name, "urn:xmpp:sasl:2").with_text(Base64::encode_string(text.as_bytes()))
+        };
+        let mut conversation = Conversation::new(Some("pencil"));
+        let authenticate = Element::new("authenticate", "urn:xmpp:sasl:2")
+            .with_attr("mechanism", "SCRAM-SHA-256")
+            .with_child(sasl2("initial-response", first))
+            .with_child(Element::new("user-agent", "urn:xmpp:sasl:2").with_attr("id", "x"));
+        conversation.heard(&authenticate);
+        assert_eq!(conversation.value(Variable::Nonce).unwrap(), "rOprNGfwEbeRWgbNEkqO");
+        assert_eq!(conversation.value(Variable::Verifier), Err(Unknown::ServerFirst));
+        conversation.said(sasl2("challenge", server_first).to_xml().as_bytes());
+        conversation.heard(&sasl2("response", last));
+        let verifier = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+        assert_eq!(conversation.value(Variable::Verifier).unwrap(), verifier);
+        let proof = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+        assert_eq!(conversation.value(Variable::Proof).unwrap(), proof);
+        assert_eq!(conversation.value(Variable::Id), Err(Unknown::Id));
+    }
+}

@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 use super::SessionChannel;
 use super::conditions::StreamCondition;
 use super::machine::{Said, State, Transition};
-use super::sasl2::Terms;
+use super::sasl2::{self, Sasl2Fault, Terms};
 use crate::offer::Offer;
+use crate::random;
 use crate::sasl::{Context, Exchange, SaslCondition, Step};
 use crate::server::{Config, Server};
 
@@ -60,7 +61,14 @@ impl Authenticating {
             ("auth" | "response", _) => Err(SaslCondition::MalformedRequest),
             _ => return ended(StreamCondition::UnsupportedStanzaType, Vec::new()),
         };
-        match step.unwrap_or_else(Step::Failure) {
+        let step = match step.unwrap_or_else(Step::Failure) {
+            // This profile has no place for a second factor.
+            Step::Success { user, .. } if config.sasl2.code_of(&user).is_some() => {
+                Step::Failure(SaslCondition::NotAuthorized)
+            }
+            step => step,
+        };
+        match step {
             Step::Challenge(exchange, data) => {
                 let challenge = Element::new("challenge", namespaces::SASL);
                 let said = challenge.with_text(Base64::encode_string(&data));
@@ -68,7 +76,13 @@ impl Authenticating {
                 (State::Authenticating(Box::new(self)), vec![Said::Element(said)])
             }
             Step::Success { user, data } => {
-                let success = Element::new("success", namespaces::SASL);
+                let mut success = Element::new("success", namespaces::SASL);
+                if config.sasl2.fault == Some(Sasl2Fault::TokenInSasl1) {
+                    let token = Element::new("token", sasl2::FAST)
+                        .with_attr("token", random::name())
+                        .with_attr("expiry", "9999-12-31T23:59:59Z");
+                    success.push(token);
+                }
                 let said = match data {
                     None => success,
                     Some(data) if data.is_empty() => success.with_text("="),

@@ -183,10 +183,16 @@ impl Machine {
         let config = self.server.config();
         let (state, features) = match user {
             None => {
-                let offer = config.offer(&self.channel);
-                let sasl2 = config.sasl2_terms(&self.channel, from);
-                let features =
+                let mut offer = config.offer(&self.channel);
+                let mut sasl2 = config.sasl2_terms(&self.channel, from);
+                if let Some(terms) = &mut sasl2 {
+                    terms.share_list(&mut offer);
+                }
+                let mut features =
                     features::before_login(config, &self.channel, &offer, sasl2.as_ref());
+                if let Some(terms) = sasl2.as_mut().filter(|_| config.sasl2.config_version) {
+                    terms.add_version(&mut features);
+                }
                 (State::Authenticating(Box::new(Authenticating::new(offer, sasl2))), features)
             }
             Some(user) => (State::Binding(user), features::after_login(config, &self.channel)),

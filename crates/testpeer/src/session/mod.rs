@@ -28,6 +28,7 @@ use epode_proto::xml::Limits;
 use crate::hub::Delivery;
 use conditions::StreamCondition;
 use machine::{Machine, Said};
+pub use sasl2::Sasl2Fault;
 pub(crate) use seat::Place;
 pub(crate) use services::Rosters;
 
@@ -46,6 +47,8 @@ pub struct SessionChannel {
     encrypted: bool,
     certificate: Vec<String>,
     bindings: Vec<Binding>,
+    /// The number of its version of TLS, if it has one and it is known.
+    tls_version: Option<u16>,
     /// STARTTLS can encrypt it.
     can_secure: bool,
     /// It is made of requests, which are acknowledged in another way (XEP-0124, section 9).
@@ -136,6 +139,13 @@ impl SessionChannel {
         self
     }
 
+    /// The connection has this version of TLS, by its number: 0x0304 is 1.3 (XEP-0515).
+    #[must_use]
+    pub fn with_tls_version(mut self, version: u16) -> Self {
+        self.tls_version = Some(version);
+        self
+    }
+
     /// Has nothing of this type to bind to.
     pub(crate) fn without_binding(mut self, kind: &str) -> Self {
         self.bindings.retain(|binding| binding.kind != kind);
@@ -168,6 +178,10 @@ impl SessionChannel {
 
     pub(crate) fn bindings(&self) -> &[Binding] {
         &self.bindings
+    }
+
+    pub(crate) fn tls_version(&self) -> Option<u16> {
+        self.tls_version
     }
 
     pub(crate) fn certificate(&self) -> &[String] {

@@ -3,6 +3,7 @@
 mod component;
 mod fast_tokens;
 mod sasl2_login;
+mod sasl2_tasks;
 mod services;
 mod stream_management;
 

@@ -103,6 +103,9 @@ impl Tls {
         let mut channel = addresses
             .into_iter()
             .fold(SessionChannel::encrypted(), SessionChannel::with_certificate);
+        if let Some(version) = connection.protocol_version() {
+            channel = channel.with_tls_version(u16::from(version));
+        }
         // RFC 9266, section 2: an empty context, which TLS 1.2 tells from none.
         let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]));
         if let Ok(data) = exporter {

@@ -3,6 +3,7 @@
 mod faults;
 mod login;
 mod rules;
+mod sasl2;
 
 use std::time::Duration;
 

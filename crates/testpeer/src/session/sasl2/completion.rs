@@ -5,15 +5,17 @@
 use epode_proto::xml::Element;
 
 use super::fast;
+use super::fault::Sasl2Fault;
 use super::request::{BindRequest, Request};
 use super::terms::Sasl2Options;
 use super::{BIND, NAMESPACE, additional_data};
+use crate::random;
 use crate::server::Server;
 use crate::session::authenticating::ended;
 use crate::session::machine::{Said, State, Transition};
 use crate::session::seat::{Continuation, Seat};
 use crate::session::stream_management::{Resumption, enable_inline, resume_inline};
-use crate::session::{SessionChannel, bound, features};
+use crate::session::{SessionChannel, bound, features, stream_management};
 
 /// Completes the login of this user.
 pub(super) fn complete(
@@ -29,7 +31,7 @@ pub(super) fn complete(
     // XEP-0198, section 9.2: this comes first, and may make the rest needless.
     if let Some(resume) = request.resume.as_ref().filter(|_| manages) {
         match resume_inline(server, &user, resume) {
-            Resumption::Resumed(continuation) => return success.resumed(continuation),
+            Resumption::Resumed(continuation) => return success.resumed(server, continuation),
             Resumption::Refused(failed) => success.results.push(failed),
             Resumption::Ended(condition) => return ended(condition, Vec::new()),
         }
@@ -45,7 +47,7 @@ pub(super) fn complete(
         None => {
             let identifier = format!("{user}@{}", server.domain());
             let features = features::after_login(server.config(), channel);
-            let said = [success.element(&identifier), features];
+            let said = [success.element(server, &identifier), features];
             (State::Binding(user), said.map(Said::Element).into())
         }
     }
@@ -60,10 +62,10 @@ struct Success {
 
 impl Success {
     /// The stream goes on as if it had never been away: without features.
-    fn resumed(mut self, continuation: Continuation) -> Transition {
+    fn resumed(mut self, server: &Server, continuation: Continuation) -> Transition {
         let Continuation { seat, resumed, rest } = continuation;
         self.results.push(resumed);
-        let success = Said::Element(self.element(seat.jid().as_str()));
+        let success = Said::Element(self.element(server, seat.jid().as_str()));
         (State::Bound(seat), [success].into_iter().chain(rest).collect())
     }
 
@@ -86,13 +88,35 @@ impl Success {
         self.results.push(bound);
         let offers_management = config.manages_streams(channel) && !seat.is_managed();
         let features = features::after_bind(config, offers_management);
-        let said = [self.element(seat.jid().as_str()), features];
+        let said = [self.element(server, seat.jid().as_str()), features];
         (State::Bound(seat), said.map(Said::Element).into())
     }
 
-    fn element(self, identifier: &str) -> Element {
-        let identifier = Element::new("authorization-identifier", NAMESPACE).with_text(identifier);
-        let parts = self.data.into_iter().chain([identifier]).chain(self.results).chain(self.token);
+    fn element(mut self, server: &Server, identifier: &str) -> Element {
+        let named =
+            |text: &str| Some(Element::new("authorization-identifier", NAMESPACE).with_text(text));
+        let identifier = match &server.config().sasl2.fault {
+            Some(Sasl2Fault::Identifier(other)) => named(other),
+            Some(Sasl2Fault::NoIdentifier) => None,
+            Some(Sasl2Fault::BoundAndResumed) => {
+                self.add_the_other();
+                named(identifier)
+            }
+            _ => named(identifier),
+        };
+        let parts = self.data.into_iter().chain(identifier).chain(self.results).chain(self.token);
         parts.fold(Element::new("success", NAMESPACE), Element::with_child)
+    }
+
+    /// Says both that an address was bound and that a session was resumed.
+    fn add_the_other(&mut self) {
+        let resumed = Element::new("resumed", stream_management::NAMESPACE)
+            .with_attr("previd", random::name())
+            .with_attr("h", "0");
+        for result in [Element::new("bound", BIND), resumed] {
+            if !self.results.iter().any(|it| it.is(result.name(), result.namespace())) {
+                self.results.push(result);
+            }
+        }
     }
 }

@@ -5,12 +5,13 @@
 use epode_proto::xml::Element;
 
 use super::FAST;
+use super::fault::Sasl2Fault;
 use super::request::{Request, initial_response};
 use super::terms::Terms;
 use crate::accounts::Accounts;
 use crate::fast::{Holder, timestamp};
 use crate::sasl::hashed_token::HashedToken;
-use crate::sasl::{SaslCondition, Step};
+use crate::sasl::{Exchange, SaslCondition, Step};
 use crate::server::Server;
 use crate::session::authenticating::decoded;
 
@@ -54,6 +55,15 @@ pub(super) fn judge(
     let mechanism = HashedToken::named(name)
         .filter(|_| offer.mechanisms().iter().any(|it| it == name))
         .ok_or(SaslCondition::InvalidMechanism)?;
+    let fault = server.config().sasl2.fault.as_ref();
+    match fault {
+        Some(Sasl2Fault::TokenRefused(condition)) => return Err(*condition),
+        Some(Sasl2Fault::Ht2Failure(description)) => {
+            let data = [&[1], description.as_bytes()].concat();
+            return Ok(Step::Challenge(Exchange::Refused, data));
+        }
+        _ => {}
+    }
     let client = request.client.clone().ok_or(MALFORMED)?;
     if terms.from.is_none() {
         return Err(MALFORMED);
@@ -70,7 +80,12 @@ pub(super) fn judge(
     let now = server.config().sasl2.fast.clock.seconds();
     let response = server.tokens().spend(&holder, name, fast.count, now, proof)?;
     let user = server.config().accounts.admit(&holder.user, None)?;
-    Ok(Step::Success { user, data: Some(response) })
+    let data = match fault {
+        Some(Sasl2Fault::NoResponder) => None,
+        Some(Sasl2Fault::WrongResponder) => Some(mechanism.response("another", data)),
+        _ => Some(response),
+    };
+    Ok(Step::Success { user, data })
 }
 
 /// Ends the client's tokens if it wants that, and gives it one if it wants one or needs one.

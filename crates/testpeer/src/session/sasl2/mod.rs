@@ -4,7 +4,9 @@
 
 mod completion;
 mod fast;
+mod fault;
 mod request;
+mod tasks;
 mod terms;
 
 use base64ct::{Base64, Encoding};
@@ -16,14 +18,27 @@ use super::conditions::StreamCondition;
 use super::machine::{Said, State, Transition};
 use crate::sasl::{Exchange, SaslCondition, Step};
 use crate::server::{Config, Server};
+pub use fault::Sasl2Fault;
 use request::{Request, initial_response};
-pub(crate) use terms::{Sasl2Options, Terms};
+use tasks::{Turn, Work};
+pub(crate) use terms::{Code, Sasl2Options, Terms};
 
 /// A login that waits for the client's next message.
 #[derive(Debug)]
 pub(super) struct Login {
     visit: Visit,
-    exchange: Exchange,
+    awaited: Awaited,
+}
+
+/// What the client has to send.
+#[derive(Debug)]
+enum Awaited {
+    /// The mechanism's next message.
+    Response(Exchange),
+    /// The choice of the task that was named.
+    Choice(Work),
+    /// The next message about the task.
+    TaskData(Work),
 }
 
 /// What a login has to know to its end.
@@ -42,8 +57,15 @@ impl Login {
         channel: &SessionChannel,
         element: &Element,
     ) -> Transition {
+        let terms = offered(&idle);
+        if element.name() == "authenticate" && terms.is_outdated(element) {
+            // The client is not to blame, so nothing is counted (XEP-0509, section 2.2).
+            let mismatch = Element::new("config-version-mismatch", CONFIG_VERSION);
+            let said = failure(SaslCondition::Aborted).with_child(mismatch);
+            return (State::Authenticating(idle), vec![Said::Element(said)]);
+        }
         let condition = match element.name() {
-            "authenticate" => match Request::parse(element, offered(&idle)) {
+            "authenticate" => match Request::parse(element, terms) {
                 Ok(request) => {
                     return Visit { idle, request }.authenticate(server, channel, element);
                 }
@@ -63,16 +85,27 @@ impl Login {
         channel: &SessionChannel,
         element: &Element,
     ) -> Transition {
-        let Self { visit, exchange } = self;
+        let Self { visit, awaited } = self;
         let config = server.config();
         if element.is("abort", NAMESPACE) {
             return visit.idle.refuse(config, failure(SaslCondition::Aborted));
         }
-        if !element.is("response", NAMESPACE) {
-            return ended(StreamCondition::PolicyViolation, Vec::new());
+        let name = if element.namespace() == NAMESPACE { element.name() } else { "" };
+        match (awaited, name) {
+            (Awaited::Response(exchange), "response") => {
+                let step = visit.proceed(config, channel, exchange, &element.text());
+                visit.follow(server, channel, step)
+            }
+            (Awaited::Choice(mut work), "next") => {
+                let turn = work.choose(config, element);
+                visit.go_on(server, channel, work, turn)
+            }
+            (Awaited::TaskData(mut work), "task-data") => {
+                let turn = work.proceed(config, element);
+                visit.go_on(server, channel, work, turn)
+            }
+            _ => ended(StreamCondition::PolicyViolation, Vec::new()),
         }
-        let step = visit.proceed(config, channel, exchange, &element.text());
-        visit.follow(server, channel, step)
     }
 }
 
@@ -116,8 +149,7 @@ impl Visit {
             Step::Challenge(exchange, data) => {
                 let challenge = Element::new("challenge", NAMESPACE);
                 let said = challenge.with_text(Base64::encode_string(&data));
-                let login = Login { visit: self, exchange };
-                (State::LoggingIn(Box::new(login)), vec![Said::Element(said)])
+                self.wait(Awaited::Response(exchange), said)
             }
             // Section 4.4: the stream is another's.
             Step::Success { user, .. }
@@ -126,10 +158,49 @@ impl Visit {
                 self.idle.refuse(server.config(), failure(SaslCondition::InvalidAuthzid))
             }
             Step::Success { user, data } => {
-                completion::complete(server, channel, &self.request, user, data.as_deref())
+                let work = Work::of(server.config(), self.terms(), &self.request, user);
+                self.announce(server, channel, work, data.as_deref())
             }
             Step::Failure(condition) => self.idle.refuse(server.config(), failure(condition)),
         }
+    }
+
+    /// Follows a message about a task.
+    fn go_on(
+        self,
+        server: &Server,
+        channel: &SessionChannel,
+        work: Work,
+        turn: Turn,
+    ) -> Transition {
+        match turn {
+            Turn::Ask(question) => {
+                let said = Element::new("task-data", NAMESPACE).with_child(question);
+                self.wait(Awaited::TaskData(work), said)
+            }
+            Turn::Done => self.announce(server, channel, work, None),
+            Turn::Failed(condition) => self.idle.refuse(server.config(), failure(condition)),
+        }
+    }
+
+    /// Names the next task, or completes the login if there is none.
+    fn announce(
+        self,
+        server: &Server,
+        channel: &SessionChannel,
+        work: Work,
+        data: Option<&[u8]>,
+    ) -> Transition {
+        if work.is_over() {
+            return completion::complete(server, channel, &self.request, work.user, data);
+        }
+        let said = work.announcement(data);
+        self.wait(Awaited::Choice(work), said)
+    }
+
+    fn wait(self, awaited: Awaited, said: Element) -> Transition {
+        let login = Login { visit: self, awaited };
+        (State::LoggingIn(Box::new(login)), vec![Said::Element(said)])
     }
 
     fn terms(&self) -> &Terms {
@@ -154,4 +225,8 @@ pub(crate) const NAMESPACE: &str = "urn:xmpp:sasl:2";
 /// Bind 2 (XEP-0386).
 const BIND: &str = "urn:xmpp:bind:0";
 /// Tokens for the next login (XEP-0484).
-const FAST: &str = "urn:xmpp:fast:0";
+pub(super) const FAST: &str = "urn:xmpp:fast:0";
+/// Which state of the configuration a client has seen (XEP-0509).
+const CONFIG_VERSION: &str = "urn:xmpp:iap:0";
+/// Keys for another hash (XEP-0480).
+const UPGRADE: &str = "urn:xmpp:sasl:upgrade:0";

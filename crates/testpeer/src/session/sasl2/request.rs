@@ -6,9 +6,11 @@ use epode_proto::xml::Element;
 use zeroize::Zeroizing;
 
 use super::fast::FastUse;
+use super::tasks::upgrade_name;
 use super::terms::Terms;
-use super::{BIND, FAST, NAMESPACE};
+use super::{BIND, FAST, NAMESPACE, UPGRADE};
 use crate::sasl::SaslCondition;
+use crate::sasl::hash::Hash;
 use crate::session::services::carbons;
 use crate::session::stream_management;
 
@@ -23,6 +25,8 @@ pub(super) struct Request {
     pub(super) fast: Option<FastUse>,
     /// The mechanism that a token is wanted for.
     pub(super) token: Option<String>,
+    /// The hashes that the client would bring keys for.
+    pub(super) upgrades: Vec<Hash>,
 }
 
 /// What Bind 2 is to do (XEP-0386, section 3.2).
@@ -50,6 +54,7 @@ impl Request {
             client,
             fast,
             token,
+            upgrades: upgrades(authenticate),
             resume: authenticate.child("resume", stream_management::NAMESPACE).cloned(),
             bind: authenticate.child("bind", BIND).map(BindRequest::parse),
         })
@@ -76,6 +81,12 @@ fn wanted_token(authenticate: &Element, terms: &Terms) -> Result<Option<String>,
         Some(name) => Ok(Some(name.clone())),
         None => Err(SaslCondition::MalformedRequest),
     }
+}
+
+fn upgrades(authenticate: &Element) -> Vec<Hash> {
+    let named = authenticate.children().filter(|it| it.is("upgrade", UPGRADE)).map(Element::text);
+    let hash_of = |name: String| Hash::ALL.into_iter().find(|hash| upgrade_name(*hash) == name);
+    named.filter_map(hash_of).collect()
 }
 
 /// The mechanism's first message, in base64, if the client speaks first.

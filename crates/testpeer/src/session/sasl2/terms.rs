@@ -2,11 +2,17 @@
 //!
 //! Leaves out the login itself.
 
+use base64ct::{Base64, Encoding};
 use epode_proto::xml::Element;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
-use super::{BIND, FAST, NAMESPACE};
+use super::fault::Sasl2Fault;
+use super::tasks::upgrade_name;
+use super::{BIND, CONFIG_VERSION, FAST, NAMESPACE, UPGRADE};
 use crate::fast::FastOptions;
 use crate::offer::Offer;
+use crate::sasl::hash::Hash;
 use crate::server::Config;
 use crate::session::{SessionChannel, client_state, services::carbons, stream_management};
 
@@ -22,6 +28,17 @@ pub(crate) struct Sasl2Options {
     /// Stream management can be enabled and resumed within the login.
     pub(crate) inline_management: bool,
     pub(crate) fast: FastOptions,
+    /// The features come with their version (XEP-0509).
+    pub(crate) config_version: bool,
+    /// What users have to show after their passwords.
+    pub(crate) codes: Vec<Code>,
+    pub(crate) fault: Option<Sasl2Fault>,
+}
+
+/// A code that a user has to show after the password.
+pub(crate) struct Code {
+    pub(crate) user: String,
+    pub(crate) code: Zeroizing<String>,
 }
 
 /// The terms of a login in one stream.
@@ -33,9 +50,18 @@ pub(crate) struct Terms {
     pub(super) fast: Option<Offer>,
     /// The user whom the stream header names.
     pub(super) from: Option<String>,
+    /// The hashes that this user has no keys for.
+    pub(super) upgrades: Vec<Hash>,
+    /// What the features are known by.
+    version: Option<String>,
 }
 
 impl Sasl2Options {
+    /// What this user has to show after the password.
+    pub(crate) fn code_of(&self, user: &str) -> Option<&Code> {
+        self.codes.iter().find(|code| code.user == user)
+    }
+
     /// Whether stream management is a part of the login on this channel.
     pub(super) fn manages_inline(config: &Config, channel: &SessionChannel) -> bool {
         config.sasl2.inline_management && config.manages_streams(channel)
@@ -51,13 +77,45 @@ impl Default for Sasl2Options {
             bind: true,
             inline_management: true,
             fast: FastOptions::default(),
+            config_version: false,
+            codes: Vec::new(),
+            fault: None,
         }
     }
 }
 
 impl Terms {
-    pub(crate) fn new(offer: Offer, fast: Option<Offer>, from: Option<String>) -> Self {
-        Self { offer, fast, from }
+    pub(crate) fn new(
+        offer: Offer,
+        fast: Option<Offer>,
+        from: Option<String>,
+        upgrades: Vec<Hash>,
+    ) -> Self {
+        Self { offer, fast, from, upgrades, version: None }
+    }
+
+    /// There is one list of types of channel binding for both profiles.
+    pub(in crate::session) fn share_list(&mut self, other: &mut Offer) {
+        self.offer.share_list(other);
+    }
+
+    /// Adds the version of the features to them (XEP-0509, section 2.1).
+    pub(in crate::session) fn add_version(&mut self, features: &mut Element) {
+        let hash = Hash::Sha256.digest(features.to_xml().as_bytes());
+        let version = Base64::encode_string(&hash);
+        features.push(
+            Element::new("config-version", CONFIG_VERSION)
+                .with_attr("scheme", "opaque")
+                .with_attr("value", version.as_str()),
+        );
+        self.version = Some(version);
+    }
+
+    /// Whether a request is made for other features than these.
+    pub(super) fn is_outdated(&self, authenticate: &Element) -> bool {
+        let known = authenticate.child("config-version", CONFIG_VERSION);
+        let Some((known, version)) = known.zip(self.version.as_deref()) else { return false };
+        known.attr("value") != Some(version)
     }
 
     /// The feature that says it (XEP-0388, section 2.1).
@@ -66,6 +124,8 @@ impl Terms {
         let mechanisms = self.offer.mechanisms().iter().map(named);
         let feature =
             mechanisms.fold(Element::new("authentication", NAMESPACE), Element::with_child);
+        let upgrade = |hash: &Hash| Element::new("upgrade", UPGRADE).with_text(upgrade_name(*hash));
+        let feature = self.upgrades.iter().map(upgrade).fold(feature, Element::with_child);
         let inline = self.inline(config, channel);
         if inline.nodes().is_empty() { feature } else { feature.with_child(inline) }
     }
@@ -90,5 +150,19 @@ impl Terms {
             inline.push(mechanisms.fold(Element::new("fast", FAST), Element::with_child));
         }
         inline
+    }
+}
+
+impl Code {
+    /// Whether this is it.
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.code.as_bytes().ct_eq(text.as_bytes()).into()
+    }
+}
+
+impl std::fmt::Debug for Code {
+    /// Without the code.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Code").field("user", &self.user).finish_non_exhaustive()
     }
 }

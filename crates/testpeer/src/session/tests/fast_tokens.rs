@@ -8,6 +8,7 @@ use super::sasl2_login::{
     AGENT, SASL2, assert_refused, authenticate, feature, identifier, open_from,
 };
 use super::*;
+use crate::Sasl2Fault;
 
 const FAST: &str = "urn:xmpp:fast:0";
 const EXPR: &str = "HT-SHA-256-EXPR";
@@ -285,13 +286,20 @@ fn a_client_ends_its_tokens() {
 }
 
 #[test]
-fn an_account_that_is_refused_keeps_its_token() {
-    let place = Place::new(builder().refuse("carol", SaslCondition::TemporaryAuthFailure));
-    let token = place.token(NONE);
-    assert_in(&place.spend(NONE, &token, "count='1'"));
-    let refused = builder().refuse("alice", SaslCondition::TemporaryAuthFailure);
-    let request = authenticate("PLAIN", b"\0alice\0pencil", "");
-    assert_refused(&Place::new(refused).reply(&request), "temporary-auth-failure");
+fn a_login_by_token_can_be_refused_for_any_reason() {
+    for condition in [SaslCondition::TemporaryAuthFailure, SaslCondition::CredentialsExpired] {
+        let place = Place::new(builder().sasl2_fault(Sasl2Fault::TokenRefused(condition)));
+        let token = place.token(NONE);
+        let mut session = place.server.session(channel());
+        open_from(&mut session, ALICE);
+        let request = by_token(NONE, &token, "count='1'", "");
+        assert_refused(&ask(&mut session, &request), condition.name());
+        assert_in(&parse(session.receive(&authenticate("PLAIN", b"\0alice\0pencil", "")))[0]);
+    }
+    let place = Place::new(builder().refuse("alice", SaslCondition::AccountDisabled));
+    let request =
+        authenticate("PLAIN", b"\0alice\0pencil", &(AGENT.to_owned() + &request_token(NONE)));
+    assert_refused(&place.reply(&request), "account-disabled");
 }
 
 #[test]

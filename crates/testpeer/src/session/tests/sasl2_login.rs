@@ -34,11 +34,11 @@ pub(super) fn authenticate(mechanism: &str, message: &[u8], rest: &str) -> Strin
     )
 }
 
-fn plain(rest: &str) -> String {
+pub(super) fn plain(rest: &str) -> String {
     authenticate("PLAIN", b"\0alice\0pencil", rest)
 }
 
-fn bind2(inside: &str) -> String {
+pub(super) fn bind2(inside: &str) -> String {
     format!("<bind xmlns='urn:xmpp:bind:0'>{inside}</bind>")
 }
 
@@ -53,7 +53,7 @@ pub(super) fn opened(server: &Server) -> Session {
 }
 
 /// The success of a fresh session's login, and what follows.
-fn login(server: &Server, rest: &str) -> (Session, Element, Vec<Element>) {
+pub(super) fn login(server: &Server, rest: &str) -> (Session, Element, Vec<Element>) {
     let mut session = opened(server);
     let mut frames = parse(session.receive(&plain(rest)));
     let success = frames.remove(0);
@@ -72,7 +72,7 @@ pub(super) fn assert_refused(reply: &Element, condition: &str) {
     assert_eq!(*reply, expected);
 }
 
-fn names(element: &Element) -> Vec<&str> {
+pub(super) fn names(element: &Element) -> Vec<&str> {
     element.children().map(Element::name).collect()
 }
 
