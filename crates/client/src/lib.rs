@@ -69,8 +69,8 @@ pub use rustls;
 pub use epode_proto::{
     self as proto, Advice, Authenticating, Connected, Element, Explanation, FastToken,
     FastTokenError, InvalidUserAgentId, Jid, JidError, Liveness, LoginReport, NotARequest,
-    Reconnecting, SaslProfile, SessionState, SessionStateError, Status, StatusCode,
-    StreamManagement, UserAgent, UserAgentId,
+    Reconnecting, SaslProfile, ServerMemory, ServerMemoryError, SessionState, SessionStateError,
+    Status, StatusCode, StreamManagement, UserAgent, UserAgentId,
     bosh::{Attachment, AttachmentError, RestoreError},
     dispatch::{HandlerId, Pattern, TooManyHandlers},
     sasl, stanza,

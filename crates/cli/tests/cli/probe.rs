@@ -176,7 +176,7 @@ async fn the_servers_are_found_out() {
 #[tokio::test]
 async fn nothing_is_said_but_that_it_leaves() {
     let text = "C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'\n\
-        \u{20}  xml:lang='*'/>\n\
+        \u{20}  xml:lang='*' from='*'/>\n\
         S: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='localhost' id='x' version='1.0'/>\n\
         S: <features xmlns='http://etherx.jabber.org/streams'>\
         <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>\

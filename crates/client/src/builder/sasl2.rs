@@ -8,7 +8,7 @@ use epode_proto::{Fast, SaslProfile, UserAgent, sasl::Secret};
 use super::Builder;
 use crate::{
     Error, Reconnect,
-    tokens::{AccountTokens, TokenKeeper, TokenStore},
+    tokens::{AccountTokens, Beginning, TokenKeeper, TokenStore},
 };
 
 impl Builder {
@@ -54,7 +54,9 @@ impl Builder {
     }
 
     /// Keeps tokens for quick logins (XEP-0484) in `tokens`, where the server issues them: the next
-    /// login takes one round trip and no password. A token that the server refuses is forgotten, and
+    /// login takes one round trip and no password. What the server offers is kept beside them, so that the
+    /// next login does not wait for it; where it has changed, that costs one more connection, and the
+    /// login is as it would be without. A token that the server refuses is forgotten, and
     /// the login goes on with the secret, if there is one.
     ///
     /// ```no_run
@@ -116,7 +118,7 @@ impl Builder {
             return Ok((self, None));
         };
         let mut tokens = TokenKeeper::new(store, self.settings.jid(), self.logs_out);
-        let (id, token) = tokens.take()?;
+        let Beginning { user_agent: id, token, server } = tokens.take()?;
         let mut fast = Fast::wanted();
         if let Some(token) = token {
             fast = fast.token(token);
@@ -126,6 +128,10 @@ impl Builder {
         }
         let user_agent = std::mem::take(&mut self.user_agent).id(id);
         self.settings = self.settings.user_agent(user_agent).fast(fast);
+        // It may have changed, which takes one more connection.
+        if let Some(server) = server.filter(|_| self.stream.is_none()) {
+            self.settings = self.settings.memory(server).renewable();
+        }
         Ok((self, Some(tokens)))
     }
 }

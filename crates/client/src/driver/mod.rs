@@ -495,6 +495,7 @@ impl Driver {
             Action::Keep(keys) => self.keys = Some(keys),
             Action::KeepToken(token) => self.keep_token(&token),
             Action::ForgetToken => self.forget_token(),
+            Action::Remember(server) => self.remember(&server),
             Action::Deliver(element) => self.take_in(element),
             Action::Sent(number) => self.receipts.sent(number),
             Action::Acknowledged(number) => self.receipts.acknowledged(number),
@@ -588,7 +589,7 @@ impl Driver {
             Status::Disconnected(Some(reason)) => self.again(reason),
             // It is no failure.
             Status::ConnFail(reason) | Status::Error(reason)
-                if self.redirected(&reason).is_some() =>
+                if self.redirected(&reason).is_some() || self.begins_anew(&reason) =>
             {
                 return;
             }
@@ -629,6 +630,10 @@ impl Driver {
             self.wait(Duration::ZERO);
             self.elsewhere = Some(way);
             return Status::Redirect(place);
+        }
+        if self.begins_anew(&reason) {
+            self.wait(Duration::ZERO);
+            return Status::Reconnecting(Reconnecting::new(1, Duration::ZERO, reason));
         }
         let is_wanted = is_session && self.way.is_some() && self.commands.is_some();
         match self.attempts.next(&reason).filter(|_| is_wanted) {

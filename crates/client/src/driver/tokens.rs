@@ -1,7 +1,7 @@
 //! What becomes of tokens for quick logins while connections are made and lost.
 //! Which of them are good is decided in `tokens/`; when they are used, by the machine.
 
-use epode_proto::{FastToken, sasl::MechanismName};
+use epode_proto::{Error as Reason, FastToken, ServerMemory, sasl::MechanismName};
 
 use super::Driver;
 use crate::tokens::TokenStoreError;
@@ -28,11 +28,24 @@ impl Driver {
         }
     }
 
+    /// What the server offers, for the next connection.
+    pub(super) fn remember(&self, server: &ServerMemory) {
+        if let Some(tokens) = &self.tokens {
+            note(tokens.remember(server), "what the server offers is not remembered");
+        }
+    }
+
+    /// Whether the server has only changed since it was remembered: the login begins anew, and waits
+    /// for its offer.
+    pub(super) fn begins_anew(&self, reason: &Reason) -> bool {
+        matches!(reason, Reason::ServerChanged) && self.way.is_some() && self.close.is_some()
+    }
+
     /// Gives the machine a token for the next connection, with a count that was never used.
     pub(super) fn renew_token(&mut self) {
         let Some(tokens) = &mut self.tokens else { return };
         match tokens.take() {
-            Ok((_, token)) => self.connection.set_token(token),
+            Ok(beginning) => self.connection.set_token(beginning.token),
             error => note(error.map(drop), "there is no token for the next login"),
         }
     }

@@ -3,7 +3,10 @@
 
 use std::mem;
 
-use epode_proto::{FastToken, FastTokenError, InvalidUserAgentId, Jid, JidError, UserAgentId};
+use epode_proto::{
+    FastToken, FastTokenError, InvalidUserAgentId, Jid, JidError, ServerMemory, ServerMemoryError,
+    UserAgentId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -35,6 +38,7 @@ pub struct AccountTokens {
     newest: Option<FastToken>,
     /// The one before, until the newest was accepted.
     older: Option<FastToken>,
+    server: Option<ServerMemory>,
 }
 
 impl AccountTokens {
@@ -46,7 +50,7 @@ impl AccountTokens {
     pub fn new(account: &Jid) -> Result<Self, TokenStoreError> {
         let user_agent = UserAgentId::random()
             .ok_or_else(|| TokenStoreError::because("the system gives no random numbers"))?;
-        Ok(Self { account: account.bare(), user_agent, newest: None, older: None })
+        Ok(Self { account: account.bare(), user_agent, newest: None, older: None, server: None })
     }
 
     /// Whose tokens they are.
@@ -59,6 +63,17 @@ impl AccountTokens {
     #[must_use]
     pub fn user_agent(&self) -> UserAgentId {
         self.user_agent
+    }
+
+    /// What is remembered of the server, so that the next login need not wait for its offer.
+    #[must_use]
+    pub fn server(&self) -> Option<&ServerMemory> {
+        self.server.as_ref()
+    }
+
+    /// Remembers what the server offers now.
+    pub fn remember(&mut self, server: ServerMemory) {
+        self.server = Some(server);
     }
 
     /// Whether there is a token, be it expired or not.
@@ -116,20 +131,22 @@ impl AccountTokens {
         (self.newest, self.older) = (None, None);
     }
 
-    /// Writes it as one line of JSON, wiped on drop: `version`, `account`, `user_agent`, `newest` and
-    /// `older`. As secret as a password.
+    /// Writes it as one line of JSON, wiped on drop: `version`, `account`, `user_agent`, `newest`,
+    /// `older` and `server`. As secret as a password.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let json = |token: &Option<FastToken>| token.as_ref().map(FastToken::to_json);
         let (newest, older) = (json(&self.newest), json(&self.older));
+        let server = self.server.as_ref().map(|server| Zeroizing::new(server.to_json()));
         let json = Json {
             version: VERSION,
             account: self.account.to_string(),
             user_agent: self.user_agent.to_string(),
             newest: raw(&newest),
             older: raw(&older),
+            server: raw(&server),
         };
-        let lengths = [&newest, &older].into_iter().flatten().map(|text| text.len());
+        let lengths = [&newest, &older, &server].into_iter().flatten().map(|text| text.len());
         // Large enough never to grow, which would leave copies behind.
         let capacity = lengths.sum::<usize>() + 6 * json.account.len() + 256;
         let mut text = Zeroizing::new(Vec::with_capacity(capacity));
@@ -162,6 +179,7 @@ impl AccountTokens {
             user_agent: parsed.user_agent.parse()?,
             newest: token(parsed.newest).transpose()?,
             older: token(parsed.older).transpose()?,
+            server: parsed.server.map(|raw| ServerMemory::from_json(raw.get())).transpose()?,
         })
     }
 }
@@ -172,7 +190,7 @@ impl AccountTokens {
 pub enum AccountTokensError {
     /// Not JSON, a member too many or too few, or one of the wrong type.
     #[error(
-        "not the JSON object {{version, account, user_agent, newest, older}}: wrong at line {line}, \
+        "not the JSON object {{version, account, user_agent, newest, older, server}}: wrong at line {line}, \
          column {column}"
     )]
     Json {
@@ -196,6 +214,9 @@ pub enum AccountTokensError {
     /// `newest` or `older` is no token.
     #[error("a token: {0}")]
     Token(#[from] FastTokenError),
+    /// `server` is nothing that could be remembered of one.
+    #[error("`server`: {0}")]
+    Server(#[from] ServerMemoryError),
 }
 
 fn raw(text: &Option<Zeroizing<String>>) -> Option<&RawValue> {
@@ -218,6 +239,8 @@ struct Json<'a> {
     newest: Option<&'a RawValue>,
     #[serde(borrow)]
     older: Option<&'a RawValue>,
+    #[serde(borrow)]
+    server: Option<&'a RawValue>,
 }
 
 const VERSION: u32 = 1;

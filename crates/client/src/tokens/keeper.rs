@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use epode_proto::{FastToken, Jid, UserAgentId, sasl::MechanismName};
+use epode_proto::{FastToken, Jid, ServerMemory, UserAgentId, sasl::MechanismName};
 
 use super::{AccountTokens, TokenStore, TokenStoreError};
 use crate::driver::unix_time;
@@ -17,21 +17,37 @@ pub(crate) struct TokenKeeper {
     logs_out: bool,
 }
 
+/// What a login begins with.
+pub(crate) struct Beginning {
+    /// The id of this installation.
+    pub(crate) user_agent: UserAgentId,
+    pub(crate) token: Option<FastToken>,
+    /// What is remembered of the server.
+    pub(crate) server: Option<ServerMemory>,
+}
+
 impl TokenKeeper {
     /// `logs_out`: the token is to be invalidated by the login that it is used for.
     pub(crate) fn new(store: Arc<dyn TokenStore>, jid: &Jid, logs_out: bool) -> Self {
         Self { store, account: jid.bare(), taken: None, logs_out }
     }
 
-    /// The id of this installation, and the token for the next login, if there is one. Its count is
-    /// kept by now.
-    pub(crate) fn take(&mut self) -> Result<(UserAgentId, Option<FastToken>), TokenStoreError> {
+    /// What the next login begins with. The token's count is kept by now.
+    pub(crate) fn take(&mut self) -> Result<Beginning, TokenStoreError> {
         let mut found = None;
-        self.update(&mut |kept| found = Some((kept.user_agent(), kept.take(unix_time()))))?;
-        let (user_agent, token) = found
+        self.update(&mut |kept| {
+            let (user_agent, server) = (kept.user_agent(), kept.server().cloned());
+            found = Some(Beginning { user_agent, token: kept.take(unix_time()), server });
+        })?;
+        let found = found
             .ok_or_else(|| TokenStoreError::because("the store does not tell what it keeps"))?;
-        self.taken = token.as_ref().map(FastToken::duplicate);
-        Ok((user_agent, token))
+        self.taken = found.token.as_ref().map(FastToken::duplicate);
+        Ok(found)
+    }
+
+    /// The server offers this.
+    pub(crate) fn remember(&self, server: &ServerMemory) -> Result<(), TokenStoreError> {
+        self.update(&mut |kept| kept.remember(server.clone()))
     }
 
     /// The server has issued this one.

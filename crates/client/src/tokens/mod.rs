@@ -15,7 +15,7 @@ use std::{
 
 use epode_proto::Jid;
 
-pub(crate) use self::keeper::TokenKeeper;
+pub(crate) use self::keeper::{Beginning, TokenKeeper};
 pub use self::{
     account::{AccountTokens, AccountTokensError},
     file::FileTokens,

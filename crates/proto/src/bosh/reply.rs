@@ -8,7 +8,7 @@ use crate::{
     stream::excerpt,
     xml::{
         Element, Limits, Node,
-        namespaces::{BIND, CLIENT, FRAMING, SASL, STREAM, STREAMS, XML},
+        namespaces::{BIND, CLIENT, FRAMING, SASL, SASL2, STREAM, STREAMS, XML},
         parse_document,
     },
 };
@@ -88,12 +88,13 @@ impl Reply {
     }
 
     /// Whether the server waits for us after this: it has made an offer, or taken a step of the
-    /// login, up to the address.
+    /// login, up to the address. What follows a success of SASL2 comes without a word of ours.
     pub(super) fn is_our_turn(&self) -> bool {
-        self.body.children().last().is_some_and(|last| {
-            last.is("features", STREAM)
-                || last.child("bind", BIND).is_some()
-                || (last.namespace() == SASL && matches!(last.name(), "challenge" | "success"))
+        self.body.children().last().is_some_and(|last| match (last.name(), last.namespace()) {
+            ("features", STREAM)
+            | ("challenge" | "success", SASL)
+            | ("challenge" | "continue", SASL2) => true,
+            _ => last.child("bind", BIND).is_some(),
         })
     }
 
@@ -185,6 +186,25 @@ mod tests {
     fn frames(reply: &Reply) -> Vec<String> {
         let text = |frame: Frame| String::from_utf8_lossy(frame.as_bytes()).into_owned();
         reply.frames().map(text).collect()
+    }
+
+    #[test]
+    fn the_server_waits_for_us_after_an_offer_and_a_step_of_the_login() {
+        let features = |inside: &str| {
+            format!("<features xmlns='http://etherx.jabber.org/streams'>{inside}</features>")
+        };
+        let success = "<success xmlns='urn:xmpp:sasl:2'/>";
+        for (inside, expected) in [
+            (features("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"), true),
+            (features(""), true),
+            ("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>".to_owned(), true),
+            ("<challenge xmlns='urn:xmpp:sasl:2'/>".to_owned(), true),
+            (success.to_owned(), false),
+            (format!("{success}{}", features("")), true),
+            (String::new(), false),
+        ] {
+            assert_eq!(body("", &inside).is_our_turn(), expected, "{inside}");
+        }
     }
 
     #[test]
