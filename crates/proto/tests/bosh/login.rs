@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use epode_proto::{
-    Action, Connection, Element, Input, Settings, Status, Time,
+    Action, Connection, Element, Input, SaslProfile, Settings, Status, Time,
     bosh::{End, Options, RequestId, Response, Session},
     framing::websocket,
     sasl::{Answer, Channel, Question, Secret},
@@ -44,8 +44,9 @@ impl Program {
         let server = server.mechanisms(mechanisms.iter().copied()).build();
         let secret = Secret::password(password);
         let jid = "alice@localhost".parse().expect("it is an address");
+        let settings = Settings::new(jid, secret).sasl_profile(SaslProfile::Sasl1);
         Self {
-            connection: Connection::new(Settings::new(jid, secret)),
+            connection: Connection::new(settings),
             session: Session::new(Options::default()).expect("there is randomness"),
             manager: Manager::new(Peer(server.session(SessionChannel::encrypted()))),
             statuses: Vec::new(),
@@ -89,7 +90,11 @@ impl Program {
                     self.handle(Input::Answered(id, Answer::Keys(derivation.run())));
                 }
                 Action::Report(status) => self.statuses.push(status),
-                Action::Keep(_) | Action::WakeAt(_) | Action::Disconnect | Action::Deliver(_) => {}
+                Action::Keep(_)
+                | Action::Remember(_)
+                | Action::WakeAt(_)
+                | Action::Disconnect
+                | Action::Deliver(_) => {}
                 other => panic!("{other:?}"),
             }
         }
