@@ -6,8 +6,9 @@ mod support;
 use std::time::Duration;
 
 use epode_proto::{
-    Action, BoundBy, Connection, Error, Input, Jid, Profile, ServerMemory, Settings, Status, Time,
-    sasl::{Channel, Secret},
+    Action, BoundBy, Connection, Error, Fast, FastToken, Input, Jid, Profile, ServerMemory,
+    Settings, Status, Time, redacted,
+    sasl::{Channel, HashedToken, Secret},
 };
 use support::{Case, Driver, play};
 
@@ -82,6 +83,76 @@ fn a_session_that_is_lost_is_resumed_or_replaced_within_the_login() {
     assert!(connection.session().is_resumable());
 }
 
+/// A token goes out once for each time that it is handed in: no count is sent twice.
+#[test]
+fn a_token_is_used_once() {
+    let case = Case::named("login-fast");
+    let mut driver = Driver::new(&case, case.settings().renewable());
+    assert_eq!(play(&mut driver, &mut case.player()), Ok(()));
+    assert_eq!(connected(&driver.statuses).mechanism.as_str(), "HT-SHA-256-NONE");
+    let mut connection = driver.connection;
+    for (token, expected) in [(false, "PLAIN"), (true, "HT-SHA-256-NONE")] {
+        connection.renew(1_790_000_000).expect("it is over");
+        let fast = case.fast().expect("it has a token");
+        connection.set_memory(None); // it would begin before the offer comes
+        connection.set_token(token.then(|| handed_in(fast)));
+        connection.handle(Time::ZERO, Input::Opened(Channel::encrypted())).expect("it may open");
+        let offer = OFFER.replace("<sm xmlns='urn:xmpp:sm:3'/>", TOKENS);
+        for frame in [OPEN, &offer] {
+            connection.handle(Time::ZERO, Input::Received(frame.as_bytes())).expect("it may come");
+        }
+        let asked = sent(&mut connection);
+        let start = format!("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='{expected}'>");
+        assert!(asked.contains(&start), "{asked}");
+        let lost = Input::Lost(Error::ConnectionLost("cut off".to_owned()));
+        connection.handle(Time::ZERO, lost).expect("it may end");
+        sent(&mut connection);
+    }
+}
+
+/// Of a task nothing is shown but that there is one.
+#[test]
+fn tasks_and_tokens_are_not_shown() {
+    for frame in [
+        "<next xmlns='urn:xmpp:sasl:2' task='TOTP'><code xmlns='urn:x' value='hunter2'/></next>",
+        "<task-data xmlns='urn:xmpp:sasl:2'><a xmlns='urn:x'><b>hunter2</b></a></task-data>",
+        "<success xmlns='urn:xmpp:sasl:2'><token xmlns='urn:xmpp:fast:0' token='hunter2'/></success>",
+        "<success xmlns='urn:xmpp:sasl:2'><totp xmlns='urn:x'>hunter2</totp></success>",
+        "<continue xmlns='urn:xmpp:sasl:2'><additional-data>hunter2</additional-data></continue>",
+        "<authenticate xmlns='urn:xmpp:sasl:2'><initial-response>hunter2</initial-response>\
+         </authenticate>",
+    ] {
+        let shown = redacted(frame.as_bytes());
+        assert!(shown.contains("[redacted]") && !shown.contains("hunter2"), "{shown}");
+    }
+    let success = "<success xmlns='urn:xmpp:sasl:2'><authorization-identifier>a@b/c\
+        </authorization-identifier><bound xmlns='urn:xmpp:bind:0'/></success>";
+    assert_eq!(redacted(success.as_bytes()), success);
+}
+
+fn handed_in(fast: Fast) -> FastToken {
+    let json = format!("{fast:?}");
+    assert!(!json.contains("secret-token"), "{json}");
+    let mut token = FastToken::new(
+        HashedToken::new("HT-SHA-256-NONE".parse().expect("it is a name"), "secret-token"),
+        1_800_000_000,
+        7,
+    );
+    token.raise();
+    token
+}
+
+/// All that goes out.
+fn sent(connection: &mut Connection) -> String {
+    let mut text = String::new();
+    while let Some(action) = connection.poll() {
+        if let Action::Transmit(frame) = action {
+            text += &String::from_utf8_lossy(frame.as_bytes());
+        }
+    }
+    text
+}
+
 /// Logs in by PLAIN, and gives what was asked for.
 fn log_in(connection: &mut Connection, answers: &str) -> String {
     let now = Time::ZERO;
@@ -119,6 +190,8 @@ fn connected(statuses: &[Status]) -> &epode_proto::Connected {
 
 const OPEN: &str = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='example.org' id='s' \
     version='1.0'/>";
+
+const TOKENS: &str = "<fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast>";
 
 const OFFER: &str = "<features xmlns='http://etherx.jabber.org/streams'>\
     <authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism><inline>\
