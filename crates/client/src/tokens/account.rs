@@ -102,7 +102,7 @@ impl AccountTokens {
             }
             return;
         }
-        let before = mem::replace(&mut self.newest, Some(token));
+        let before = self.newest.replace(token);
         // One that was never used goes with the next that the server issues.
         let is_used = before.as_ref().is_some_and(|before| before.count() > 0);
         if is_used || self.older.is_none() {
