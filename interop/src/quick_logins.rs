@@ -11,6 +11,7 @@ use epode::{
     sasl::{HashedToken, MechanismName, Policy, Secret, scram::Hash},
 };
 use epode_interop::{Rig, Server, Transport};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::scenes::{Played, client};
@@ -18,7 +19,8 @@ use crate::scenes::{Played, client};
 /// What is done with tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quick {
-    /// A first login, one by the token that it left, and one that waits for nothing in between.
+    /// A first login, one by the token that it left, one by the token that waits for nothing in
+    /// between, and one by the password that does not wait for the server's offer.
     Logins,
     /// The same by one mechanism for tokens.
     By(&'static str),
@@ -38,9 +40,9 @@ impl Quick {
         match self {
             // Over STARTTLS a header and the request come first; a BOSH session is made by a request
             // that has to be answered.
-            Self::Logins if transport == Transport::Starttls => "5, 4 and 3 flights",
-            Self::Logins if transport.is_bosh() => "3, 2 and 2 flights",
-            Self::Logins => "3, 2 and 1 flights",
+            Self::Logins if transport == Transport::Starttls => "5, 4, 3 and 4 flights",
+            Self::Logins if transport.is_bosh() => "3, 2, 2 and 3 flights",
+            Self::Logins => "3, 2, 1 and 2 flights",
             Self::By(mechanism) => mechanism,
             Self::Rotation => "three tokens in three logins",
             Self::Expired => "by password on the same stream",
@@ -83,7 +85,7 @@ pub(crate) async fn play(
 ) -> Result<Played, Box<dyn Error>> {
     let visitor = Visitor::new(rig, server, transport, quick)?;
     match quick {
-        Quick::Logins => visitor.three_logins().await,
+        Quick::Logins => visitor.four_logins().await,
         Quick::By(mechanism) => visitor.by(mechanism).await,
         Quick::Rotation => visitor.rotation().await,
         Quick::Expired => visitor.expired().await,
@@ -140,16 +142,28 @@ impl Visitor {
         Ok(Visit { connected, statuses })
     }
 
-    async fn three_logins(&self) -> Result<Played, Box<dyn Error>> {
+    async fn four_logins(&self) -> Result<Played, Box<dyn Error>> {
         let first = self.visit(true).await?.connected;
+        self.forget_the_server()?;
         let token = self.visit(false).await?.connected;
         let at_once = self.visit(false).await?.connected;
-        let [one, two, three] = [&first, &token, &at_once].map(|it| it.flights);
+        self.tokens.update(&self.jid, &mut AccountTokens::forget)?;
+        let known = self.visit(true).await?.connected;
+        let [one, two, three, four] = [&first, &token, &at_once, &known].map(|it| it.flights);
         let note = format!(
-            "{} by {}, then {} and {}; bound by {:?}",
-            first.mechanism, first.profile, token.mechanism, at_once.mechanism, first.bound_by
+            "{} by {}, then {} twice, then {}; bound by {:?}",
+            first.mechanism, first.profile, at_once.mechanism, known.mechanism, first.bound_by
         );
-        Ok(Played::new(format!("{one}, {two} and {three} flights"), note))
+        Ok(Played::new(format!("{one}, {two}, {three} and {four} flights"), note))
+    }
+
+    /// The next login waits for what the server offers.
+    fn forget_the_server(&self) -> Result<(), Box<dyn Error>> {
+        let mut edited = Ok(());
+        self.tokens.update(&self.jid, &mut |kept: &mut AccountTokens| {
+            edited = without_server(kept).map(|without| *kept = without);
+        })?;
+        edited
     }
 
     /// Where only a login that is not bound may leave the token, that is what is made.
@@ -173,7 +187,7 @@ impl Visitor {
         }
         seen.dedup();
         let word = if seen.len() == 3 { "three" } else { "fewer" };
-        Ok(Played::new(format!("{word} tokens in three logins"), format!("{} differ", seen.len())))
+        Ok(Played::new(format!("{word} tokens in three logins"), format!("{} of them", seen.len())))
     }
 
     async fn expired(&self) -> Result<Played, Box<dyn Error>> {
@@ -263,6 +277,12 @@ impl Visit {
         let tried = tried.join(", ");
         if connections == 1 { tried } else { format!("{tried} on {connections} connections") }
     }
+}
+
+fn without_server(kept: &AccountTokens) -> Result<AccountTokens, Box<dyn Error>> {
+    let mut json: Value = serde_json::from_str(&kept.to_json())?;
+    json["server"] = Value::Null;
+    Ok(AccountTokens::from_json(&json.to_string())?)
 }
 
 /// Longer than a token lasts at `expiring.localhost`.

@@ -17,8 +17,8 @@ use crate::Error;
 /// | `anonymous.localhost` | ANONYMOUS | all |
 /// | `oauth.localhost` | OAUTHBEARER | Prosody |
 /// | `sasl2.localhost` | SASL2, Bind 2, FAST; SCRAM-SHA-256 | those of the backports |
-/// | `rotating.localhost` | the same; a token is rotated at each login | those of the backports |
-/// | `expiring.localhost` | the same; a token is good for 2 seconds | those of the backports |
+/// | `rotating.localhost` | the same; a token is rotated at each login | Prosody 13 |
+/// | `expiring.localhost` | the same; a token is good for 2 seconds | Prosody 13 |
 /// | `cert.localhost` | EXTERNAL; STARTTLS is a must | all |
 /// | `clear.localhost` | SCRAM-SHA-1; never TLS on [`Ports::plain`](crate::Ports::plain) | all |
 /// | `brief.localhost` | SCRAM-SHA-1; a session is kept for a second, if the client asks for that | all |
@@ -187,8 +187,6 @@ const EJABBERD_DOMAINS: &[&str] = &[
     UNLISTED,
     EXPIRED,
     "sasl2.localhost",
-    "rotating.localhost",
-    "expiring.localhost",
 ];
 
 #[cfg(test)]

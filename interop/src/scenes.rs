@@ -110,16 +110,16 @@ fn of(server: &'static Release) -> Vec<Scene> {
 /// Logins by SASL2, and by tokens of each kind that both sides have.
 fn quick_logins(server: &'static Release) -> Vec<Scene> {
     let mut scenes = Vec::new();
-    for transport in [Transport::Starttls, Transport::Tls, Transport::Wss, Transport::SecureBosh] {
-        // What a login over HTTP can be bound to, the matrix tells.
-        let is_bound =
-            !transport.is_http() || (server == &Release::PROSODY_13 && transport == Transport::Wss);
-        let kinds = ["HT-SHA-256-NONE", "HT-SHA-256-ENDP", "HT-SHA-256-EXPR"];
-        let kinds = kinds[..if is_bound { 3 } else { 1 }].iter().copied().map(Quick::By);
+    // Over HTTP ejabberd offers SASL2 to nobody.
+    let transports = [Transport::Starttls, Transport::Tls, Transport::Wss, Transport::SecureBosh];
+    let count = if server.software == Software::Ejabberd { 2 } else { 4 };
+    for &transport in &transports[..count] {
+        let kinds = token_mechanisms(server, transport).iter().copied().map(Quick::By);
         let all = [Quick::Logins, Quick::Wrong, Quick::LogOut].into_iter().chain(kinds);
         // These wait; how the server is reached makes no difference to them.
         let slow = [Quick::Rotation, Quick::Expired];
-        let slow = slow.into_iter().filter(|_| transport == Transport::Tls);
+        let is_prosody = server.software == Software::Prosody;
+        let slow = slow.into_iter().filter(|_| transport == Transport::Tls && is_prosody);
         scenes.extend(all.chain(slow).map(|quick| Scene {
             server,
             transport,
@@ -128,6 +128,15 @@ fn quick_logins(server: &'static Release) -> Vec<Scene> {
         }));
     }
     scenes
+}
+
+/// What a server offers for tokens over TLS 1.3, as far as the client has it.
+fn token_mechanisms(server: &Release, transport: Transport) -> &'static [&'static str] {
+    match (server.software, transport) {
+        (_, Transport::SecureBosh) => &["HT-SHA-256-NONE"],
+        (Software::Prosody, _) => &["HT-SHA-256-NONE", "HT-SHA-256-EXPR"],
+        (Software::Ejabberd, _) => &["HT-SHA-256-NONE", "HT-SHA-256-ENDP", "HT-SHA-256-EXPR"],
+    }
 }
 
 /// Over what streams are cut at any byte. Over the others a session may get stuck; decision 21 says

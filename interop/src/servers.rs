@@ -76,8 +76,6 @@ fn accounts(release: &Release) -> &'static [&'static str] {
             "clear.localhost",
             "cert.localhost",
             "sasl2.localhost",
-            "rotating.localhost",
-            "expiring.localhost",
         ],
     }
 }

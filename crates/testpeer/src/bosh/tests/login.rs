@@ -84,7 +84,8 @@ impl Client {
                 }
                 Action::Report(status) => self.statuses.push(status),
                 Action::Deliver(stanza) => self.stanzas.push(stanza),
-                Action::Keep(_) | Action::Sent(_) | Action::WakeAt(_) | Action::Disconnect => {}
+                Action::Keep(_) | Action::Remember(_) | Action::Sent(_) => {}
+                Action::WakeAt(_) | Action::Disconnect => {}
                 other => panic!("{other:?}"),
             }
         }
