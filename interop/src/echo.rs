@@ -124,7 +124,7 @@ async fn round(session: &mut Session, burst: usize) -> Result<Cost, Box<dyn Erro
 
 /// The client sends itself all messages, so many before it listens.
 async fn echo(session: &mut Session, burst: usize) -> Result<(), Box<dyn Error>> {
-    let message = message(&session.jid().to_string(), 1);
+    let message = message(session.jid().as_ref(), 1);
     for _ in 0..MESSAGES / burst {
         for _ in 0..burst {
             session.send(message.clone()).await?;

@@ -127,7 +127,7 @@ impl Visitor {
 
     /// With the password, or without any secret but the token.
     fn client(&self, has_password: bool) -> Result<Builder, Box<dyn Error>> {
-        let builder = client(&self.authority, &self.jid.to_string(), &self.url)?
+        let builder = client(&self.authority, self.jid.as_ref(), &self.url)?
             .tokens(self.tokens.clone())
             .policy(self.policy.clone());
         Ok(if has_password { builder } else { builder.secret(Secret::None) })
