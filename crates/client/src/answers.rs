@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use epode_proto::{TaskAnswer, TaskOffer};
 use epode_sasl::{
     Answer, Challenge, Question, Secret, SecretKind,
     scram::{Derivation, Progress},
@@ -24,16 +25,46 @@ pub(crate) type SecretSource = Arc<
         + Sync,
 >;
 
+/// Who does what a server demands besides the login.
+pub(crate) type TaskSource =
+    Arc<dyn Fn(TaskOffer) -> Pin<Box<dyn Future<Output = TaskAnswer> + Send>> + Send + Sync>;
+
+/// What the machine asked for.
+pub(crate) enum Reply {
+    Answer(Answer),
+    Task(TaskAnswer),
+}
+
+/// A reply to come.
+pub(crate) type ReplyFuture = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
 /// Whoever can answer.
 #[derive(Clone, Default)]
 pub(crate) struct Answers {
     pub(crate) secrets: Option<SecretSource>,
+    pub(crate) tasks: Option<TaskSource>,
     pub(crate) responders: Vec<Arc<dyn Responder>>,
 }
 
 impl Answers {
-    /// Finds the answer.
-    pub(crate) fn find(&self, question: Question) -> AnswerFuture {
+    /// Finds the answer to a question of the login.
+    pub(crate) fn reply(&self, question: Question) -> ReplyFuture {
+        let answer = self.find(question);
+        Box::pin(async { Reply::Answer(answer.await) })
+    }
+
+    /// Finds the answer to a task.
+    pub(crate) fn do_task(&self, offer: TaskOffer) -> ReplyFuture {
+        match &self.tasks {
+            Some(source) => {
+                let answer = source(offer);
+                Box::pin(async { Reply::Task(answer.await) })
+            }
+            None => Box::pin(async { Reply::Task(TaskAnswer::Refuse(NOBODY.to_owned())) }),
+        }
+    }
+
+    fn find(&self, question: Question) -> AnswerFuture {
         match question {
             Question::Derive(derivation) => Box::pin(derive(derivation)),
             Question::Secret(kind) => match &self.secrets {
@@ -45,7 +76,7 @@ impl Answers {
                             .map_or_else(|no| Answer::Refuse(no.into_reason()), Answer::Secret)
                     })
                 }
-                None => refuse("nobody is there to ask"),
+                None => refuse(NOBODY),
             },
             Question::Respond(Challenge { mechanism, data }) => {
                 match self.responders.iter().find(|known| known.mechanism() == mechanism) {
@@ -57,6 +88,8 @@ impl Answers {
         }
     }
 }
+
+const NOBODY: &str = "nobody is there to ask";
 
 fn refuse(why: &'static str) -> AnswerFuture {
     Box::pin(std::future::ready(Answer::Refuse(why.to_owned())))

@@ -70,7 +70,7 @@ pub use epode_proto::{
     self as proto, Advice, Authenticating, Connected, Element, Explanation, FastToken,
     FastTokenError, InvalidUserAgentId, Jid, JidError, Liveness, LoginReport, NotARequest,
     Reconnecting, SaslProfile, ServerMemory, ServerMemoryError, SessionState, SessionStateError,
-    Status, StatusCode, StreamManagement, UserAgent, UserAgentId,
+    Status, StatusCode, StreamManagement, TaskAnswer, TaskOffer, UserAgent, UserAgentId,
     bosh::{Attachment, AttachmentError, RestoreError},
     dispatch::{HandlerId, Pattern, TooManyHandlers},
     sasl, stanza,

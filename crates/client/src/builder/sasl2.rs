@@ -1,9 +1,9 @@
 //! What a client is told of logins by SASL2 (XEP-0388) and of what goes along with them.
 //! What is possible, the server says; which login is no weaker, `epode_proto`.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
-use epode_proto::{Fast, SaslProfile, UserAgent, sasl::Secret};
+use epode_proto::{Fast, SaslProfile, TaskAnswer, TaskOffer, UserAgent, sasl::Secret};
 
 use super::Builder;
 use crate::{
@@ -50,6 +50,43 @@ impl Builder {
     #[must_use]
     pub fn carbons(mut self, wanted: bool) -> Self {
         self.settings = self.settings.carbons(wanted);
+        self
+    }
+
+    /// Does what the server demands after the login by SASL2 and before it lets anybody in: a second
+    /// factor, a new password (XEP-0388, section 2.6.3). What a task means, and what it says, is for
+    /// `source` to know. Without it, such a login ends, and names what was demanded.
+    ///
+    /// ```
+    /// use epode::{Client, Element, TaskAnswer, TaskOffer};
+    ///
+    /// let client = Client::builder("alice@example.org")?.tasks(async |offer| match offer {
+    ///     TaskOffer::Choose { tasks, .. } if tasks.iter().any(|task| task == "TOTP-EXAMPLE") => {
+    ///         let code = Element::new("totp", "urn:totp:example").with_text("from a prompt");
+    ///         TaskAnswer::Begin { task: "TOTP-EXAMPLE".to_owned(), content: vec![code] }
+    ///     }
+    ///     _ => TaskAnswer::Refuse("this needs another program".to_owned()),
+    /// });
+    /// # let _ = client;
+    /// # Ok::<(), epode::JidError>(())
+    /// ```
+    #[must_use]
+    pub fn tasks<F, R>(mut self, source: F) -> Self
+    where
+        F: Fn(TaskOffer) -> R + Send + Sync + 'static,
+        R: Future<Output = TaskAnswer> + Send + 'static,
+    {
+        self.answers.tasks = Some(Arc::new(move |offer| Box::pin(source(offer)) as Pin<Box<_>>));
+        self.settings = self.settings.answers_tasks();
+        self
+    }
+
+    /// Gives the server keys of the password by a better hash, where it asks for them and the login
+    /// is bound to the channel (XEP-0480); no by default. They are as good as the password for
+    /// whoever has the server's store.
+    #[must_use]
+    pub fn upgrades(mut self, upgrades: bool) -> Self {
+        self.settings = self.settings.upgrades(upgrades);
         self
     }
 

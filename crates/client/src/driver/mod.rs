@@ -21,7 +21,7 @@ use epode_proto::{
     Action, ApiMisuse, Connected, Connection, Element, Explanation, Frame, Input, Jid, LoginReport,
     QuestionId, Reconnecting, SessionMark, Status, Time, Wait,
     bosh::Attachment,
-    sasl::{Answer, scram::ScramKeys},
+    sasl::scram::ScramKeys,
     stanza::{Iq, StanzaError, StanzaErrorCondition},
 };
 use tokio::{
@@ -47,9 +47,8 @@ pub use self::{
 };
 use crate::{
     Direction, Error,
-    answers::Answers,
+    answers::{Answers, Reply, ReplyFuture},
     handlers::{Handlers, Router},
-    mechanism::AnswerFuture,
     pins::{PinStoreError, Pinning},
     route::{Connector, Destination, Opened, Route, Way},
     sessions::SessionStore,
@@ -146,7 +145,7 @@ pub(crate) struct Driver {
     wake: Option<Instant>,
     /// Until when what waits to be sent must be out.
     stalls: Option<Instant>,
-    question: Option<(QuestionId, AnswerFuture)>,
+    question: Option<(QuestionId, ReplyFuture)>,
     answers: Answers,
     /// None once the application has let go of the session.
     commands: Option<mpsc::Receiver<Box<Command>>>,
@@ -377,7 +376,10 @@ impl Driver {
             Event::Advanced(Advanced::Taken) => {}
             Event::Advanced(Advanced::Refused(request)) => self.refuse(&request),
             Event::Handled(count) => self.handle(Input::Handled(count)),
-            Event::Answer((id, answer)) => self.handle(Input::Answered(id, answer)),
+            Event::Answer((id, Reply::Answer(answer))) => self.handle(Input::Answered(id, answer)),
+            Event::Answer((id, Reply::Task(answer))) => {
+                self.handle(Input::AnsweredTask(id, answer));
+            }
             Event::Command(command) => self.obey(*command),
             Event::HeirGone => {
                 self.is_leaving(); // it is not any more
@@ -483,8 +485,9 @@ impl Driver {
         match action {
             Action::Transmit(frame) => self.transmit(&frame),
             Action::Ask(id, question) => {
-                self.question = Some((id, self.answers.find(question)));
+                self.question = Some((id, self.answers.reply(question)));
             }
+            Action::AskTask(id, offer) => self.question = Some((id, self.answers.do_task(offer))),
             Action::Report(status) => self.report(status),
             Action::Explain(explanation) => self.reach(Ok(Reached::Explained(explanation))),
             Action::Reported(report) => {
@@ -781,7 +784,7 @@ enum Event {
     Advanced(Advanced),
     /// The application has handled so many more.
     Handled(u32),
-    Answer((QuestionId, Answer)),
+    Answer((QuestionId, Reply)),
     Command(Box<Command>),
     Close,
     /// Nobody wants to hand the session over any more.
@@ -830,7 +833,7 @@ async fn come(due: Option<(Instant, Due)>) -> Due {
 }
 
 /// Takes the question away once its answer is there.
-async fn answer(question: &mut Option<(QuestionId, AnswerFuture)>) -> (QuestionId, Answer) {
+async fn answer(question: &mut Option<(QuestionId, ReplyFuture)>) -> (QuestionId, Reply) {
     let Some((id, future)) = question else { return pending().await };
     let answered = (*id, future.await);
     *question = None;
