@@ -103,6 +103,21 @@ impl Pulse {
         self.spoken = now;
     }
 
+    /// Whether something was heard after this.
+    pub(super) fn heard_after(&self, moment: Time) -> bool {
+        self.heard > moment
+    }
+
+    /// Whether a question of this moment has waited for its answer too long, whatever else is said.
+    pub(super) fn is_ignored(&self, asked: Time, now: Time) -> bool {
+        self.ignored_by(asked).is_some_and(|at| at <= now)
+    }
+
+    /// When that is so; never for who does not watch the server.
+    pub(super) fn ignored_by(&self, asked: Time) -> Option<Time> {
+        self.limits.quiet.map(|_| asked + self.limits.grace)
+    }
+
     /// What is due by now; it counts as done.
     pub(super) fn due(&mut self, now: Time) -> Option<Due> {
         if self.death().is_some_and(|at| at <= now) {

@@ -44,6 +44,10 @@ pub(crate) struct Online {
     unasked: u32,
     /// When to ask for one.
     ask_at: Option<Time>,
+    /// It goes on where another connection ended, and the server has not acknowledged anything since.
+    is_resumed: bool,
+    /// Since when an acknowledgement is due, in such a session.
+    asked: Option<Time>,
     /// Until when the server must say whether it counts.
     enabled_by: Option<Time>,
     /// An acknowledgement was given before all was handled.
@@ -88,6 +92,7 @@ impl Online {
     /// A session that the server knows still.
     pub(crate) fn resumed(core: &mut Core) -> Self {
         let mut online = Self::new(core);
+        online.is_resumed = true;
         online.management = Management::On;
         core.session.outbound.resend();
         online.go_on(core, false);
@@ -112,6 +117,8 @@ impl Online {
             ping: None,
             unasked: 0,
             ask_at: None,
+            is_resumed: false,
+            asked: None,
             enabled_by: None,
             owes: false,
             expects_features: false,
@@ -219,6 +226,11 @@ impl Online {
         if self.ask_at.is_some_and(|at| at <= core.now()) {
             self.ask(core);
         }
+        if let Some(asked) = self.asked
+            && self.pulse.is_ignored(asked, core.now())
+        {
+            return Err(self.ignored(core));
+        }
         match self.pulse.due(core.now()) {
             Some(Due::Probe) => self.probe(core),
             Some(Due::Death) => return Err(Error::TimedOut(Wait::SignOfLife)),
@@ -230,7 +242,8 @@ impl Online {
 
     /// When something is due next.
     pub(crate) fn wake(&self) -> Option<Time> {
-        [self.enabled_by, self.ask_at, self.pulse.next()].into_iter().flatten().min()
+        let ignored = self.asked.and_then(|asked| self.pulse.ignored_by(asked));
+        [self.enabled_by, self.ask_at, ignored, self.pulse.next()].into_iter().flatten().min()
     }
 
     /// The application wants the end: the server learns what arrived (XEP-0198, section 4).
@@ -266,7 +279,10 @@ impl Online {
                 self.acknowledge(core);
                 Ok(())
             }
-            (Some(Said::Answer(handled)), Management::On) => acknowledged(core, handled),
+            (Some(Said::Answer(handled)), Management::On) => {
+                (self.is_resumed, self.asked) = (false, None);
+                acknowledged(core, handled)
+            }
             _ => Err(Error::unexpected(element, Wait::Stanza)),
         }
     }
@@ -278,7 +294,18 @@ impl Online {
 
     fn ask(&mut self, core: &mut Core) {
         (self.unasked, self.ask_at) = (0, None);
+        self.asked = self.asked.or_else(|| self.is_resumed.then(|| core.now()));
         core.send(&management::request());
+    }
+
+    /// The server speaks, and does not answer. Where the connection before broke within a stanza, it
+    /// may take all that we say for the rest of that, and would in the next resumption too: a new
+    /// session begins with a parser of its own.
+    fn ignored(&self, core: &mut Core) -> Error {
+        if self.asked.is_some_and(|asked| self.pulse.heard_after(asked)) {
+            core.session.stream = None;
+        }
+        Error::TimedOut(Wait::SignOfLife)
     }
 
     fn probe(&mut self, core: &mut Core) {

@@ -121,6 +121,59 @@ fn a_session_goes_on_over_many_connections() {
 }
 
 /// As when the network is there for a moment only.
+/// Two stanzas were sent again, and an acknowledgement was asked for.
+fn asked(wire: Wire, by_json: bool) -> Client {
+    let mut client = Client::offered(wire, settings().session(left(wire, by_json)), SM);
+    client.receive(&resumed(1));
+    client.pass(Duration::from_secs(1));
+    assert!(client.sent().contains(&REQUEST.to_owned()));
+    client
+}
+
+/// It takes what we say for the rest of what broke off, and would in the next resumption as well.
+#[test]
+fn a_server_that_speaks_and_does_not_answer_is_given_up_with_the_session() {
+    carried_both_ways(|wire, by_json| {
+        let mut client = asked(wire, by_json);
+        client.receive(&message("c"));
+        client.pass(Duration::from_secs(19));
+        client.receive(&message("d"));
+        assert!(!client.is_over);
+        client.pass(Duration::from_secs(1));
+        assert_eq!(client.end(), Some(&Error::TimedOut(Wait::SignOfLife)));
+        assert!(!client.sent().contains(&CLOSE.to_owned()));
+        let left = client.left(by_json);
+        assert!(!left.is_resumable());
+        assert_eq!(left.unacknowledged().count(), 2);
+    });
+}
+
+#[test]
+fn one_that_says_nothing_may_know_the_session_still() {
+    carried_both_ways(|wire, by_json| {
+        let mut client = asked(wire, by_json);
+        client.pass(Duration::from_secs(20));
+        assert_eq!(client.end(), Some(&Error::TimedOut(Wait::SignOfLife)));
+        assert!(client.left(by_json).is_resumable());
+    });
+}
+
+#[test]
+fn one_that_has_answered_once_understands_us() {
+    carried_both_ways(|wire, by_json| {
+        let mut client = asked(wire, by_json);
+        client.receive(&answer(3));
+        client.send("4");
+        client.pass(Duration::from_secs(1));
+        assert!(client.sent().contains(&REQUEST.to_owned()));
+        for _ in 0..4 {
+            client.receive(&message("c"));
+            client.pass(Duration::from_secs(10));
+        }
+        assert!(!client.is_over);
+    });
+}
+
 #[test]
 fn a_connection_that_is_lost_before_it_resumes_changes_nothing() {
     carried_both_ways(|wire, by_json| {
