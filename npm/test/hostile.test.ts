@@ -17,7 +17,7 @@ afterEach(async () => {
   server = undefined;
 });
 
-const OPEN = `C: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='example.com' version='1.0' xml:lang='*'/>
+const OPEN = `C: *
 S: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='example.com' id='1' version='1.0'/>
 `;
 const AUTH = 'urn:ietf:params:xml:ns:xmpp-sasl';
