@@ -354,11 +354,6 @@ impl Settings {
         self.wants_report && !self.is_component
     }
 
-    /// Whether the offer is to be explained: instead of a login, or along with it.
-    pub(crate) fn wants_explanation(&self) -> (bool, bool) {
-        (self.explain_only, self.wants_report)
-    }
-
     /// Whether a resource may be bound within the login: not where the application chose one, nor
     /// where it is to say when.
     pub(crate) fn binds_within_login(&self) -> bool {

@@ -21,8 +21,9 @@ pub(crate) fn begin_login(
 ) -> Result<State, Error> {
     let offer = LoginOffer::of(features);
     let Candidate { channel, credentials, .. } = candidate.as_ref();
-    let (explain_only, wants_report) = core.settings().wants_explanation();
-    if explain_only || wants_report {
+    let settings = core.settings();
+    let explain_only = settings.explain_only;
+    if explain_only || settings.wants_report {
         let choices = offer.choices(core.settings(), credentials, channel);
         let explanation = Box::new(explain(core, &candidate, features, choices)?);
         if explain_only {
