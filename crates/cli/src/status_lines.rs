@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use epode::{
-    Authenticating, Connected, Jid, Route, Status, StatusCode, StatusEvents, proto,
-    sasl::Encryption,
-};
+use epode::{Authenticating, Connected, Jid, Route, Status, StatusCode, StatusEvents, proto};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -105,7 +102,7 @@ impl Seen {
         let Some(route) = &self.route else { return Ok(()) };
         let binding = connected.binding.map_or("none", |kind| kind.name());
         let attempts = route.attempts.iter().map(ToString::to_string);
-        let encryption = format!("encryption: {}", encryption_name(connected.encryption));
+        let encryption = format!("encryption: {}", connected.encryption.name());
         let binding = format!("channel binding: {binding}");
         let by_token = connected.mechanism.as_str().starts_with("HT-");
         let token =
@@ -129,7 +126,7 @@ struct Object<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     flights: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    encryption: Option<String>,
+    encryption: Option<&'static str>,
     /// There when connected, and null if the login is bound to nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     binding: Option<Option<&'static str>>,
@@ -162,7 +159,7 @@ impl<'a> Object<'a> {
             mechanism: seen.choice.as_ref().map(|choice| choice.mechanism.as_str()),
             jid: seen.jid.as_ref().map(Jid::to_string),
             flights: connected.map(|connected| connected.flights),
-            encryption: connected.map(|connected| encryption_name(connected.encryption)),
+            encryption: connected.map(|connected| connected.encryption.name()),
             binding: connected.map(|connected| connected.binding.map(|kind| kind.name())),
             route: connected.and(seen.route.as_ref()).map(RouteObject::of),
             error: error.map(proto::Error::to_string),
@@ -200,14 +197,6 @@ impl RouteObject {
         });
         let looked_up = route.notes.iter().map(ToString::to_string).collect();
         Self { looked_up, attempts: attempts.collect() }
-    }
-}
-
-/// `none`, or the version of TLS.
-pub(crate) fn encryption_name(encryption: Encryption) -> String {
-    match encryption {
-        Encryption::None => "none".to_owned(),
-        other => other.to_string(),
     }
 }
 

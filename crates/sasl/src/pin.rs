@@ -232,7 +232,9 @@ impl Encryption {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// As a word of a table, as `none` or `TLS 1.3`, where `Display` is part of a sentence.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::UnknownTls => "TLS",

@@ -3,7 +3,7 @@
 use epode_sasl::BindingType;
 use serde::{Serialize, Serializer};
 
-use super::{LoginReport, Outcome, Verdict, text::encryption};
+use super::{LoginReport, Outcome, Verdict};
 use crate::{Authenticating, Explanation, Jid};
 
 impl LoginReport {
@@ -63,7 +63,7 @@ struct Offer<'a> {
     chosen: Option<Choice<'a>>,
     passed_over: Vec<Passed>,
     /// As `TLS 1.3`; `none` without TLS.
-    encryption: String,
+    encryption: &'static str,
     /// What a login over this connection can be bound to.
     bindings: Vec<&'static str>,
     /// What is weaker than at an earlier login, which is then refused.
@@ -138,7 +138,7 @@ impl<'a> Offer<'a> {
             offered_bindings: explanation.offered_bindings.as_deref(),
             chosen: explanation.choice.as_ref().ok().map(Choice::of),
             passed_over: passed.map(Passed::of).collect(),
-            encryption: encryption(explanation.encryption),
+            encryption: explanation.encryption.name(),
             bindings: explanation.bindings.iter().copied().map(BindingType::name).collect(),
             weaker: explanation.weaker.as_ref().map(ToString::to_string),
         }

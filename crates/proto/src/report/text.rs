@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use epode_sasl::{BindingType, Encryption, MechanismName, NoMechanism, PassedOver};
+use epode_sasl::{BindingType, MechanismName, NoMechanism, PassedOver};
 
 use super::{LoginReport, Outcome};
 use crate::{Authenticating, Explanation};
@@ -86,7 +86,7 @@ impl Explanation {
             Some(types) => format!("the server lists {}", types.join(", ")),
         };
         [
-            format!("encryption: {}", encryption(self.encryption)),
+            format!("encryption: {}", self.encryption.name()),
             format!("channel binding: {}; {listed}", binding(chosen)),
         ]
     }
@@ -101,13 +101,6 @@ fn passed_over(choice: &Result<Authenticating, NoMechanism>) -> &[PassedOver] {
 
 fn binding(kind: Option<BindingType>) -> &'static str {
     kind.map_or("none", BindingType::name)
-}
-
-pub(super) fn encryption(encryption: Encryption) -> String {
-    match encryption {
-        Encryption::None => "none".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 /// Each line is of one thing, and begins with what it is. What the server wrote is shown as it is:
