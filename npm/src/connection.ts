@@ -1,12 +1,12 @@
-// A connection, as Strophe.js has it: handlers, stanzas, status. The login is the core's.
+// A connection, as Strophe.js has it: stanzas and status. The login is the core's; handlers are in
+// `handlers.ts`.
 
-import { Answer } from './answer.js';
 import { binaryString } from './bytes.js';
 import { NS, Status } from './constants.js';
 import { firstMessage } from './core.js';
 import { Driver, type News, type Owner } from './driver.js';
-import { Frames, Hooks } from './frames.js';
-import { Handler, TimedHandler, type HandlerCallback, type HandlerOptions } from './handler.js';
+import { Frames } from './frames.js';
+import { Handlers } from './handlers.js';
 import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
 import { error, guard, warn } from './log.js';
 import type { SASLMechanism } from './mechanism.js';
@@ -20,7 +20,7 @@ import type {
   ScramKeys,
   Sendable,
 } from './options.js';
-import { elementOf, refusalOf, stanzaText, stropheError, uniqueId } from './outgoing.js';
+import { elementOf, stanzaText, stropheError } from './outgoing.js';
 import { classify } from './secret.js';
 import { checkService, resolveService } from './service.js';
 import { toElement } from './xml.js';
@@ -33,14 +33,14 @@ import { toElement } from './xml.js';
  * conn.connect('alice@example.com', password, (status) => …);
  * ```
  */
-export class Connection extends Hooks {
+export class Connection extends Handlers {
   /** @internal */
   static readonly plugins = new Map<string, object>();
 
   readonly options: ConnectionOptions;
   service: string;
   /** The address: as it was given, and once a resource is bound, with that. */
-  jid = '';
+  override jid = '';
   domain: string | null = null;
   authzid: string | null = null;
   authcid: string | null = null;
@@ -51,13 +51,11 @@ export class Connection extends Hooks {
   features: Element | null = null;
   /** The mechanisms, by their names. */
   mechanisms: Record<string, SASLMechanism> = Object.create(null) as Record<string, SASLMechanism>;
-  authenticated = false;
+  override authenticated = false;
   connected = false;
   disconnecting = false;
   paused = false;
   restored = false;
-  handlers: Handler[] = [];
-  timedHandlers: TimedHandler[] = [];
   connect_callback: ConnectCallback | null = null;
   disconnection_timeout = 3000;
   /** The mechanism in use, while it is. */
@@ -65,8 +63,6 @@ export class Connection extends Hooks {
 
   private driver: Driver | null = null;
   private queue: Element[] = [];
-  private idle: ReturnType<typeof setTimeout> | undefined;
-  private readonly unanswered = new Set<Answer>();
   private reason: string | null = null;
   private readonly frames = new Frames(this);
 
@@ -166,10 +162,10 @@ export class Connection extends Hooks {
    *
    * @throws {Error} named `StropheError` for what cannot be sent.
    */
-  send(stanza: Sendable | Sendable[] | null): void {
+  override send(stanza: Sendable | Sendable[] | null): void {
     if (stanza === null) return;
     for (const one of Array.isArray(stanza) ? stanza : [stanza]) this.queue.push(elementOf(one));
-    if (!this.paused || !this.driver?.takesStanzas) this.sendQueued();
+    if (!this.paused || !this.takesStanzas) this.sendQueued();
   }
 
   /** Sends what was held back. */
@@ -185,70 +181,7 @@ export class Connection extends Hooks {
   /** Sends them, and those to come. */
   resume(): void {
     this.paused = false;
-    if (this.driver?.takesStanzas) this.flush();
-  }
-
-  /**
-   * Sends a request. The answer goes to `callback`, an error to `errback`; so does null, when
-   * `timeout` milliseconds have passed or the connection has ended. Only the one who was asked can
-   * answer.
-   *
-   * @returns the id of the request.
-   */
-  sendIQ(
-    stanza: Sendable,
-    callback?: ((answer: Element) => unknown) | null,
-    errback?: ((answer: Element | null) => unknown) | null,
-    timeout?: number,
-  ): string {
-    return this.ask(stanza, 'sendIQ', callback, errback, timeout);
-  }
-
-  /** Sends a presence that is answered by one of the same id; as {@link sendIQ} for the rest. */
-  sendPresence(
-    stanza: Sendable,
-    callback?: ((answer: Element) => unknown) | null,
-    errback?: ((answer: Element | null) => unknown) | null,
-    timeout?: number,
-  ): string {
-    return this.ask(stanza, 'sendPresence', callback, errback, timeout);
-  }
-
-  /**
-   * Calls a function with the stanzas that meet all of these; what is empty holds for all. It is
-   * called until it returns something that is not true, or the connection ends.
-   */
-  addHandler(
-    callback: HandlerCallback,
-    ns?: string | null,
-    name?: string | null,
-    type?: string | string[] | null,
-    id?: string | null,
-    from?: string | null,
-    options?: HandlerOptions,
-  ): Handler {
-    const handler = new Handler(callback, ns, name, type, id, from, options);
-    this.handlers.push(handler);
-    return handler;
-  }
-
-  /** Takes a handler away. It is not called any more. */
-  deleteHandler(handler: Handler): void {
-    this.handlers = this.handlers.filter((other) => other !== handler);
-    if (handler instanceof Answer) this.unanswered.delete(handler);
-  }
-
-  /** Calls a function each time so many milliseconds have passed, until it returns something false. */
-  addTimedHandler(period: number, callback: () => unknown): TimedHandler {
-    const handler = new TimedHandler(period, callback);
-    this.timedHandlers.push(handler);
-    this.watch();
-    return handler;
-  }
-
-  /** Takes a timed handler away. */
-  deleteTimedHandler(handler: TimedHandler): void {
-    this.timedHandlers = this.timedHandlers.filter((other) => other !== handler);
+    if (this.takesStanzas) this.flush();
   }
 
   /** Makes the mechanisms of these classes the ones that are known. */
@@ -261,12 +194,6 @@ export class Connection extends Hooks {
   registerSASLMechanism(one: SASLMechanismClass): void {
     const mechanism = new one();
     this.mechanisms[mechanism.mechname] = mechanism;
-  }
-
-  /** An id that nobody can guess, with a suffix for people who read logs. */
-  getUniqueId(suffix?: string | number | null): string {
-    const id = uniqueId();
-    return typeof suffix === 'string' || typeof suffix === 'number' ? `${id}:${suffix}` : id;
   }
 
   /** Tells plugins and the application. */
@@ -282,6 +209,14 @@ export class Connection extends Hooks {
   _firstMessage(mechanism: string): string {
     const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
     return binaryString(firstMessage(this.settings(), mechanism, kind, secret));
+  }
+
+  protected override get isUnderWay(): boolean {
+    return this.driver !== null;
+  }
+
+  protected override get takesStanzas(): boolean {
+    return this.driver?.takesStanzas === true;
   }
 
   private sendQueued(): void {
@@ -329,7 +264,10 @@ export class Connection extends Hooks {
       kept: (keys) => {
         this.scram_keys = JSON.parse(keys) as ScramKeys;
       },
-      delivered: () => this.delivered(),
+      delivered: () => {
+        const stanza = this.frames.element();
+        if (stanza) this.deliver(stanza);
+      },
     };
   }
 
@@ -393,85 +331,6 @@ export class Connection extends Hooks {
     this.disconnecting = false;
     this._sasl_mechanism = null;
     this.queue = [];
-    this.handlers = [];
-    this.timedHandlers = [];
-    clearTimeout(this.idle);
-    this.idle = undefined;
-    const unanswered = [...this.unanswered];
-    this.unanswered.clear();
-    for (const answer of unanswered) guard(() => answer.fail());
-  }
-
-  /** Gives the stanza to the handlers that want it, in the order in which they were added. */
-  private delivered(): void {
-    const stanza = this.frames.element();
-    if (!stanza) return;
-    let isHandled = false;
-    for (const handler of [...this.handlers]) {
-      if (!this.handlers.includes(handler)) continue; // taken away meanwhile
-      if (handler.user && !this.authenticated) continue;
-      try {
-        if (!handler.isMatch(stanza)) continue;
-        const stays = handler.run(stanza);
-        isHandled = true;
-        if (!stays) this.deleteHandler(handler);
-      } catch {
-        this.deleteHandler(handler);
-        warn('a handler was taken away because it threw an exception');
-      }
-    }
-    const refusal = isHandled ? null : refusalOf(stanza);
-    if (refusal && this.driver?.takesStanzas) this.send(refusal);
-  }
-
-  private ask(
-    stanza: Sendable,
-    suffix: string,
-    callback: ((answer: Element) => unknown) | null | undefined,
-    errback: ((answer: Element | null) => unknown) | null | undefined,
-    timeout: number | undefined,
-  ): string {
-    const request = elementOf(stanza);
-    const id = request.getAttribute('id') || this.getUniqueId(suffix);
-    request.setAttribute('id', id);
-    let timer: TimedHandler | undefined;
-    const answer = new Answer(request, id, () => this.jid, { callback, errback }, (element) => {
-      this.unanswered.delete(answer);
-      if (timer) this.deleteTimedHandler(timer);
-      answer.give(element);
-    });
-    this.send(request);
-    this.handlers.push(answer);
-    this.unanswered.add(answer);
-    if (timeout) {
-      timer = this.addTimedHandler(timeout, () => {
-        this.deleteHandler(answer);
-        answer.fail();
-      });
-    }
-    return id;
-  }
-
-  /** Looks at the timed handlers now and then, while there are any. */
-  private watch(): void {
-    if (this.idle !== undefined || !this.driver || this.timedHandlers.length === 0) return;
-    this.idle = setTimeout(() => {
-      this.idle = undefined;
-      this._onIdle();
-      this.watch();
-    }, IDLE_PERIOD);
-  }
-
-  /** Calls the timed handlers whose time has come. */
-  _onIdle(): void {
-    const now = Date.now();
-    for (const handler of [...this.timedHandlers]) {
-      const waits = handler.user && !this.authenticated;
-      const isGone = !this.timedHandlers.includes(handler);
-      if (waits || isGone || now - handler.lastCalled < handler.period) continue;
-      if (!guard(() => handler.run())) this.deleteTimedHandler(handler);
-    }
+    this.clearHandlers();
   }
 }
-
-const IDLE_PERIOD = 100;

@@ -1,0 +1,169 @@
+// The part of a connection that says who gets which stanza: handlers, answers to requests, timed
+// handlers. How stanzas come and go is not known here.
+
+import { Answer, type Asker } from './answer.js';
+import { Hooks } from './frames.js';
+import { Handler, TimedHandler, type HandlerCallback, type HandlerOptions } from './handler.js';
+import { guard, warn } from './log.js';
+import type { Sendable } from './options.js';
+import { elementOf, refusalOf, uniqueId } from './outgoing.js';
+
+/** What a connection is to its handlers. */
+export abstract class Handlers extends Hooks {
+  /** The handlers, in the order in which they are called. */
+  handlers: Handler[] = [];
+  timedHandlers: TimedHandler[] = [];
+  private idle: ReturnType<typeof setTimeout> | undefined;
+
+  abstract jid: string;
+  abstract authenticated: boolean;
+  /** Whether there is a connection, or one is being made. */
+  protected abstract get isUnderWay(): boolean;
+  /** Whether stanzas can be sent. */
+  protected abstract get takesStanzas(): boolean;
+  /** Sends stanzas. */
+  abstract send(stanza: Sendable): void;
+
+  /**
+   * Sends a request. The answer goes to `callback`, an error to `errback`; so does null, when
+   * `timeout` milliseconds have passed or the connection has ended. Only the one who was asked can
+   * answer.
+   *
+   * @returns the id of the request.
+   */
+  sendIQ(
+    stanza: Sendable,
+    callback?: ((answer: Element) => unknown) | null,
+    errback?: ((answer: Element | null) => unknown) | null,
+    timeout?: number,
+  ): string {
+    return this.ask(stanza, 'sendIQ', { callback, errback }, timeout);
+  }
+
+  /** Sends a presence that is answered by one of the same id; as {@link sendIQ} for the rest. */
+  sendPresence(
+    stanza: Sendable,
+    callback?: ((answer: Element) => unknown) | null,
+    errback?: ((answer: Element | null) => unknown) | null,
+    timeout?: number,
+  ): string {
+    return this.ask(stanza, 'sendPresence', { callback, errback }, timeout);
+  }
+
+  /**
+   * Calls a function with the stanzas that meet all of these; what is empty holds for all. It is
+   * called until it returns something that is not true, or the connection ends.
+   */
+  addHandler(
+    callback: HandlerCallback,
+    ns?: string | null,
+    name?: string | null,
+    type?: string | string[] | null,
+    id?: string | null,
+    from?: string | null,
+    options?: HandlerOptions,
+  ): Handler {
+    const handler = new Handler(callback, ns, name, type, id, from, options);
+    this.handlers.push(handler);
+    return handler;
+  }
+
+  /** Takes a handler away. It is not called any more. */
+  deleteHandler(handler: Handler): void {
+    this.handlers = this.handlers.filter((other) => other !== handler);
+  }
+
+  /** Calls a function each time so many milliseconds have passed, until it returns something false. */
+  addTimedHandler(period: number, callback: () => unknown): TimedHandler {
+    const handler = new TimedHandler(period, callback);
+    this.timedHandlers.push(handler);
+    this.watch();
+    return handler;
+  }
+
+  /** Takes a timed handler away. */
+  deleteTimedHandler(handler: TimedHandler): void {
+    this.timedHandlers = this.timedHandlers.filter((other) => other !== handler);
+  }
+
+  /** An id that nobody can guess, with a suffix for people who read logs. */
+  getUniqueId(suffix?: string | number | null): string {
+    const id = uniqueId();
+    return typeof suffix === 'string' || typeof suffix === 'number' ? `${id}:${suffix}` : id;
+  }
+
+  /** Calls the timed handlers whose time has come. */
+  _onIdle(): void {
+    const now = Date.now();
+    for (const handler of [...this.timedHandlers]) {
+      const waits = handler.user && !this.authenticated;
+      const isGone = !this.timedHandlers.includes(handler);
+      if (waits || isGone || now - handler.lastCalled < handler.period) continue;
+      if (!guard(() => handler.run())) this.deleteTimedHandler(handler);
+    }
+  }
+
+  /** Looks at the timed handlers now and then, while there are any. */
+  protected watch(): void {
+    if (this.idle !== undefined || !this.isUnderWay || this.timedHandlers.length === 0) return;
+    this.idle = setTimeout(() => {
+      this.idle = undefined;
+      this._onIdle();
+      this.watch();
+    }, IDLE_PERIOD);
+  }
+
+  /** Gives a stanza to the handlers that want it. A request that nobody takes is refused. */
+  protected deliver(stanza: Element): void {
+    let isHandled = false;
+    for (const handler of [...this.handlers]) {
+      if (!this.handlers.includes(handler)) continue; // taken away meanwhile
+      if (handler.user && !this.authenticated) continue;
+      try {
+        if (!handler.isMatch(stanza)) continue;
+        const stays = handler.run(stanza);
+        isHandled = true;
+        if (!stays) this.deleteHandler(handler);
+      } catch {
+        this.deleteHandler(handler);
+        warn('a handler was taken away because it threw an exception');
+      }
+    }
+    const refusal = isHandled ? null : refusalOf(stanza);
+    if (refusal && this.takesStanzas) this.send(refusal);
+  }
+
+  /** Forgets all handlers: the connection has ended. Requests that wait for an answer fail. */
+  protected clearHandlers(): void {
+    const answers = this.handlers.filter((handler) => handler instanceof Answer);
+    this.handlers = [];
+    this.timedHandlers = [];
+    clearTimeout(this.idle);
+    this.idle = undefined;
+    for (const answer of answers) guard(() => answer.fail());
+  }
+
+  private ask(stanza: Sendable, suffix: string, asker: Asker, timeout?: number): string {
+    const request = elementOf(stanza);
+    const id = request.getAttribute('id') || this.getUniqueId(suffix);
+    request.setAttribute('id', id);
+    const settle = () => {
+      this.deleteHandler(answer);
+      if (timer) this.deleteTimedHandler(timer);
+    };
+    const answer = new Answer(request, id, () => this.jid, asker, (element) => {
+      settle();
+      answer.give(element);
+    });
+    this.send(request);
+    this.handlers.push(answer);
+    const late = () => {
+      settle();
+      answer.fail();
+    };
+    const timer = timeout ? this.addTimedHandler(timeout, late) : null;
+    return id;
+  }
+}
+
+const IDLE_PERIOD = 100;
