@@ -1,0 +1,94 @@
+//! The application's ends of a running connection, and what they can want of it.
+//! How it is done is the [`Driver`](super::Driver)'s business.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use epode_proto::{Connected, Element, Explanation, Jid, bosh::Attachment, sasl::scram::ScramKeys};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{receipts::Receipt, requests};
+use crate::{Error, handlers::Handlers, route::Route};
+
+/// What the application can want of a running connection.
+pub(crate) enum Command {
+    Send(Element, oneshot::Sender<Result<Receipt, Error>>),
+    Request(Element, Duration, requests::Owner),
+    SetActive(bool),
+    Bind(Milestone),
+    HandOver(oneshot::Sender<Result<Attachment, Error>>),
+}
+
+/// The application's ends of a running connection. To drop all clones is to close it.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    /// Taken one at a time, while nothing waits to be sent. In boxes: a channel keeps room for
+    /// many, and is empty most of the time.
+    pub(crate) commands: mpsc::Sender<Box<Command>>,
+    /// Taken at any time: whoever wants the end need not wait for a peer that does not read.
+    pub(crate) close: Arc<Closer>,
+    pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
+    /// Who we are, and how that came about.
+    pub(crate) standing: Arc<Mutex<Standing>>,
+    pub(crate) handlers: Handlers,
+    /// Whether the server is silent.
+    pub(crate) quiet: watch::Receiver<bool>,
+}
+
+/// To close it is to want the end, and so is to drop it.
+pub(crate) struct Closer(Mutex<Option<oneshot::Sender<()>>>);
+
+impl Closer {
+    pub(crate) fn new() -> (Self, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(Mutex::new(Some(sender))), receiver)
+    }
+
+    pub(crate) fn close(&self) {
+        drop(lock(&self.0).take());
+    }
+}
+
+/// Who we are on the current connection, or were on the last.
+#[derive(Default)]
+pub(crate) struct Standing {
+    pub(crate) jid: Option<Jid>,
+    pub(crate) login: Option<Connected>,
+    pub(crate) keys: Option<ScramKeys>,
+    pub(crate) route: Route,
+    /// Whether the server sends copies of messages (XEP-0280).
+    pub(crate) has_carbons: bool,
+    /// What it takes to go on with a BOSH session elsewhere, once there is one.
+    pub(crate) attachment: Option<Box<Attachment>>,
+}
+
+impl Handle {
+    pub(crate) fn standing(&self) -> MutexGuard<'_, Standing> {
+        lock(&self.standing)
+    }
+
+    /// The error that says why nothing can be done any more.
+    pub(crate) fn ended(&self) -> Error {
+        match self.end.get() {
+            Some(Some(reason)) => Error::Connection(reason.clone()),
+            _ => Error::Ended,
+        }
+    }
+}
+
+/// How far the connection came.
+pub(crate) enum Reached {
+    Explained(Box<Explanation>),
+    BindRequired(Option<Element>),
+    Online,
+}
+
+/// Who waits to hear how far it came.
+pub(crate) type Milestone = oneshot::Sender<Result<Reached, Error>>;
+
+/// No code panics half way through a change, so what it guards is whole in any case.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
