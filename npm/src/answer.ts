@@ -34,13 +34,13 @@ export class Answer extends Handler {
   }
 
   /** Gives it to whoever asked. */
-  give(answer: Element): void {
-    if (answer.getAttribute('type') === 'error') this.asker.errback?.(answer);
-    else this.asker.callback?.(answer);
+  give(answer: Element): unknown {
+    if (answer.getAttribute('type') === 'error') return this.asker.errback?.(answer);
+    return this.asker.callback?.(answer);
   }
 
   /** There will be none. */
-  fail(): void {
-    this.asker.errback?.(null);
+  fail(): unknown {
+    return this.asker.errback?.(null);
   }
 }

@@ -2,11 +2,13 @@
 // `handlers.ts`.
 
 import { binaryString } from './bytes.js';
+import { byPriority, judge } from './choice.js';
 import { NS, Status } from './constants.js';
 import { firstMessage } from './core.js';
 import { Driver, type News, type Owner } from './driver.js';
 import { Frames } from './frames.js';
 import { Handlers } from './handlers.js';
+import { isStanza, offers, stanzasIn, type Received } from './incoming.js';
 import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
 import { error, guard, warn } from './log.js';
 import type { SASLMechanism } from './mechanism.js';
@@ -23,7 +25,7 @@ import type {
 import { elementOf, stanzaText, stropheError } from './outgoing.js';
 import { classify } from './secret.js';
 import { checkService, resolveService } from './service.js';
-import { toElement } from './xml.js';
+import { serialize, toElement } from './xml.js';
 
 /**
  * A connection to a server over a WebSocket.
@@ -58,11 +60,16 @@ export class Connection extends Handlers {
   restored = false;
   connect_callback: ConnectCallback | null = null;
   disconnection_timeout = 3000;
+  /** Whether the login begins by itself; else it waits for {@link authenticate}. */
+  do_authentication = true;
   /** The mechanism in use, while it is. */
   _sasl_mechanism: SASLMechanism | null = null;
+  /** What a mechanism of one's own wants to remember during a login; the core keeps nothing here. */
+  _sasl_data: Record<string, unknown> = {};
+  /** What is to be sent. */
+  _data: Element[] = [];
 
   private driver: Driver | null = null;
-  private queue: Element[] = [];
   private reason: string | null = null;
   private readonly frames = new Frames(this);
 
@@ -104,9 +111,7 @@ export class Connection extends Handlers {
     disconnection_timeout = 3000,
   ): void {
     if (!jid) throw new TypeError('connect needs a JID');
-    this.driver?.abandon();
-    this.end();
-    this.connected = false;
+    if (this.driver) this.reset();
     this.jid = jid;
     this.domain = getDomainFromJid(jid);
     this.authzid = getBareJidFromJid(jid);
@@ -115,11 +120,26 @@ export class Connection extends Handlers {
     this.scram_keys = null;
     this.features = null;
     this.restored = false;
+    this._sasl_data = {};
     this.connect_callback = callback ?? null;
     this.disconnection_timeout = disconnection_timeout;
     const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
     this.driver = new Driver(this.owner(), this.settings(), kind, secret);
     this.driver.start(resolveService(this.service, this.options.protocol));
+    this.watch();
+  }
+
+  /**
+   * Begins the login, if the server has made its offer, with these mechanisms or all that are
+   * known. The core does it, and reports what comes of it.
+   */
+  authenticate(mechanisms: SASLMechanism[] = Object.values(this.mechanisms)): void {
+    this._attemptSASLAuth(mechanisms);
+  }
+
+  /** The order in which mechanisms are tried. */
+  sortMechanismsByPriority(mechanisms: SASLMechanism[]): SASLMechanism[] {
+    return byPriority(mechanisms);
   }
 
   /** Binds a resource, after BINDREQUIRED. */
@@ -164,7 +184,7 @@ export class Connection extends Handlers {
    */
   override send(stanza: Sendable | Sendable[] | null): void {
     if (stanza === null) return;
-    for (const one of Array.isArray(stanza) ? stanza : [stanza]) this.queue.push(elementOf(one));
+    for (const one of Array.isArray(stanza) ? stanza : [stanza]) this._data.push(elementOf(one));
     if (!this.paused || !this.takesStanzas) this.sendQueued();
   }
 
@@ -196,6 +216,16 @@ export class Connection extends Handlers {
     this.mechanisms[mechanism.mechname] = mechanism;
   }
 
+  /** Whether the server's last features have resources bound. */
+  get do_bind(): boolean {
+    return offers(this.features, NS.BIND);
+  }
+
+  /** Whether the server's last features have the session of RFC 3921, which the core sees to. */
+  get do_session(): boolean {
+    return offers(this.features, NS.SESSION);
+  }
+
   /** Tells plugins and the application. */
   _changeConnectStatus(status: number, condition: string | null, element?: Element | null): void {
     for (const name of Connection.plugins.keys()) {
@@ -203,6 +233,41 @@ export class Connection extends Handlers {
       guard(() => plugin.statusChanged?.(status, condition));
     }
     guard(() => this.connect_callback?.(status, condition, element));
+  }
+
+  /**
+   * Called with the offer of the server. Whoever replaces it may call it later: until then the
+   * login waits, but not longer than its deadline.
+   */
+  _connect_cb(_features: Element): void {
+    if (this.do_authentication) this.authenticate();
+  }
+
+  /** Lets the core log in by one of these mechanisms. False if none of them can be used. */
+  _attemptSASLAuth(mechanisms: SASLMechanism[]): boolean {
+    const verdicts = judge(this, this.sortMechanismsByPriority(mechanisms));
+    this.driver?.choose(verdicts);
+    return verdicts.some(({ usable }) => usable);
+  }
+
+  /**
+   * Gives stanzas, or those in a wrapper, to hooks and handlers as if they had come: for programs
+   * that play the server to themselves. The core does not hear of them, so no login comes of it.
+   */
+  _dataRecv(data: Received, raw?: string): void {
+    const { root, elements } = stanzasIn(data);
+    guard(() => this.xmlInput(root));
+    guard(() => this.rawInput(raw ?? serialize(root) ?? ''));
+    for (const element of elements) {
+      if (isStanza(element)) this.deliver(element);
+      else this.observe(element);
+    }
+  }
+
+  /** Ends the connection at once, and reports DISCONNECTED. */
+  _doDisconnect(condition: string | null = null): void {
+    this.driver?.abandon();
+    this.disconnected(condition);
   }
 
   /** The message that one of the nine mechanisms opens with, for classes that derive from it. */
@@ -220,12 +285,12 @@ export class Connection extends Handlers {
   }
 
   private sendQueued(): void {
-    for (let next = this.queue.shift(); next; next = this.queue.shift()) {
+    for (let next = this._data.shift(); next; next = this._data.shift()) {
       try {
         if (!this.driver) throw 'not connected';
         this.driver.send(stanzaText(next));
       } catch (words) {
-        this.queue = [];
+        this._data = [];
         throw stropheError(`<${next.tagName}/> was not sent: ${String(words)}`);
       }
     }
@@ -252,9 +317,9 @@ export class Connection extends Handlers {
   private owner(): Owner {
     return {
       received: (frame) => this.frames.received(frame),
-      handled: () => this.frames.handled(),
+      offered: () => this.offered(),
+      handled: () => this.handled(),
       transmitted: (frame) => this.frames.transmitted(frame),
-      judge: (tell) => this.judge(tell),
       respond: (name, challenge) => this.respond(name, challenge),
       authenticated: () => {
         this.authenticated = true;
@@ -271,11 +336,16 @@ export class Connection extends Handlers {
     };
   }
 
-  private judge(tell: (name: string, usable: boolean, priority: number) => void): void {
-    for (const [name, mechanism] of Object.entries(this.mechanisms)) {
-      const usable = guard(() => mechanism.test(this)) === true;
-      tell(name, usable, mechanism.priority);
-    }
+  private offered(): void {
+    const features = this.frames.element();
+    if (features?.localName === 'features') guard(() => this._connect_cb(features));
+    else this.driver?.choose([]); // it is no offer, and the core says what is wrong with it
+  }
+
+  private handled(): void {
+    const element = this.observes ? this.frames.element() : null;
+    if (element && !isStanza(element)) this.observe(element);
+    this.frames.handled();
   }
 
   private respond(name: string, challenge: Uint8Array | undefined): unknown {
@@ -317,12 +387,11 @@ export class Connection extends Handlers {
   }
 
   private disconnected(condition: string | null): void {
-    const driver = this.driver;
     this.driver = null;
     this.end();
     this._changeConnectStatus(Status.DISCONNECTED, condition);
     // Unless the application has connected anew by now.
-    if (this.driver === null && driver) this.connected = false;
+    if (this.driver === null) this.connected = false;
   }
 
   /** What does not outlive a connection. */
@@ -330,7 +399,7 @@ export class Connection extends Handlers {
     this.authenticated = false;
     this.disconnecting = false;
     this._sasl_mechanism = null;
-    this.queue = [];
+    this._data = [];
     this.clearHandlers();
   }
 }

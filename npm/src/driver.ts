@@ -3,8 +3,10 @@
 import { newMachine, Kind, type Machine, type SecretKind } from './core.js';
 import { saltedPassword } from './derivation.js';
 import { bytesOf } from './bytes.js';
+import type { Verdict } from './choice.js';
 import { debug } from './log.js';
 import { webSocketClass } from './platform.js';
+import { isPromise } from './promise.js';
 import { protectionOf } from './service.js';
 
 /** What the core says of a status. */
@@ -24,12 +26,12 @@ export interface News {
 export interface Owner {
   /** A frame came. */
   received(frame: string): void;
-  /** All that followed from it at once has been done. */
+  /** It is the server's offer: the core waits for it until `choose` is called. */
+  offered(): void;
+  /** All that followed from the frame at once has been done. */
   handled(): void;
   /** A frame goes out. */
   transmitted(frame: string): void;
-  /** Says of each mechanism whether it can be used, and its priority. */
-  judge(tell: (mechanism: string, usable: boolean, priority: number) => void): void;
   /** The message of a mechanism that is JavaScript's. */
   respond(mechanism: string, challenge: Uint8Array | undefined): unknown;
   /** The server has accepted the login. */
@@ -47,6 +49,8 @@ export class Driver {
   private socket: WebSocket | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private frames: string[] = [];
+  /** The offer, until the mechanisms are judged. */
+  private offer: string | undefined;
   private isReceiving = false;
   private isAuthenticated = false;
   private isOver = false;
@@ -89,6 +93,17 @@ export class Driver {
   /** Sends a stanza. Throws a text if that is not possible. */
   send(stanza: string): void {
     this.input((now) => this.machine.send(now, stanza));
+  }
+
+  /** Says of the mechanisms which are usable, and lets the login go on with those. */
+  choose(verdicts: Verdict[]): void {
+    const offer = this.offer;
+    if (this.isOver || offer === undefined) return;
+    this.offer = undefined;
+    for (const { mechanism, usable, priority } of verdicts) {
+      this.machine.judge(mechanism, usable, priority);
+    }
+    this.input((now) => this.machine.received(now, offer));
   }
 
   /** Binds a resource. Throws a text if that is not due. */
@@ -144,21 +159,23 @@ export class Driver {
     this.isReceiving = true;
     try {
       for (let frame = this.frames.shift(); frame !== undefined; frame = this.frames.shift()) {
-        const text = frame;
         if (this.isOver) break;
-        this.owner.received(text);
-        if (this.isOver) break;
-        if (this.machine.is_choosing()) {
-          this.owner.judge((name, usable, priority) => {
-            if (!this.isOver) this.machine.judge(name, usable, priority);
-          });
-        }
-        if (!this.isOver) this.input((now) => this.machine.received(now, text));
+        this.take(frame);
       }
     } finally {
-      this.owner.handled();
       this.isReceiving = false;
     }
+  }
+
+  private take(frame: string): void {
+    this.owner.received(frame);
+    if (!this.isOver && this.offer === undefined && this.machine.is_choosing()) {
+      this.offer = frame;
+      this.owner.offered();
+    } else if (!this.isOver) {
+      this.input((now) => this.machine.received(now, frame));
+    }
+    this.owner.handled();
   }
 
   private input(give: (now: number) => void): void {
@@ -278,10 +295,6 @@ export class Driver {
     if (isPromise(response)) response.then(settle, refuse);
     else settle(response);
   }
-}
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof (value as Promise<unknown> | null | undefined)?.then === 'function';
 }
 
 function words(exception: unknown): string {

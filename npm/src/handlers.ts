@@ -4,15 +4,23 @@
 import { Answer, type Asker } from './answer.js';
 import { Hooks } from './frames.js';
 import { Handler, TimedHandler, type HandlerCallback, type HandlerOptions } from './handler.js';
-import { guard, warn } from './log.js';
+import { guard, handleError, warn } from './log.js';
 import type { Sendable } from './options.js';
 import { elementOf, refusalOf, uniqueId } from './outgoing.js';
+import { isPromise } from './promise.js';
 
 /** What a connection is to its handlers. */
 export abstract class Handlers extends Hooks {
   /** The handlers, in the order in which they are called. */
   handlers: Handler[] = [];
   timedHandlers: TimedHandler[] = [];
+  /** Takes the requests that no other handler takes: it refuses them. */
+  iqFallbackHandler: Handler | null = new Handler(
+    (iq) => this.send(refusalOf(iq)),
+    null,
+    'iq',
+    ['get', 'set'],
+  );
   private idle: ReturnType<typeof setTimeout> | undefined;
 
   abstract jid: string;
@@ -52,7 +60,8 @@ export abstract class Handlers extends Hooks {
 
   /**
    * Calls a function with the stanzas that meet all of these; what is empty holds for all. It is
-   * called until it returns something that is not true, or the connection ends.
+   * called until it throws or returns something that is not true, or the connection ends. A promise
+   * is true, until it is rejected or comes to `false`.
    */
   addHandler(
     callback: HandlerCallback,
@@ -65,6 +74,22 @@ export abstract class Handlers extends Hooks {
   ): Handler {
     const handler = new Handler(callback, ns, name, type, id, from, options);
     this.handlers.push(handler);
+    return handler;
+  }
+
+  /**
+   * Adds a handler that does not wait for the login. It also gets what is no stanza, once the core
+   * has dealt with it.
+   */
+  _addSysHandler(
+    callback: HandlerCallback,
+    ns?: string | null,
+    name?: string | null,
+    type?: string | string[] | null,
+    id?: string | null,
+  ): Handler {
+    const handler = this.addHandler(callback, ns, name, type, id);
+    handler.user = false;
     return handler;
   }
 
@@ -115,22 +140,19 @@ export abstract class Handlers extends Hooks {
 
   /** Gives a stanza to the handlers that want it. A request that nobody takes is refused. */
   protected deliver(stanza: Element): void {
-    let isHandled = false;
-    for (const handler of [...this.handlers]) {
-      if (!this.handlers.includes(handler)) continue; // taken away meanwhile
-      if (handler.user && !this.authenticated) continue;
-      try {
-        if (!handler.isMatch(stanza)) continue;
-        const stays = handler.run(stanza);
-        isHandled = true;
-        if (!stays) this.deleteHandler(handler);
-      } catch {
-        this.deleteHandler(handler);
-        warn('a handler was taken away because it threw an exception');
-      }
-    }
-    const refusal = isHandled ? null : refusalOf(stanza);
-    if (refusal && this.takesStanzas) this.send(refusal);
+    if (this.dispatch(stanza, (handler) => !handler.user || this.authenticated)) return;
+    const fallback = this.iqFallbackHandler;
+    if (this.takesStanzas && fallback?.isMatch(stanza)) guard(() => fallback.handler(stanza));
+  }
+
+  /** Gives what is no stanza to the handlers of the system that want it. */
+  protected observe(element: Element): void {
+    this.dispatch(element, (handler) => !handler.user);
+  }
+
+  /** Whether there are handlers of system, so that what is no stanza is worth reading. */
+  protected get observes(): boolean {
+    return this.handlers.some((handler) => !handler.user);
   }
 
   /** Forgets all handlers: the connection has ended. Requests that wait for an answer fail. */
@@ -143,6 +165,41 @@ export abstract class Handlers extends Hooks {
     for (const answer of answers) guard(() => answer.fail());
   }
 
+  /** Calls the handlers that want an element, and says whether one has taken it. */
+  private dispatch(element: Element, may: (handler: Handler) => boolean): boolean {
+    let isTaken = false;
+    for (const handler of [...this.handlers]) {
+      const isGone = !this.handlers.includes(handler); // taken away meanwhile
+      if (isGone || !may(handler)) continue;
+      try {
+        if (!handler.isMatch(element)) continue;
+        const result = handler.run(element);
+        isTaken = true;
+        if (isPromise(result)) this.settle(handler, result);
+        else if (!result) this.deleteHandler(handler);
+      } catch {
+        this.drop(handler);
+      }
+    }
+    return isTaken;
+  }
+
+  /** What a promise of a handler comes to may end it. */
+  private settle(handler: Handler, promise: PromiseLike<unknown>): void {
+    const settled = (stays: unknown) => {
+      if (stays === false) this.deleteHandler(handler);
+    };
+    promise.then(settled, (exception) => {
+      handleError(exception);
+      this.drop(handler);
+    });
+  }
+
+  private drop(handler: Handler): void {
+    this.deleteHandler(handler);
+    warn('a handler was taken away because it threw an exception');
+  }
+
   private ask(stanza: Sendable, suffix: string, asker: Asker, timeout?: number): string {
     const request = elementOf(stanza);
     const id = request.getAttribute('id') || this.getUniqueId(suffix);
@@ -151,9 +208,9 @@ export abstract class Handlers extends Hooks {
       this.deleteHandler(answer);
       if (timer) this.deleteTimedHandler(timer);
     };
-    const answer = new Answer(request, id, () => this.jid, asker, (element) => {
+    const answer = new Answer(request, id, () => this.jid, asker, (element): unknown => {
       settle();
-      answer.give(element);
+      return answer.give(element);
     });
     this.send(request);
     this.handlers.push(answer);

@@ -1,6 +1,7 @@
 // What the package says about itself. Where it goes is `Strophe.log`, which may be replaced.
 
 import { LogLevel } from './constants.js';
+import { isPromise } from './promise.js';
 
 /** Takes a line of the log. */
 export type Log = (level: number, message: string) => void;
@@ -37,10 +38,12 @@ export function handleError(exception: unknown): void {
   fatal(String(text));
 }
 
-/** Calls what is not ours; what it throws goes to the log. */
+/** Calls what is not ours; what it throws, or its promise is rejected with, goes to the log. */
 export function guard<T>(call: () => T): T | undefined {
   try {
-    return call();
+    const result = call();
+    if (isPromise(result)) result.then(undefined, handleError);
+    return result;
   } catch (exception) {
     handleError(exception);
     return undefined;

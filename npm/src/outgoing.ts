@@ -25,14 +25,12 @@ export function stanzaText(stanza: Element): string {
   return serialize(stanza) ?? '';
 }
 
-/** The refusal of a request that nobody takes (RFC 6120, section 8.2.3); null for other stanzas. */
-export function refusalOf(stanza: Element): Builder | null {
-  const type = stanza.getAttribute('type');
-  if (stanza.tagName !== 'iq' || (type !== 'get' && type !== 'set')) return null;
+/** The refusal of a request that nobody takes (RFC 6120, section 8.2.3). */
+export function refusalOf(request: Element): Builder {
   return new Builder('iq', {
     type: 'error',
-    id: stanza.getAttribute('id'),
-    to: stanza.getAttribute('from'),
+    id: request.getAttribute('id'),
+    to: request.getAttribute('from'),
   })
     .c('error', { type: 'cancel' })
     .c('service-unavailable', { xmlns: NS.STANZAS });

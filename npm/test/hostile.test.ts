@@ -3,6 +3,7 @@
 import { $msg, Strophe } from 'strophejs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { play, redirect, type Server } from './server.js';
+import { AUTH, CLOSED, LOGIN, offer, OPEN } from './transcripts.js';
 
 const { CONNFAIL, AUTHENTICATING, AUTHFAIL, CONNECTED, DISCONNECTED, CONNECTING, ERROR } =
   Strophe.Status;
@@ -16,30 +17,6 @@ afterEach(async () => {
   await server?.stop();
   server = undefined;
 });
-
-const OPEN = `C: *
-S: <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='example.com' id='1' version='1.0'/>
-`;
-const AUTH = 'urn:ietf:params:xml:ns:xmpp-sasl';
-
-/** A server that offers these, and then goes on so. */
-function offer(names: string[], then = ''): string {
-  const mechanisms = names.map((name) => `<mechanism>${name}</mechanism>`).join('');
-  return `${OPEN}S: <features xmlns='http://etherx.jabber.org/streams'><mechanisms
-    xmlns='${AUTH}'>${mechanisms}</mechanisms></features>
-${then}`;
-}
-
-/** The login by PLAIN that follows, to its end. */
-const LOGIN = offer(
-  ['PLAIN'],
-  `C: <auth xmlns='${AUTH}' mechanism='PLAIN'>*</auth>
-S: <success xmlns='${AUTH}'/>
-${OPEN}S: <features xmlns='http://etherx.jabber.org/streams'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></features>
-C: <iq xmlns='jabber:client' type='set' id='*'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>
-S: <iq xmlns='jabber:client' type='result' id='{id}'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>alice@example.com/it's&amp;</jid></bind></iq>
-`,
-);
 
 interface Ended {
   statuses: [number, string | null][];
@@ -66,10 +43,6 @@ async function connect(
   });
   return { statuses, connection };
 }
-
-const CLOSED = `C: <close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>
-S: <close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>
-S: !close`;
 
 describe('the login', () => {
   test('is not done by a success without the signature of the server', async () => {
