@@ -7,7 +7,6 @@ import { NS, Status } from './constants.js';
 import { firstMessage } from './core.js';
 import { Driver, type News, type Owner } from './driver.js';
 import { Frames } from './frames.js';
-import { Handlers } from './handlers.js';
 import { isStanza, offers, stanzasIn, type Received } from './incoming.js';
 import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
 import { error, guard, warn } from './log.js';
@@ -24,23 +23,22 @@ import type {
 } from './options.js';
 import { elementOf, stanzaText, stropheError } from './outgoing.js';
 import { classify } from './secret.js';
-import { checkService, resolveService } from './service.js';
+import { TransportChoice } from './transport-choice.js';
+import type { Opening } from './transport.js';
 import { serialize, toElement } from './xml.js';
 
 /**
- * A connection to a server over a WebSocket.
+ * A connection to a server, over a WebSocket or BOSH.
  *
  * ```ts
  * const conn = new Strophe.Connection('wss://xmpp.example.com/xmpp-websocket');
  * conn.connect('alice@example.com', password, (status) => …);
  * ```
  */
-export class Connection extends Handlers {
+export class Connection extends TransportChoice {
   /** @internal */
   static readonly plugins = new Map<string, object>();
 
-  readonly options: ConnectionOptions;
-  service: string;
   /** The address: as it was given, and once a resource is bound, with that. */
   override jid = '';
   domain: string | null = null;
@@ -57,7 +55,6 @@ export class Connection extends Handlers {
   connected = false;
   disconnecting = false;
   paused = false;
-  restored = false;
   connect_callback: ConnectCallback | null = null;
   disconnection_timeout = 3000;
   /** Whether the login begins by itself; else it waits for {@link authenticate}. */
@@ -74,10 +71,7 @@ export class Connection extends Handlers {
   private readonly frames = new Frames(this);
 
   constructor(service: string, options: ConnectionOptions = {}) {
-    super();
-    this.service = service;
-    this.options = options;
-    checkService(service, options.protocol);
+    super(service, options);
     this.registerSASLMechanisms(options.mechanisms);
     for (const [name, plugin] of Connection.plugins) {
       const own = Object.create(plugin) as ConnectionPlugin;
@@ -96,7 +90,8 @@ export class Connection extends Handlers {
    *
    * `pass` is a password; or a token, where `mechanisms` names mechanisms of tokens and none of
    * passwords; or `{ token }`; or the `scram_keys` of an earlier login. `wait`, `hold` and `route`
-   * are not for WebSockets.
+   * are BOSH's: how many seconds the server may keep a request waiting, how many requests, and
+   * which server is behind it.
    *
    * @throws {TypeError} if the JID is no address, or the keys are no keys.
    */
@@ -104,29 +99,15 @@ export class Connection extends Handlers {
     jid: string,
     pass?: Pass | null,
     callback?: ConnectCallback | null,
-    _wait?: number,
-    _hold?: number,
-    _route?: string,
+    wait?: number,
+    hold?: number,
+    route?: string,
     authcid?: string | null,
     disconnection_timeout = 3000,
   ): void {
     if (!jid) throw new TypeError('connect needs a JID');
-    if (this.driver) this.reset();
-    this.jid = jid;
-    this.domain = getDomainFromJid(jid);
-    this.authzid = getBareJidFromJid(jid);
-    this.authcid = authcid || getNodeFromJid(jid);
-    this.pass = pass ?? null;
-    this.scram_keys = null;
-    this.features = null;
-    this.restored = false;
-    this._sasl_data = {};
-    this.connect_callback = callback ?? null;
     this.disconnection_timeout = disconnection_timeout;
-    const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
-    this.driver = new Driver(this.owner(), this.settings(), kind, secret);
-    this.driver.start(resolveService(this.service, this.options.protocol));
-    this.watch();
+    this.begin(jid, pass ?? null, authcid, callback, { wait, hold, route });
   }
 
   /**
@@ -284,6 +265,31 @@ export class Connection extends Handlers {
     return this.driver?.takesStanzas === true;
   }
 
+  protected override begin(
+    jid: string,
+    pass: Pass | null,
+    authcid: string | null | undefined,
+    callback: ConnectCallback | null | undefined,
+    opening: Partial<Opening>,
+  ): void {
+    if (this.driver) this.reset();
+    this.jid = jid;
+    this.domain = getDomainFromJid(jid);
+    this.authzid = getBareJidFromJid(jid);
+    this.authcid = authcid || getNodeFromJid(jid);
+    this.pass = pass;
+    this.scram_keys = null;
+    this.features = null;
+    this.restored = false;
+    this._sasl_data = {};
+    this.connect_callback = callback ?? null;
+    const { kind, secret } = classify(pass, Object.keys(this.mechanisms));
+    const url = this.address;
+    this.driver = new Driver(this.owner(), this.settings(), kind, secret);
+    this.driver.start(this._proto, { ...opening, url, jid });
+    this.watch();
+  }
+
   private sendQueued(): void {
     for (let next = this._data.shift(); next; next = this._data.shift()) {
       try {
@@ -316,10 +322,12 @@ export class Connection extends Handlers {
   /** What the driver tells goes here. Each driver has one: those before it are not heard. */
   private owner(): Owner {
     return {
-      received: (frame) => this.frames.received(frame),
+      received: (frame) => this.frames.received(frame, this._proto.showsWrapped),
       offered: () => this.offered(),
       handled: () => this.handled(),
-      transmitted: (frame) => this.frames.transmitted(frame),
+      transmitted: (frame) => this.frames.transmitted(frame, this._proto.showsWrapped),
+      showInput: (text) => this.frames.showInput(text),
+      showOutput: (text) => this.frames.showOutput(text),
       respond: (name, challenge) => this.respond(name, challenge),
       authenticated: () => {
         this.authenticated = true;
@@ -373,6 +381,11 @@ export class Connection extends Handlers {
         this._changeConnectStatus(code, null);
         return this.watch();
       }
+      case Status.ATTACHED:
+        this.connected = true;
+        if (news.jid) this.jid = news.jid;
+        this._changeConnectStatus(code, null);
+        return this.watch();
       case Status.DISCONNECTING:
         return this._changeConnectStatus(code, this.reason);
       case Status.DISCONNECTED:

@@ -1,6 +1,7 @@
 // The Rust core, which is made ready when it is first needed.
 
 import {
+  Bosh as BoshSession,
   first_message,
   initSync,
   Kind,
@@ -27,6 +28,16 @@ export function firstMessage(
   return call(() => first_message(JSON.stringify(options), mechanism, kind, secret));
 }
 
+/** A session of BOSH that is to be created. */
+export function newBoshSession(options: object): BoshSession {
+  return call(() => new BoshSession(JSON.stringify(options)));
+}
+
+/** A session of BOSH that is logged in: one of this account, if it is given. */
+export function attachBoshSession(options: object, session: string, account?: string): BoshSession {
+  return call(() => BoshSession.attach(JSON.stringify(options), session, account, Date.now()));
+}
+
 /** Calls the core once it is ready. What it throws are texts. */
 function call<T>(use: () => T): T {
   if (!isReady) {
@@ -41,4 +52,4 @@ function call<T>(use: () => T): T {
 }
 
 export { Kind, Protection, SecretKind };
-export type { Machine };
+export type { BoshSession, Machine };

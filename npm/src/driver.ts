@@ -1,13 +1,12 @@
-// Drives the core with a WebSocket and the clock. What the core says goes to its owner.
+// Drives the core with a transport and the clock. What the core says goes to its owner.
 
-import { newMachine, Kind, type Machine, type SecretKind } from './core.js';
+import { newMachine, Kind, Protection, type Machine, type SecretKind } from './core.js';
 import { saltedPassword } from './derivation.js';
 import { bytesOf } from './bytes.js';
 import type { Verdict } from './choice.js';
 import { debug } from './log.js';
-import { webSocketClass } from './platform.js';
 import { isPromise } from './promise.js';
-import { protectionOf } from './service.js';
+import type { Link, Listener, Opening, Transport } from './transport.js';
 
 /** What the core says of a status. */
 export interface News {
@@ -32,6 +31,10 @@ export interface Owner {
   handled(): void;
   /** A frame goes out. */
   transmitted(frame: string): void;
+  /** What the hooks are shown in place of frames came in. */
+  showInput(text: string): void;
+  /** What the hooks are shown in place of frames goes out. */
+  showOutput(text: string): void;
   /** The message of a mechanism that is JavaScript's. */
   respond(mechanism: string, challenge: Uint8Array | undefined): unknown;
   /** The server has accepted the login. */
@@ -46,7 +49,8 @@ export interface Owner {
 export class Driver {
   private readonly zero = performance.now();
   private readonly machine: Machine;
-  private socket: WebSocket | undefined;
+  private link: Link | undefined;
+  private isOpen = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private frames: string[] = [];
   /** The offer, until the mechanisms are judged. */
@@ -67,17 +71,15 @@ export class Driver {
     this.machine = newMachine(options, kind, secret);
   }
 
-  /** Connects. */
-  start(url: string): void {
+  /** Opens a link, for whatever it is wanted. */
+  start(transport: Transport, opening: Opening): void {
     this.drain();
     if (this.isOver) return;
     try {
-      this.socket = new (webSocketClass())(url, 'xmpp');
+      this.link = transport.open(this.listener(opening.joins === true), opening);
     } catch (exception) {
-      this.input((now) => this.machine.not_opened(now, words(exception)));
-      return;
+      this.lost(words(exception), opening.joins === true);
     }
-    this.listen(this.socket, url);
   }
 
   /** Whether a stanza can be sent. */
@@ -120,37 +122,50 @@ export class Driver {
   abandon(): void {
     this.isOver = true;
     clearTimeout(this.timer);
-    const socket = this.socket;
-    this.socket = undefined;
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
-    }
+    const { link } = this;
+    this.link = undefined;
+    link?.close();
     if (this.depth === 0) this.machine.free();
   }
 
-  private listen(socket: WebSocket, url: string): void {
-    let isOpen = false;
-    let reason = '';
-    socket.onopen = () => {
-      isOpen = true;
-      this.input((now) => this.machine.opened(now, protectionOf(url)));
+  private listener(isJoining: boolean): Listener {
+    const opened = (give: (now: number) => void) => {
+      if (this.isOver) return;
+      this.isOpen = true;
+      this.input(give);
     };
-    socket.onmessage = ({ data }) => {
-      // RFC 7395, section 3.2: other data is no frame, and no XML either.
-      this.frames.push(typeof data === 'string' ? data : '');
-      this.receive();
+    return {
+      opened: (protection, carrier) => {
+        opened((now) => {
+          if (carrier === 'bosh') this.machine.opened_bosh(now, PROTECTIONS[protection]);
+          else this.machine.opened(now, PROTECTIONS[protection]);
+        });
+      },
+      attached: (jid) => opened((now) => this.machine.attached(now, jid)),
+      received: (frame) => {
+        this.frames.push(frame);
+        this.receive();
+      },
+      lost: (why) => this.lost(why, isJoining),
+      ended: (session) => {
+        if (!this.isOver) this.input((now) => this.machine.bosh_ended(now, session));
+      },
+      showInput: (text) => {
+        if (!this.isOver) this.owner.showInput(text);
+      },
+      showOutput: (text) => {
+        if (!this.isOver) this.owner.showOutput(text);
+      },
     };
-    socket.onerror = (event) => {
-      reason = (event as ErrorEvent).message ?? '';
-    };
-    socket.onclose = ({ code }) => {
-      const why = reason || `code ${code}`;
-      this.input((now) => {
-        if (isOpen) this.machine.lost(now, why);
-        else this.machine.not_opened(now, `the WebSocket ${url} could not be opened: ${why}`);
-      });
-    };
+  }
+
+  private lost(why: string, isJoining: boolean): void {
+    if (this.isOver) return;
+    this.input((now) => {
+      if (this.isOpen) this.machine.lost(now, why);
+      else if (isJoining) this.machine.not_attached(now, why);
+      else this.machine.not_opened(now, why);
+    });
   }
 
   /** One frame after the other, whatever is called meanwhile. */
@@ -208,11 +223,18 @@ export class Driver {
     switch (kind) {
       case Kind.Transmit: {
         const frame = machine.text();
-        this.socket?.send(frame);
+        try {
+          this.link?.send(frame);
+        } catch (exception) {
+          return this.lost(words(exception), false);
+        }
         return this.owner.transmitted(frame);
       }
-      case Kind.Report:
-        return this.owner.reported(JSON.parse(machine.text()) as News);
+      case Kind.Report: {
+        const news = JSON.parse(machine.text()) as News;
+        if (news.jid) this.link?.bound?.(news.jid);
+        return this.owner.reported(news);
+      }
       case Kind.Keep:
         return this.owner.kept(machine.text());
       case Kind.Deliver:
@@ -296,6 +318,12 @@ export class Driver {
     else settle(response);
   }
 }
+
+const PROTECTIONS = {
+  plaintext: Protection.Plaintext,
+  loopback: Protection.Loopback,
+  encrypted: Protection.Encrypted,
+};
 
 function words(exception: unknown): string {
   return exception instanceof Error ? exception.message : String(exception);

@@ -24,14 +24,16 @@ export class Frames {
 
   constructor(private readonly hooks: Hooks) {}
 
-  /** A frame came. */
-  received(frame: string): void {
+  /** A frame came. The hooks are not shown one that came in something else. */
+  received(frame: string, isWrapped = false): void {
     this.frame = frame;
     this.parsed = null;
-    const { hooks } = this;
-    if (hooks.rawInput !== rawInput) guard(() => hooks.rawInput(frame));
-    const element = hooks.xmlInput === xmlInput ? null : this.element();
-    if (element) guard(() => hooks.xmlInput(element));
+    if (!isWrapped) this.show(frame, () => this.element());
+  }
+
+  /** Something came that frames are in. */
+  showInput(text: string): void {
+    this.show(text, () => elementOf(text));
   }
 
   /** It has been dealt with. */
@@ -40,22 +42,39 @@ export class Frames {
     this.parsed = null;
   }
 
-  /** A frame goes out. */
-  transmitted(frame: string): void {
+  /** A frame goes out. The hooks are not shown one that goes out in something else. */
+  transmitted(frame: string, isWrapped = false): void {
+    if (!isWrapped) this.showOutput(frame);
+  }
+
+  /** Something goes out that frames are in. */
+  showOutput(text: string): void {
     const { hooks } = this;
-    if (hooks.xmlOutput !== xmlOutput) guard(() => hooks.xmlOutput(read(frame)));
-    if (hooks.rawOutput !== rawOutput) guard(() => hooks.rawOutput(frame));
+    if (hooks.xmlOutput !== xmlOutput) guard(() => hooks.xmlOutput(read(text)));
+    if (hooks.rawOutput !== rawOutput) guard(() => hooks.rawOutput(text));
   }
 
   /** The frame as an element, if it is one. */
   element(): Element | null {
-    if (this.parsed || !this.frame) return this.parsed;
-    if (/<!DOCTYPE/i.test(this.frame)) return null; // the core refuses it, and so do we
-    try {
-      this.parsed = read(this.frame);
-    } catch {
-      this.frame = null; // the core says what is wrong with it
-    }
+    if (!this.parsed && this.frame) this.parsed = elementOf(this.frame);
+    if (!this.parsed) this.frame = null; // the core says what is wrong with it
     return this.parsed;
+  }
+
+  private show(text: string, element: () => Element | null): void {
+    const { hooks } = this;
+    if (hooks.rawInput !== rawInput) guard(() => hooks.rawInput(text));
+    const shown = hooks.xmlInput === xmlInput ? null : element();
+    if (shown) guard(() => hooks.xmlInput(shown));
+  }
+}
+
+/** What the core refuses, is none. */
+function elementOf(text: string): Element | null {
+  if (/<!DOCTYPE/i.test(text)) return null;
+  try {
+    return read(text);
+  } catch {
+    return null;
   }
 }

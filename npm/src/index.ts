@@ -18,7 +18,17 @@ export type {
   ConnectionOptions,
   ConnectionPlugin,
   Pass,
+  ProtocolErrorHandler,
   SASLMechanismClass,
   ScramKeys,
   Sendable,
 } from './options.js';
+export type {
+  Carrier,
+  Link,
+  Listener,
+  Opening,
+  Protection,
+  Transport,
+  TransportClass,
+} from './transport.js';

@@ -10,8 +10,18 @@ export interface ConnectionOptions {
   mechanisms?: SASLMechanismClass[];
   /** BINDREQUIRED is reported in place of a resource being bound. */
   explicitResourceBinding?: boolean;
-  /** The scheme of a relative address: `ws` or `wss`. */
+  /** The scheme of a relative address, `ws` or `wss`; or a name of `Connection.addProtocol`. */
   protocol?: string;
+  /** Names and values of headers that requests of BOSH have. */
+  customHeaders?: Record<string, string>;
+  /** Cookies go with requests of BOSH to other hosts, too. */
+  withCredentials?: boolean;
+  /** The `Content-Type` of requests of BOSH; `text/xml; charset=utf-8` otherwise. */
+  contentType?: string;
+  /** The session of BOSH is kept in `sessionStorage`, for `restore`. */
+  keepalive?: boolean;
+  /** Does nothing: requests that stop the page are not made. */
+  sync?: boolean;
   /** SCRAM is used where there is no Web Crypto API, too: its keys are derived in wasm. */
   deriveInWasm?: boolean;
   /** Secrets may go over connections that anybody on the way can read. For test networks only. */
@@ -20,6 +30,9 @@ export interface ConnectionOptions {
 
 /** A class of mechanisms, made without arguments. */
 export type SASLMechanismClass = new () => SASLMechanism;
+
+/** Told of a status of HTTP. */
+export type ProtocolErrorHandler = (status: number) => unknown;
 
 /** Told of each status: its number, a condition, and the element that brought it. */
 export type ConnectCallback = (

@@ -38,8 +38,13 @@ export function refusalOf(request: Element): Builder {
 
 /** An error that says what was not sent, and why. */
 export function stropheError(message: string): Error {
-  const failure = new Error(message);
-  failure.name = 'StropheError';
+  return namedError('StropheError', message);
+}
+
+/** An error of this name, and what was behind it. */
+export function namedError(name: string, message: string, cause?: unknown): Error {
+  const failure = new Error(message, cause === undefined ? undefined : { cause });
+  failure.name = name;
   return failure;
 }
 

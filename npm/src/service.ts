@@ -1,24 +1,30 @@
-// The address of a server's WebSocket.
+// The address of a server, and which transport it is for.
 
-import { Protection } from './core.js';
+import type { Protection } from './transport.js';
+
+/** The kinds of transports that come with the package. */
+export type Kind = 'websocket' | 'bosh';
 
 /**
- * Refuses addresses that are none of a WebSocket.
+ * Which transport it takes.
  *
- * @throws {Error} that names what is not known.
+ * @throws {Error} that names a protocol which is not known.
  */
-export function checkService(service: string, protocol: string | undefined): void {
-  if (/^wss?:/.test(service)) return;
-  const isRelative = !/^[a-z][a-z0-9+.-]*:\/\//i.test(service);
-  if (isRelative && (protocol === 'ws' || protocol === 'wss')) return;
-  const found = protocol ?? service;
-  throw new Error(`unknown connection protocol: ${found}: only ws and wss are known here`);
+export function kindOf(service: string, protocol: string | undefined): Kind {
+  if (/^wss?:/.test(service) || protocol?.startsWith('ws')) return 'websocket';
+  if (protocol) {
+    throw new Error(
+      `unknown connection protocol: ${protocol}: it is ws or wss, or Connection.addProtocol adds it`,
+    );
+  }
+  return 'bosh';
 }
 
 /** The whole address; a relative one is one of the page. */
 export function resolveService(service: string, protocol: string | undefined): string {
+  if (kindOf(service, protocol) === 'bosh') return new URL(service, here()).href;
   if (/^wss?:/.test(service)) return service;
-  const url = new URL(service, globalThis.location.href);
+  const url = new URL(service, here());
   url.protocol = protocol === 'ws' && url.protocol !== 'https:' ? 'ws:' : 'wss:';
   return url.href;
 }
@@ -26,7 +32,12 @@ export function resolveService(service: string, protocol: string | undefined): s
 /** What protects the way. A browser tells no more of it than its address does. */
 export function protectionOf(address: string): Protection {
   const { protocol, hostname } = new URL(address);
-  if (protocol === 'wss:') return Protection.Encrypted;
+  if (protocol === 'wss:' || protocol === 'https:') return 'encrypted';
   const isHere = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
-  return isHere ? Protection.Loopback : Protection.Plaintext;
+  return isHere ? 'loopback' : 'plaintext';
+}
+
+/** The address of the page, where there is one. */
+function here(): string | undefined {
+  return (globalThis as { location?: Location }).location?.href;
 }

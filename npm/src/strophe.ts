@@ -1,5 +1,6 @@
 // The object that all of it hangs from.
 
+import { Bosh } from './bosh.js';
 import * as bytes from './bytes.js';
 import { Builder } from './builder.js';
 import { Connection } from './connection.js';
@@ -28,6 +29,8 @@ import {
 } from './mechanisms.js';
 import { xmlGenerator } from './platform.js';
 import { Stanza } from './stanza.js';
+import type { TransportClass } from './transport.js';
+import { Websocket } from './websocket.js';
 import * as xml from './xml.js';
 
 const namespaces: Record<string, string> & typeof NS = NS;
@@ -39,6 +42,8 @@ export const Strophe = {
   Builder,
   Stanza,
   Connection,
+  Bosh,
+  Websocket,
   Handler,
   TimedHandler,
   SASLMechanism,
@@ -66,6 +71,11 @@ export const Strophe = {
   /** Gives all connections that are made from now on `connection[name]`. */
   addConnectionPlugin(name: string, plugin: object): void {
     Connection.addConnectionPlugin(name, plugin);
+  },
+
+  /** Makes `new Connection(service, { protocol: name })` use transports of this class. */
+  addProtocol(name: string, transport: TransportClass): void {
+    Connection.addProtocol(name, transport);
   },
 
   /** Takes each line of the log; may be replaced. */

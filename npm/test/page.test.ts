@@ -2,34 +2,10 @@
 
 import { Strophe } from 'strophejs';
 import { afterEach, beforeAll, afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Heard } from './heard.js';
 import { play, redirect, serve, type Server } from './server.js';
 
 type Plain = InstanceType<typeof Strophe.SASLPlain>;
-
-/** What the callback hears, and a promise of its coming. */
-class Heard {
-  readonly all: [number, string | null][] = [];
-  private waiting: (() => void)[] = [];
-
-  readonly callback = (status: number, condition: string | null): void => {
-    this.all.push([status, condition]);
-    for (const look of this.waiting) look();
-  };
-
-  async until(status: number): Promise<void> {
-    await new Promise<void>((done) => {
-      const look = () => {
-        if (this.all.some(([heard]) => heard === status)) done();
-      };
-      this.waiting.push(look);
-      look();
-    });
-  }
-
-  get codes(): number[] {
-    return this.all.map(([status]) => status);
-  }
-}
 
 const { CONNECTING, AUTHENTICATING, AUTHFAIL, CONNECTED, DISCONNECTED, BINDREQUIRED } =
   Strophe.Status;

@@ -11,8 +11,10 @@ const BINARY =
 
 /** A server that runs until it is stopped. */
 export interface Server {
-  /** Where it listens. */
+  /** Where it listens for WebSockets. */
   url: string;
+  /** Where it listens for BOSH; a server that plays a transcript does not. */
+  bosh: string;
   stop(): Promise<void>;
 }
 
@@ -34,7 +36,7 @@ export async function play(transcript: string): Promise<Server> {
 }
 
 /** Leads every WebSocket to this server, whatever host it names. */
-export function redirect(server: Server): void {
+export function redirect(server: Pick<Server, 'url'>): void {
   globalThis.WebSocket = class extends WebSocket {
     constructor(_url: string, protocols?: string) {
       super(server.url, protocols);
@@ -58,8 +60,8 @@ function start(args: string[], env: Record<string, string>): Promise<Server> {
     child.once('exit', (code) => failed(new Error(`the server ended with ${code}: ${text}`)));
     child.stdout.on('data', (data: Buffer) => {
       text += data.toString();
-      const url = /^ws +(\S+)$/m.exec(text)?.[1];
-      if (url) ready({ url, stop });
+      const [url, bosh] = [/^ws +(\S+)$/m, /^BOSH +(\S+)$/m].map((line) => line.exec(text)?.[1]);
+      if (url && (bosh || args[0] === '--script')) ready({ url, bosh: bosh ?? '', stop });
     });
   });
 }

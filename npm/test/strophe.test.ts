@@ -339,7 +339,7 @@ describe('connections', () => {
   });
 
   test('a server that is not there is CONNFAIL, once', async () => {
-    redirect({ url: 'ws://127.0.0.1:1/', stop: async () => {} });
+    redirect({ url: 'ws://127.0.0.1:1/' });
     const connection = new Strophe.Connection('wss://example.com/ws');
     const heard: [number, string | null][] = [];
     await new Promise<void>((done) => {
@@ -371,12 +371,11 @@ describe('connections', () => {
 
 describe('arguments', () => {
   test('services and JIDs that are none', () => {
-    expect(() => new Strophe.Connection('https://example.com/http-bind')).toThrow(
-      /unknown connection protocol/,
-    );
     expect(() => new Strophe.Connection('x', { protocol: 'smoke' })).toThrow(
       /unknown connection protocol/,
     );
+    const named = new Strophe.Connection('wss://example.com/ws', { protocol: 'smoke' });
+    expect(named._proto).toBeInstanceOf(Strophe.Websocket);
     const connection = new Strophe.Connection('wss://example.com/ws');
     expect(() => connection.connect('', 'x')).toThrow(TypeError);
     expect(() => connection.connect('@', 'x')).toThrow('the JID');

@@ -4,8 +4,10 @@
 //! a person sees of it is the npm package.
 
 mod action;
+mod bosh;
 mod machine;
 mod mechanisms;
+mod moment;
 mod news;
 mod options;
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod tests;
 
 pub use crate::{
     action::Kind,
+    bosh::Bosh,
     machine::{Machine, first_message},
     options::{Protection, SecretKind},
 };

@@ -1,9 +1,9 @@
 //! The machine as a class of JavaScript. Every input has a method, and time is its argument.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc};
 
 use epode_proto::{
-    Action, Connection, Element, Error, Input, Phase, QuestionId, Time,
+    Action, Connection, Element, Error, Input, Jid, Phase, QuestionId,
     sasl::{
         Answer, Question, Response,
         scram::{Derivation, Progress, ScramKeys},
@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     action::{Kind, Payload},
+    bosh::Bosh,
     mechanisms::{self, Listed},
+    moment::{millis, time},
     news::News,
     options::{Options, Protection, SecretKind},
 };
@@ -98,6 +100,46 @@ impl Machine {
     /// A text, if it was open already.
     pub fn opened(&mut self, now: f64, protection: Protection) -> Result<(), String> {
         self.handle(now, Input::Opened(protection.channel()))
+    }
+
+    /// A BOSH session can be begun.
+    ///
+    /// # Errors
+    ///
+    /// A text, if there was another transport already.
+    pub fn opened_bosh(&mut self, now: f64, protection: Protection) -> Result<(), String> {
+        self.handle(now, Input::OpenedBosh(protection.channel()))
+    }
+
+    /// A session of this address, which is logged in, was taken over.
+    ///
+    /// # Errors
+    ///
+    /// A text, if that is no address, or there was another transport already.
+    pub fn attached(&mut self, now: f64, jid: &str) -> Result<(), String> {
+        let jid: Jid = jid.parse().map_err(|error| format!("the JID: {error}"))?;
+        self.handle(now, Input::Attached(jid))
+    }
+
+    /// There is no session to be taken over.
+    ///
+    /// # Errors
+    ///
+    /// A text, if there was a transport already.
+    pub fn not_attached(&mut self, now: f64, why: String) -> Result<(), String> {
+        self.handle(now, Input::NotAttached(Error::Unreachable(why)))
+    }
+
+    /// The BOSH session is over: the one that carried the frames, or one that was to be taken over.
+    ///
+    /// # Errors
+    ///
+    /// A text, if it is not.
+    pub fn bosh_ended(&mut self, now: f64, session: &Bosh) -> Result<(), String> {
+        let end = session.end().ok_or("the BOSH session is not over")?;
+        let error = Error::Bosh(end.clone());
+        let is_lost = self.connection.phase() != Phase::Unopened;
+        self.handle(now, if is_lost { Input::Lost(error) } else { Input::NotAttached(error) })
     }
 
     /// There is no WebSocket to be had.
@@ -267,9 +309,7 @@ impl Machine {
 
 impl Machine {
     fn handle(&mut self, now: f64, input: Input<'_>) -> Result<(), String> {
-        // What is no moment is zero: the conversion saturates.
-        let now = Time::after(Duration::from_millis(now as u64));
-        self.connection.handle(now, input).map_err(|misuse| misuse.to_string())
+        self.connection.handle(time(now), input).map_err(|misuse| misuse.to_string())
     }
 
     fn not_due(&mut self, asked: Option<Asked>) -> Result<(), String> {
@@ -286,9 +326,8 @@ impl Machine {
             Action::Report(status) => (Kind::Report, Payload::text(News::of(&status).json())),
             Action::Keep(keys) => (Kind::Keep, Payload::text(keys.to_json().as_str())),
             Action::Deliver(_) => (Kind::Deliver, Payload::default()),
-            Action::WakeAt(time) => {
-                let number = time.since_zero().as_secs_f64() * 1000.0;
-                (Kind::WakeAt, Payload { number, ..Payload::default() })
+            Action::WakeAt(at) => {
+                (Kind::WakeAt, Payload { number: millis(at), ..Payload::default() })
             }
             Action::Disconnect => (Kind::Disconnect, Payload::default()),
             // Of stream management, which is not asked for, and of what needs another transport.

@@ -1,0 +1,56 @@
+// One request over HTTP, and as much of its answer as is wanted. When it is made, others say.
+
+/** How requests are made. */
+export interface Posting {
+  url: string;
+  headers: Record<string, string>;
+  credentials: RequestCredentials;
+  /** So many bytes of an answer are read, and one more if there is one. */
+  limit: number;
+}
+
+/** An answer. Only that of status 200 has its body read. */
+export interface Reply {
+  status: number;
+  headers: string;
+  body: Uint8Array;
+}
+
+/** Posts a text. It is not sent on to where a server redirects it: a secret may be in it. */
+export async function post(how: Posting, body: string, signal: AbortSignal): Promise<Reply> {
+  const { url, headers, credentials, limit } = how;
+  const method = 'POST';
+  const options = { method, headers, credentials, body, signal, cache: 'no-store' } as const;
+  const response = await fetch(url, { ...options, redirect: 'manual' });
+  // Browsers do not tell which redirection it is.
+  const status = response.type === 'opaqueredirect' ? 302 : response.status;
+  const lines = [...response.headers].map(([name, value]) => `${name}: ${value}`);
+  const isWanted = status === 200;
+  if (!isWanted) response.body?.cancel().catch(() => {});
+  return {
+    status,
+    headers: lines.join('\r\n'),
+    body: isWanted ? await read(response, limit + 1) : new Uint8Array(),
+  };
+}
+
+async function read(response: Response, limit: number): Promise<Uint8Array> {
+  const reader = response.body?.getReader();
+  if (!reader) return new Uint8Array();
+  const bytes: Uint8Array[] = [];
+  let size = 0;
+  while (size < limit) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    bytes.push(value);
+    size += value.length;
+  }
+  if (size >= limit) reader.cancel().catch(() => {});
+  const body = new Uint8Array(size);
+  let place = 0;
+  for (const chunk of bytes) {
+    body.set(chunk, place);
+    place += chunk.length;
+  }
+  return body.subarray(0, limit);
+}
