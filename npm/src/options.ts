@@ -2,6 +2,7 @@
 
 import type { Builder } from './builder.js';
 import type { Connection } from './connection.js';
+import type { Cookies } from './cookies.js';
 import type { SASLMechanism } from './mechanism.js';
 
 /** What a connection is told before it begins. */
@@ -12,6 +13,8 @@ export interface ConnectionOptions {
   explicitResourceBinding?: boolean;
   /** The scheme of a relative address, `ws` or `wss`; or a name of `Connection.addProtocol`. */
   protocol?: string;
+  /** Cookies that the page gets when the connection is made, for requests to its own server. */
+  cookies?: Cookies;
   /** Names and values of headers that requests of BOSH have. */
   customHeaders?: Record<string, string>;
   /** Cookies go with requests of BOSH to other hosts, too. */

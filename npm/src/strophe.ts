@@ -4,6 +4,7 @@ import { Bosh } from './bosh.js';
 import * as bytes from './bytes.js';
 import { Builder } from './builder.js';
 import { Connection } from './connection.js';
+import { addCookies } from './cookies.js';
 import { ElementType, ErrorCondition, LogLevel, NS, Status } from './constants.js';
 import { Handler, TimedHandler } from './handler.js';
 import {
@@ -93,6 +94,7 @@ export const Strophe = {
   setLogLevel,
   handleError,
 
+  addCookies,
   escapeNode,
   unescapeNode,
   getNodeFromJid,

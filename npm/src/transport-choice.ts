@@ -2,6 +2,7 @@
 // What the transports do is in their own files.
 
 import { Bosh } from './bosh.js';
+import { addCookies } from './cookies.js';
 import type { BoshSession } from './core.js';
 import { Handlers } from './handlers.js';
 import type { ConnectCallback, ConnectionOptions, Pass, ProtocolErrorHandler } from './options.js';
@@ -32,6 +33,7 @@ export abstract class TransportChoice extends Handlers {
     this.service = service;
     this.options = options;
     this._proto = this.choose();
+    if (options.cookies) addCookies(options.cookies);
   }
 
   /** Makes `new Connection(service, { protocol: name })` use transports of this class. */

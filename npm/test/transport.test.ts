@@ -62,6 +62,35 @@ describe('the transport', () => {
   });
 });
 
+describe('cookies', () => {
+  const cookies = { plain: 'a b;c%20+/=€', other: { value: '1', path: '/x', domain: 'example.com', expires: 'never' } };
+
+  test('are put into the page', () => {
+    const put: string[] = [];
+    vi.stubGlobal('document', { set cookie(text: string) { put.push(text); } });
+    new Strophe.Connection('/http-bind', { cookies });
+    vi.unstubAllGlobals();
+    expect(put).toEqual(['plain=a%20b%3Bc%20+/%3D%E2%82%AC', 'other=1; expires=never; domain=example.com; path=/x']);
+  });
+
+  test('are no reason to fail where there is no page', () => {
+    const original = Strophe.log;
+    const lines: string[] = [];
+    Strophe.log = (_level, message) => void lines.push(message);
+    new Strophe.Connection('/http-bind', { cookies });
+    Strophe.log = original;
+    expect(lines[0]).toBe('the cookie plain is for a page, and there is none');
+  });
+
+  test('that would be something else are refused', () => {
+    vi.stubGlobal('document', { cookie: '' });
+    for (const [name, value] of [['a=b', '1'], ['a;b', '1'], ['', '1'], ['a', { value: '1', path: '/; secure' }]] as const) {
+      expect(() => new Strophe.Connection('/http-bind', { cookies: { [name]: value } })).toThrow(/cookie/);
+    }
+    vi.unstubAllGlobals();
+  });
+});
+
 /** A transport of the application's. */
 class Pigeon {
   static last: Pigeon;
