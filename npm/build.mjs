@@ -15,11 +15,13 @@ rmSync(new URL('dist', import.meta.url), { recursive: true, force: true });
 run('node_modules/binaryen/bin/wasm-opt', '-Oz', 'wasm/epode_wasm_bg.wasm', '-o', 'wasm/epode.wasm');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json');
 
+const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
 const common = {
   absWorkingDir: import.meta.dirname,
   bundle: true,
   target: 'es2022',
   legalComments: 'none',
+  define: { PACKAGE_VERSION: JSON.stringify(version) },
   loader: { '.wasm': 'binary' },
   // The address of the module is asked for by a way of loading that is not used.
   logOverride: { 'empty-import-meta': 'silent' },

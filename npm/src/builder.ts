@@ -1,6 +1,8 @@
 // Stanzas, written step by step. What is appended becomes the place where the next goes.
 
 import { ElementType, NS } from './constants.js';
+import { parseHtml } from './platform.js';
+import { createHtml } from './xhtml.js';
 import { copyElement, read, serialize, xmlElement, xmlTextNode } from './xml.js';
 
 /** Attributes; those that are null or undefined are left out. */
@@ -115,6 +117,17 @@ export class Builder {
   /** Appends text. */
   t(text: string | number): this {
     this.node.appendChild(xmlTextNode(String(text)));
+    return this;
+  }
+
+  /**
+   * Appends HTML, as far as it may stand in formatted text (XEP-0071).
+   *
+   * @throws {Error} in Node.js, if it cannot be read.
+   */
+  h(html: string): this {
+    const body = parseHtml(html).getElementsByTagName('body')[0];
+    for (const child of Array.from(body?.childNodes ?? [])) this.node.appendChild(createHtml(child));
     return this;
   }
 

@@ -29,7 +29,7 @@ export function addCookies(cookies: Cookies): void {
       if (part.includes(';')) throw new TypeError(`the ${key} of the cookie ${name} has a semicolon`);
       parts.push(`${key}=${part}`);
     }
-    if (page) page.cookie = parts.join('; ');
+    if (page && 'cookie' in page) page.cookie = parts.join('; ');
     else error(`the cookie ${name} is for a page, and there is none`);
   }
 }

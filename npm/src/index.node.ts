@@ -1,17 +1,27 @@
 // The package in Node.js: the DOM is that of @xmldom/xmldom, the WebSockets are those of ws.
 
-import { DOMImplementation, DOMParser } from '@xmldom/xmldom';
+import { DOMImplementation, DOMParser, XMLSerializer } from '@xmldom/xmldom';
 import WebSocket from 'ws';
-import { setPlatform } from './platform.js';
+import { setPlatform, xmlGenerator } from './platform.js';
 
 setPlatform({
   parse: (xml) => new DOMParser({ onError }).parseFromString(xml, 'text/xml') as unknown as Document,
+  parseHtml: (html) => {
+    const made = new DOMParser({ onError }).parseFromString(html, 'text/html');
+    return made as unknown as Document;
+  },
   document: () => {
     const made = new DOMImplementation().createDocument('jabber:client', 'strophe', null);
     return made as unknown as Document;
   },
   WebSocket: () => WebSocket as unknown as typeof globalThis.WebSocket,
 });
+
+// Programs look for these there, as in a browser. What is there already stays.
+for (const [name, value] of Object.entries({ WebSocket, DOMParser, XMLSerializer })) {
+  if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
+}
+if (!('document' in globalThis)) Object.assign(globalThis, { document: xmlGenerator() });
 
 /** What is wrong is thrown, and not printed. */
 function onError(level: string, message: string): void {

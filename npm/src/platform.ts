@@ -3,12 +3,14 @@
 /** Where the DOM and the WebSockets come from. */
 export interface Platform {
   parse(xml: string): Document;
+  parseHtml(html: string): Document;
   document(): Document;
   WebSocket(): typeof WebSocket | undefined;
 }
 
 let platform: Platform = {
   parse: (xml) => new DOMParser().parseFromString(xml, 'text/xml'),
+  parseHtml: (html) => new DOMParser().parseFromString(html, 'text/html'),
   document: () => document.implementation.createDocument('jabber:client', 'strophe', null),
   WebSocket: () => globalThis.WebSocket,
 };
@@ -23,6 +25,11 @@ export function setPlatform(other: Platform): void {
 /** Reads XML. What is wrong with it is told by the platform's own words. */
 export function parse(xml: string): Document {
   return platform.parse(xml);
+}
+
+/** Reads HTML. Nothing in it is run or fetched. */
+export function parseHtml(html: string): Document {
+  return platform.parseHtml(`<html><body>${html}</body></html>`);
 }
 
 /** The document that elements are made with. */

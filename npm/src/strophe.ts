@@ -28,17 +28,25 @@ import {
   SASLSHA512,
   SASLXOAuth2,
 } from './mechanisms.js';
-import { xmlGenerator } from './platform.js';
+import { parse, xmlGenerator } from './platform.js';
+import { Request } from './request.js';
 import { Stanza } from './stanza.js';
 import type { TransportClass } from './transport.js';
 import { Websocket } from './websocket.js';
+import { createHtml, XHTML } from './xhtml.js';
 import * as xml from './xml.js';
 
 const namespaces: Record<string, string> & typeof NS = NS;
 
+/** That of the package; put in when it is built. */
+declare const PACKAGE_VERSION: string;
+
 /** The interface of Strophe.js. */
 export const Strophe = {
-  VERSION: '0.1.0',
+  VERSION: PACKAGE_VERSION,
+  /** Of requests of BOSH. The core has a measure of its own: these change nothing. */
+  TIMEOUT: 1.1,
+  SECONDARY_TIMEOUT: 0.1,
 
   Builder,
   Stanza,
@@ -47,6 +55,7 @@ export const Strophe = {
   Websocket,
   Handler,
   TimedHandler,
+  Request,
   SASLMechanism,
   SASLAnonymous,
   SASLExternal,
@@ -63,6 +72,7 @@ export const Strophe = {
   LogLevel,
   ElementType,
   NS: namespaces,
+  XHTML,
 
   /** Adds a namespace to `Strophe.NS`. */
   addNamespace(name: string, uri: string): void {
@@ -103,6 +113,10 @@ export const Strophe = {
   getBareJidFromJid,
 
   ...bytes,
+
+  createHtml,
+  /** The document that a text is. What is wrong with it is told as the platform does. */
+  xmlHtmlNode: parse,
 
   copyElement: xml.copyElement,
   forEachChild: xml.forEachChild,
