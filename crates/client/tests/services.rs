@@ -156,6 +156,10 @@ async fn versions_are_asked_and_told() {
     assert_eq!(version::ask(&bob.outbox(), &alice.jid()).await, Ok(ours));
     let nobody = version::ask(&alice.outbox(), &bob.jid()).await;
     assert_eq!(refusal(nobody), Condition::ServiceUnavailable);
+    // A request for something else, in which one for the version stands.
+    let inner = Element::new("query", version::NAMESPACE);
+    let other = Iq::get(Element::new("x", "urn:x").with_child(inner)).to(alice.jid());
+    assert_eq!(refusal(bob.send_iq(other).await), Condition::ServiceUnavailable);
 }
 
 #[tokio::test]

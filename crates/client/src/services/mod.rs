@@ -86,10 +86,9 @@ impl Answering {
     {
         let handlers = outbox.handlers().clone();
         let outbox = outbox.clone();
-        let pattern = Pattern::iq().kind(kind).namespace(namespace);
+        let pattern = Pattern::iq().kind(kind).child(name, namespace);
         let id = handlers.add_async(pattern, move |request| {
-            // The pattern has looked deeper than where the content is.
-            let content = request.children().next().filter(|child| child.is(name, namespace));
+            let content = request.child(name, namespace);
             let reply = content.map(|content| match answer(&request, content) {
                 Ok(content) => content.into_iter().fold(Iq::result(&request), Iq::with),
                 Err(error) => Iq::error(&request, error),

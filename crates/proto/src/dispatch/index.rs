@@ -2,7 +2,8 @@
 //!
 //! Patterns that have the same criteria are kept in one table, by what they want of them. So a
 //! stanza is looked up once for each combination of criteria that is in use, and not once for each
-//! handler, and whatever is found matches. The namespace comes first, since a stanza has several.
+//! handler, and whatever is found matches. What stands in a stanza comes first, since there are
+//! several of it.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -11,40 +12,44 @@ use std::{
 
 use super::{
     Class, HandlerId,
-    pattern::{Pattern, Sender, namespaces, sender, without_fragment},
+    pattern::{Content, Pattern, Sender, children, namespaces, sender, without_fragment},
 };
 use crate::{Element, Jid};
 
 /// The patterns of a dispatcher. It refers to the handlers by their ids.
 #[derive(Default)]
 pub(super) struct Index {
-    /// Those that want no namespace.
+    /// Those that want nothing in it.
     anywhere: Tables,
-    /// Those that want this one.
-    exact: HashMap<Box<str>, Tables>,
-    /// Those that want this one, whatever its fragment.
-    loose: HashMap<Box<str>, Tables>,
+    /// Those that want this namespace.
+    exact: Contents,
+    /// Those that want this namespace, whatever its fragment.
+    loose: Contents,
+    /// Those that want this child.
+    children: Contents,
 }
+
+/// By what must stand in a stanza.
+type Contents = HashMap<Box<str>, Tables>;
 
 impl Index {
     /// Ids must come in ascending order.
     pub(super) fn insert(&mut self, pattern: &Pattern, id: HandlerId, class: Class) {
-        let tables = match &pattern.namespace {
+        let tables = match self.contents(pattern) {
             None => &mut self.anywhere,
-            Some(namespace) => {
-                self.namespaced(pattern).entry(namespace.as_str().into()).or_default()
-            }
+            Some((contents, wanted)) => contents.entry(wanted.into()).or_default(),
         };
         tables.insert(pattern, id, class);
     }
 
     pub(super) fn remove(&mut self, pattern: &Pattern, id: HandlerId) {
-        let Some(namespace) = &pattern.namespace else { return self.anywhere.remove(pattern, id) };
-        let namespaced = self.namespaced(pattern);
-        if let Some(tables) = namespaced.get_mut(namespace.as_str()) {
+        let Some((contents, wanted)) = self.contents(pattern) else {
+            return self.anywhere.remove(pattern, id);
+        };
+        if let Some(tables) = contents.get_mut(wanted) {
             tables.remove(pattern, id);
             if tables.0.is_empty() {
-                namespaced.remove(namespace.as_str());
+                contents.remove(wanted);
             }
         }
     }
@@ -54,6 +59,11 @@ impl Index {
         let facts = Facts::of(stanza);
         let mut found = Vec::new();
         self.anywhere.find(&facts, &mut found);
+        if !self.children.is_empty() {
+            let children = children(stanza);
+            let wanted = children.iter().filter_map(|child| self.children.get(child.as_str()));
+            wanted.for_each(|tables| tables.find(&facts, &mut found));
+        }
         if self.exact.is_empty() && self.loose.is_empty() {
             return found;
         }
@@ -70,11 +80,19 @@ impl Index {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.anywhere.0.is_empty() && self.exact.is_empty() && self.loose.is_empty()
+        let contents = [&self.exact, &self.loose, &self.children];
+        self.anywhere.0.is_empty() && contents.into_iter().all(HashMap::is_empty)
     }
 
-    fn namespaced(&mut self, pattern: &Pattern) -> &mut HashMap<Box<str>, Tables> {
-        if pattern.ignores_fragment { &mut self.loose } else { &mut self.exact }
+    /// Where a pattern belongs that wants something in a stanza, and what it wants.
+    fn contents<'p>(&mut self, pattern: &'p Pattern) -> Option<(&mut Contents, &'p str)> {
+        Some(match pattern.content.as_ref()? {
+            Content::Namespace(namespace) if pattern.ignores_fragment => {
+                (&mut self.loose, namespace)
+            }
+            Content::Namespace(namespace) => (&mut self.exact, namespace),
+            Content::Child(name) => (&mut self.children, name),
+        })
     }
 }
 
@@ -123,7 +141,7 @@ impl Tables {
     }
 }
 
-/// Which criteria a pattern has, the namespace apart.
+/// Which criteria a pattern has, those apart that say what stands in the stanza.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Shape {
     name: bool,

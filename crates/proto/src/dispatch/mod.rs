@@ -19,7 +19,7 @@ use crate::Element;
 /// its turn: a handler that was removed meanwhile is not there any more, and one that was added is
 /// not among them.
 ///
-/// What a stanza costs depends on how many combinations of criteria the patterns have, which are 72
+/// What a stanza costs depends on how many combinations of criteria the patterns have, which are 96
 /// at most, and not on how many handlers there are, save for those that it is for.
 ///
 /// ```

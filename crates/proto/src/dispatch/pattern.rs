@@ -23,12 +23,21 @@ use crate::{Element, Jid};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pattern {
-    pub(super) namespace: Option<String>,
+    pub(super) content: Option<Content>,
     pub(super) ignores_fragment: bool,
     pub(super) name: Option<String>,
     pub(super) kinds: Option<BTreeSet<String>>,
     pub(super) id: Option<String>,
     pub(super) from: Option<Sender>,
+}
+
+/// What must stand in a stanza.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// An element of this namespace at any depth, the stanza itself included.
+    Namespace(String),
+    /// A child of the stanza, by its [`expanded_name`].
+    Child(String),
 }
 
 /// Whom a stanza must come from.
@@ -72,16 +81,40 @@ impl Pattern {
         Self::any().name("iq")
     }
 
-    /// The stanza, or an element inside it at any depth, has this namespace.
+    /// The stanza, or an element inside it at any depth, has this namespace. So it also finds what
+    /// somebody else wrote and this stanza only forwards; for what the stanza itself says, there is
+    /// [`child`](Self::child). Of the two, the last one that is called counts.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = Some(namespace.into());
+        self.content = Some(Content::Namespace(namespace.into()));
         self
     }
 
-    /// What follows a `#` in a namespace of the stanza does not count:
-    /// `http://jabber.org/protocol/muc` then also finds `http://jabber.org/protocol/muc#user`.
-    /// The pattern's own namespace is left as it is.
+    /// The stanza has a child of this local name and namespace: what it says itself, and nothing
+    /// that stands deeper. It takes the place of [`namespace`](Self::namespace).
+    ///
+    /// ```
+    /// use epode_proto::{Element, dispatch::Pattern};
+    ///
+    /// let request = Element::parse(
+    ///     "<message xmlns='jabber:client'><request xmlns='urn:xmpp:receipts'/></message>",
+    /// )?;
+    /// let forwarding = Element::new("message", "jabber:client")
+    ///     .with_child(Element::new("forwarded", "urn:xmpp:forward:0").with_child(request.clone()));
+    /// let pattern = Pattern::message().child("request", "urn:xmpp:receipts");
+    /// assert!(pattern.matches(&request) && !pattern.matches(&forwarding));
+    /// assert!(Pattern::message().namespace("urn:xmpp:receipts").matches(&forwarding));
+    /// # Ok::<(), epode_proto::xml::XmlError>(())
+    /// ```
+    #[must_use]
+    pub fn child(mut self, name: &str, namespace: &str) -> Self {
+        self.content = Some(Content::Child(expanded_name(name, namespace)));
+        self
+    }
+
+    /// What follows a `#` in a namespace of the stanza does not count for
+    /// [`namespace`](Self::namespace): `http://jabber.org/protocol/muc` then also finds
+    /// `http://jabber.org/protocol/muc#user`. The pattern's own namespace is left as it is.
     #[must_use]
     pub fn ignore_namespace_fragment(mut self) -> Self {
         self.ignores_fragment = true;
@@ -140,10 +173,13 @@ impl Pattern {
             && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind()))
             && self.id.as_ref().is_none_or(|id| Some(id.as_str()) == stanza.attr("id"))
             && self.from.as_ref().is_none_or(|from| sender(stanza).is_some_and(|s| from.is(&s)))
-            && self.namespace.as_ref().is_none_or(|namespace| {
-                let ignores = self.ignores_fragment;
-                let seen = |found| if ignores { without_fragment(found) } else { found };
-                namespaces(stanza).into_iter().any(|found| seen(found) == namespace)
+            && self.content.as_ref().is_none_or(|content| match content {
+                Content::Namespace(namespace) => {
+                    let ignores = self.ignores_fragment;
+                    let seen = |found| if ignores { without_fragment(found) } else { found };
+                    namespaces(stanza).into_iter().any(|found| seen(found) == namespace)
+                }
+                Content::Child(name) => children(stanza).contains(name),
             })
     }
 }
@@ -176,6 +212,16 @@ pub(super) fn namespaces(stanza: &Element) -> BTreeSet<&str> {
         pending.extend(element.children());
     }
     found
+}
+
+/// The expanded names of a stanza's children.
+pub(super) fn children(stanza: &Element) -> BTreeSet<String> {
+    stanza.children().map(|child| expanded_name(child.name(), child.namespace())).collect()
+}
+
+/// A name and its namespace as one text. No name has a space.
+fn expanded_name(name: &str, namespace: &str) -> String {
+    format!("{name} {namespace}")
 }
 
 pub(super) fn without_fragment(namespace: &str) -> &str {
@@ -232,6 +278,28 @@ mod tests {
         ];
         check(&Pattern::any().namespace("urn:a"), &taken, &left);
         check(&Pattern::any().namespace(""), &["iq/>"], &taken[..1]);
+    }
+
+    #[test]
+    fn a_child_is_what_the_stanza_itself_says() {
+        let taken = [
+            "iq><q xmlns='urn:a'/></iq>",
+            "iq><r xmlns='urn:a'/><p:q xmlns:p='urn:a'><r/></p:q></iq>",
+            "message xmlns='urn:b'><q xmlns='urn:a'/><q xmlns='urn:a'/></message>",
+        ];
+        let left = [
+            "iq/>",
+            "q xmlns='urn:a'/>",
+            "iq><q xmlns='urn:b'/></iq>",
+            "iq><r xmlns='urn:a'/></iq>",
+            "iq><q xmlns='urn:a#b'/></iq>",
+            "iq><r><q xmlns='urn:a'/></r></iq>",
+        ];
+        let pattern = Pattern::any().child("q", "urn:a");
+        check(&pattern, &taken, &left);
+        check(&pattern.clone().ignore_namespace_fragment(), &taken, &left);
+        check(&Pattern::any().child("q urn:a", ""), &[], &taken);
+        check(&pattern.namespace("urn:b"), &left[2..3], &left[..2]); // the last one counts
     }
 
     #[test]

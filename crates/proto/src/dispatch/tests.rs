@@ -176,8 +176,10 @@ impl Random {
 
     fn pattern(&mut self) -> Pattern {
         let mut pattern = Pattern::any();
-        if self.below(3) == 0 {
-            pattern = pattern.namespace(self.one(&NAMESPACES));
+        match self.below(6) {
+            0 | 1 => pattern = pattern.namespace(self.one(&NAMESPACES)),
+            2 => pattern = pattern.child(self.one(&NAMES), self.one(&NAMESPACES)),
+            _ => {}
         }
         if self.below(2) == 0 {
             pattern = pattern.ignore_namespace_fragment();
