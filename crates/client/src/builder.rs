@@ -288,7 +288,8 @@ impl Builder {
     }
 
     /// Remembers in `pins` what the account's logins were like at their strongest, and refuses a
-    /// server that offers less the next time, before anything secret is sent.
+    /// server that offers less the next time, before anything secret is sent. The next time is also
+    /// when a session comes back whose connection was lost: `pins` is asked again then.
     #[must_use]
     pub fn pins(mut self, pins: Arc<dyn PinStore>) -> Self {
         self.pins = Some(pins);
@@ -599,8 +600,8 @@ impl Builder {
             domain: self.settings.jid().domain().to_owned(),
             transport: self.transport.with_tls(self.tls).with_bosh(bosh),
         };
-        let pinning =
-            self.pins.map(|store| Pinning::load(store, self.settings.jid())).transpose()?;
+        let pinning = self.pins.map(|store| Pinning::new(store, self.settings.jid()));
+        let pin = pinning.as_ref().map_or(Ok(None), Pinning::load)?;
         let keeps = self.sessions.is_some();
         let management = self.management.map(|it| if keeps { it.when_handled() } else { it });
         let mut settings = self
@@ -611,8 +612,8 @@ impl Builder {
         if self.reconnect != Reconnect::off() && matches!(destination, Destination::Way(_)) {
             settings = settings.renewable();
         }
-        if let Some(pin) = pinning.as_ref().and_then(Pinning::pin) {
-            settings = settings.pin(pin.clone());
+        if let Some(pin) = pin {
+            settings = settings.pin(pin);
         }
         let driver = Driver::new(Parts {
             connection: Connection::new(settings),

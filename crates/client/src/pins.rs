@@ -11,10 +11,11 @@ use epode_proto::{Jid, sasl::Pin};
 
 /// Keeps a [`Pin`] for each account, from one connection to the next.
 ///
-/// The account is an address without a resource; a guest's is the domain. Both methods are called
-/// by [`Builder::connect`](crate::Builder::connect), on its own task: the first before anything
-/// is looked up and again after the login, the second after a login that was stronger than the pin. A pin is no secret, but
-/// who can change it can take the protection away.
+/// The account is an address without a resource; a guest's is the domain. The first method is
+/// called by [`Builder::connect`](crate::Builder::connect) before anything is looked up, and by the
+/// session's own task before each further connection and after each login; the second by that task,
+/// after a login that was stronger than the pin. A pin is no secret, but who can change it can take
+/// the protection away.
 ///
 /// [`MemoryPins`] lasts as long as the process. A store in a file is a few lines around
 /// [`Pin::to_json`] and [`Pin::from_json`].
@@ -35,28 +36,26 @@ pub trait PinStore: Send + Sync {
     fn save(&self, account: &Jid, pin: &Pin) -> Result<(), PinStoreError>;
 }
 
-/// The pin of one account, while a connection of it is made.
+/// The pin of one account, for each connection that is made for it.
 pub(crate) struct Pinning {
     store: Arc<dyn PinStore>,
     account: Jid,
-    pin: Option<Pin>,
 }
 
 impl Pinning {
-    pub(crate) fn load(store: Arc<dyn PinStore>, jid: &Jid) -> Result<Self, PinStoreError> {
-        let account = jid.bare();
-        let pin = store.load(&account)?;
-        Ok(Self { store, account, pin })
+    pub(crate) fn new(store: Arc<dyn PinStore>, jid: &Jid) -> Self {
+        Self { store, account: jid.bare() }
     }
 
-    pub(crate) fn pin(&self) -> Option<&Pin> {
-        self.pin.as_ref()
+    /// What the next login must be no weaker than.
+    pub(crate) fn load(&self) -> Result<Option<Pin>, PinStoreError> {
+        self.store.load(&self.account)
     }
 
     /// Stores the pin of a login, unless what is stored is as strong: another connection may have
     /// had a stronger login meanwhile.
     pub(crate) fn keep(&self, pin: &Pin) -> Result<(), PinStoreError> {
-        let stored = self.store.load(&self.account)?;
+        let stored = self.load()?;
         let strongest =
             stored.as_ref().map_or_else(|| pin.clone(), |stored| stored.strengthened_by(pin));
         if stored.as_ref() == Some(&strongest) {

@@ -2,12 +2,22 @@
 //! connections when it is told to.
 #![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 
-use std::{net::Ipv4Addr, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use epode::{
-    Builder, Client, Delivery, Element, Endpoint, Error, Jid, MemorySessions, NotDelivered,
-    Pattern, ProxySettings, Reconnect, RequestError, Session, SessionState, SessionStore, Status,
-    StatusCode, StatusEvents, StoredSession, StreamManagement,
+    Builder, Client, Delivery, Element, Endpoint, Error, Jid, MemoryPins, MemorySessions,
+    NotDelivered, Pattern, PinStore, PinStoreError, ProxySettings, Reconnect, RequestError,
+    Session, SessionState, SessionStore, Status, StatusCode, StatusEvents, StoredSession,
+    StreamManagement,
+    sasl::Pin,
     stanza::{Iq, Message, Presence, body},
 };
 use epode_testpeer::{
@@ -251,6 +261,77 @@ async fn a_password_that_is_wrong_now_is_tried_once() {
     assert_eq!(codes(&statuses), expected, "{statuses:?}");
     let end = session.ended().await.expect("it was not asked for");
     assert_eq!(end.condition(), "stale-keys"); // another salt: only the keys of SCRAM were kept
+}
+
+#[tokio::test]
+async fn a_session_comes_back_no_weaker_than_it_was() {
+    for is_pinned in [true, false] {
+        let server = server().build();
+        let running = server.listen(ListenOptions::default()).await.unwrap();
+        let line = Line::to(running.starttls().port()).await;
+        let peer = Peer { running, line };
+        let mut builder = peer.client("alice@localhost/desk");
+        if is_pinned {
+            builder = builder.pins(Arc::new(MemoryPins::default()));
+        }
+        let mut events = builder.watch();
+        let session = builder.connect().await.unwrap();
+        wait_until_managed(&session).await;
+        until(&mut events, StatusCode::Connected).await;
+        server.change_mechanisms(["SCRAM-SHA-512"]); // it was bound to its channel before
+        peer.line.cut();
+        if is_pinned {
+            until(&mut events, StatusCode::Disconnected).await;
+            let end = session.ended().await.expect("it was not asked for");
+            assert_eq!(end.condition(), "weaker-than-before", "{end}");
+        } else {
+            assert!(is_resumed(&until(&mut events, StatusCode::Connected).await));
+        }
+    }
+}
+
+/// Pins that cannot be read when they are asked for this time.
+struct FailsOnce {
+    pins: MemoryPins,
+    left: AtomicU32,
+}
+
+impl PinStore for FailsOnce {
+    fn load(&self, account: &Jid) -> Result<Option<Pin>, PinStoreError> {
+        match self.left.fetch_sub(1, Relaxed) {
+            1 => Err(PinStoreError::because("the disk is away")),
+            _ => self.pins.load(account),
+        }
+    }
+
+    fn save(&self, account: &Jid, pin: &Pin) -> Result<(), PinStoreError> {
+        self.pins.save(account, pin)
+    }
+}
+
+#[tokio::test]
+async fn without_knowing_the_pin_no_session_comes_back() {
+    let peer = Peer::start(server()).await;
+    // Before the first connection, after its login, and before the next.
+    let pins = FailsOnce { pins: MemoryPins::default(), left: AtomicU32::new(3) };
+    let mut builder = peer.client("alice@localhost/desk").pins(Arc::new(pins));
+    let mut events = builder.watch();
+    let session = builder.connect().await.unwrap();
+    wait_until_managed(&session).await;
+    until(&mut events, StatusCode::Connected).await;
+    peer.line.cut();
+    let statuses = until(&mut events, StatusCode::Connected).await;
+    let reasons: Vec<String> = statuses
+        .iter()
+        .filter_map(|status| match status {
+            Status::Reconnecting(again) => Some(again.reason.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons.len(), 2, "{statuses:?}");
+    assert!(reasons[1].contains("the disk is away"), "{reasons:?}");
+    assert!(is_resumed(&statuses));
+    session.disconnect().await.unwrap();
 }
 
 /// What a server says that sends clients elsewhere, before anything else.

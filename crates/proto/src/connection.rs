@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use epode_sasl as sasl;
+use epode_sasl::{self as sasl, Pin};
 
 use crate::{
     ApiMisuse, Element, Error, FastToken, Phase, Profile, ServerMemory, SessionState, Settings,
@@ -125,6 +125,12 @@ impl Connection {
     /// [`Settings::fast`] does for the first. For whoever [renews](Self::renew) the connection.
     pub fn set_token(&mut self, token: Option<FastToken>) {
         self.core.set_token(token);
+    }
+
+    /// Hands in the pin that the next login must be no weaker than, or none: what
+    /// [`Settings::pin`] does for the first.
+    pub fn set_pin(&mut self, pin: Option<Pin>) {
+        self.core.set_pin(pin);
     }
 
     /// Hands in what is remembered of the server, or nothing, for the next connection: what

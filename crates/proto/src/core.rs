@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use epode_sasl::{Credentials, Question, scram::ScramKeys};
+use epode_sasl::{Credentials, Pin, Question, scram::ScramKeys};
 
 use crate::{
     Element, FastToken, Jid, LoginReport, Phase, Profile, ServerMemory, SessionState, Settings,
@@ -440,6 +440,10 @@ impl Core {
         let memory = ServerMemory::of(self.settings.jid(), offer);
         self.settings.memory = Some(memory.clone());
         self.push(Action::Remember(Box::new(memory)));
+    }
+
+    pub(crate) fn set_pin(&mut self, pin: Option<Pin>) {
+        self.settings.pin = pin;
     }
 
     pub(crate) fn set_memory(&mut self, memory: Option<ServerMemory>) {

@@ -310,6 +310,9 @@ impl Driver {
         let expired = self.connection.renew(unix_time());
         debug_assert!(expired.is_ok(), "there is none while we wait for the next");
         self.renew_token();
+        if let Err(error) = self.renew_pin() {
+            return self.opened(Err(error.into()), None);
+        }
         let location = self.connection.session().location().and_then(|to| self.located(to));
         let way = self.elsewhere.take().or(location).or_else(|| self.way.clone());
         if let Some(way) = way {

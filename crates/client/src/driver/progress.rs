@@ -122,6 +122,14 @@ impl Driver {
         self.keep_attachment();
     }
 
+    /// Holds the next login to what the account has had by now.
+    pub(super) fn renew_pin(&mut self) -> Result<(), PinStoreError> {
+        if let Some(pinning) = &self.pinning {
+            self.connection.set_pin(pinning.load()?);
+        }
+        Ok(())
+    }
+
     /// Keeps what this login has proved the server to offer.
     fn pin(&self, connected: &Connected) -> Result<(), PinStoreError> {
         match (&self.pinning, &connected.pin) {
