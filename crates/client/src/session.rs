@@ -232,15 +232,6 @@ impl Outbox {
         send_request(&self.handle, REQUEST_LIMIT, request.into()).await
     }
 
-    /// Whether the server sends copies in this session.
-    pub(crate) fn has_carbons(&self) -> bool {
-        self.handle.standing().has_carbons
-    }
-
-    pub(crate) fn set_carbons(&self, enabled: bool) {
-        self.handle.standing().has_carbons = enabled;
-    }
-
     /// Our address, as [`Session::jid`].
     #[must_use]
     pub fn jid(&self) -> Jid {

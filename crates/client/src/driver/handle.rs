@@ -58,8 +58,6 @@ pub(crate) struct Standing {
     pub(crate) login: Option<Connected>,
     pub(crate) keys: Option<ScramKeys>,
     pub(crate) route: Route,
-    /// Whether the server sends copies of messages (XEP-0280).
-    pub(crate) has_carbons: bool,
     /// What it takes to go on with a BOSH session elsewhere, once there is one.
     pub(crate) attachment: Option<Box<Attachment>>,
 }

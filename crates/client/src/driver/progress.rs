@@ -99,11 +99,7 @@ impl Driver {
             lock(&self.standing).keys = Some(keys);
         }
         self.begin_session(connected.jid.clone());
-        let mut standing = lock(&self.standing);
-        // A session that was resumed is as it was.
-        standing.has_carbons = connected.carbons || (connected.resumed && standing.has_carbons);
-        standing.login = Some(connected);
-        drop(standing);
+        lock(&self.standing).login = Some(connected);
         if is_new {
             self.requests.begin_anew();
             if let Some(presence) = self.presence.clone()

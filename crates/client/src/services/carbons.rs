@@ -10,19 +10,15 @@ use epode_proto::{
 
 use crate::{Outbox, RequestError};
 
-/// Asks for copies, as the server has them. The account's server is asked, unless it was within the
-/// login ([`Builder::carbons`](crate::Builder::carbons)).
+/// Asks for copies, as the server has them. There is no need to where the login did
+/// ([`Builder::carbons`](crate::Builder::carbons), [`Connected::carbons`](crate::Connected::carbons)),
+/// and no harm.
 ///
 /// # Errors
 ///
 /// As [`Outbox::send_iq`].
 pub async fn enable(outbox: &Outbox) -> Result<(), RequestError> {
-    if outbox.has_carbons() {
-        return Ok(());
-    }
-    outbox.send_iq(Iq::set(Element::new("enable", NAMESPACE))).await?;
-    outbox.set_carbons(true);
-    Ok(())
+    outbox.send_iq(Iq::set(Element::new("enable", NAMESPACE))).await.map(drop)
 }
 
 /// Asks for no more of them.
@@ -31,9 +27,7 @@ pub async fn enable(outbox: &Outbox) -> Result<(), RequestError> {
 ///
 /// As [`Outbox::send_iq`].
 pub async fn disable(outbox: &Outbox) -> Result<(), RequestError> {
-    outbox.send_iq(Iq::set(Element::new("disable", NAMESPACE))).await?;
-    outbox.set_carbons(false);
-    Ok(())
+    outbox.send_iq(Iq::set(Element::new("disable", NAMESPACE))).await.map(drop)
 }
 
 /// A copy of a message.
