@@ -134,8 +134,20 @@ impl Life {
             self.start(self.storm.messages * kill / kills)?;
         }
         self.online().await?;
-        let end = self.hear().await?;
-        if end == "done" { Ok(()) } else { Err(end.into()) }
+        self.finish().await
+    }
+
+    /// Reads how far the process has come, until it is done. How long that takes is the machine's
+    /// business; silence is a fault.
+    async fn finish(&mut self) -> Result<(), Box<dyn Error>> {
+        let mut progress = String::from("nothing");
+        loop {
+            match self.hear().await {
+                Ok(line) if line == DONE => return Ok(()),
+                Ok(line) => progress = line,
+                Err(error) => return Err(format!("{error} after {progress}").into()),
+            }
+        }
     }
 
     /// SIGKILL: the process can say and write nothing more.
@@ -191,13 +203,17 @@ pub(crate) async fn talk(arguments: &[String]) -> Result<(), Box<dyn Error>> {
             session.send(message(other, sent)).await?;
             continue;
         }
+        // It may have been so from the start.
+        if !is_done && sent == messages && log.lines >= messages {
+            println!("{DONE}");
+            is_done = true;
+        }
         tokio::select! {
             stanza = session.receive() => log.note(&stanza.ok_or("the session has ended")?)?,
             _ = &mut end => break,
         }
-        if !is_done && sent == messages && log.lines >= messages {
-            println!("done");
-            is_done = true;
+        if log.lines.is_multiple_of(PROGRESS) {
+            println!("{sent} sent, {} heard", log.lines);
         }
     }
     session.disconnect().await?;
@@ -290,6 +306,10 @@ fn refused(error: impl ToString) -> SessionStoreError {
 
 /// The first argument of a process that plays one side.
 pub(crate) const AS_A_TALKER: &str = "as-a-talker";
+/// What it says once it has sent and heard everything.
+const DONE: &str = "done";
+/// After how many messages it says how far it is.
+const PROGRESS: usize = 100;
 const LOG: &str = "heard.txt";
 /// Within which a process is killed after it was started, or once it is online.
 const STARTING: Duration = Duration::from_millis(300);

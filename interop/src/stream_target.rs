@@ -3,9 +3,18 @@
 //!
 //! Whatever is sent there is the scenes' to say.
 
-use std::{error::Error, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    env,
+    error::Error,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use epode::{Builder, Client, Reconnect};
+use epode::{Builder, Client, Direction, Reconnect};
 use epode_interop::{Rig, Server, Transport};
 use epode_testpeer::{ListenOptions, Running, StartTls};
 
@@ -116,7 +125,28 @@ pub(crate) fn client(arguments: &[String]) -> Result<Builder, Box<dyn Error>> {
         .ca_pem(fs::read(authority)?)?
         .password(PASSWORD)
         .reconnect(reconnect);
+    let builder = match env::var_os(TRANSCRIPTS) {
+        Some(folder) => builder.transcript(transcript(Path::new(&folder), jid)?),
+        None => builder,
+    };
     Ok(if security == CLEAR { builder.danger_allow_unencrypted_stream() } else { builder })
+}
+
+/// Adds what a client says and hears to a file of its account, with the time and its process.
+fn transcript(
+    folder: &Path,
+    jid: &str,
+) -> Result<impl FnMut(Direction, &str) + Send + 'static, Box<dyn Error>> {
+    let name = format!("{}.txt", jid.replace('/', "-"));
+    let mut file = fs::File::options().create(true).append(true).open(folder.join(name))?;
+    let process = process::id();
+    Ok(move |direction, frame: &str| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let arrow = if direction == Direction::Sent { '>' } else { '<' };
+        // In one piece: the process may be killed. A transcript that fails changes no result.
+        let line = format!("{:.3} {process} {arrow} {frame}\n", now.as_secs_f64());
+        let _ = file.write_all(line.as_bytes());
+    })
 }
 
 /// Where TCP is to stay without TLS, the server must not offer it.
@@ -125,3 +155,5 @@ fn domain(transport: Transport) -> &'static str {
 }
 
 const CLEAR: &str = "clear";
+/// Names a folder for what clients say and hear in the rows that cut and kill.
+const TRANSCRIPTS: &str = "EPODE_INTEROP_TRANSCRIPTS";
