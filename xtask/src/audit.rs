@@ -52,7 +52,7 @@ pub(crate) fn minimal_versions(workspace: &Workspace, extra: &[String]) -> Resul
     )?;
     workspace::run(
         workspace
-            .cargo(["check", "--all-features", "--target-dir"])
+            .cargo(["check", "--features", "epode/aws-lc-rs,epode/webpki-roots", "--target-dir"])
             .arg(workspace.target("minimal-versions-build"))
             .args(extra)
             .current_dir(&copy),

@@ -83,15 +83,20 @@ pub(crate) struct ServeArgs {
     /// The port of ws and http, the first of four: wss and https, xmpp, xmpps follow; 0: free
     #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(..=65532))]
     pub(crate) port: u16,
-    /// An account; may be given again
-    #[arg(long = "account", value_name = "USER", default_value = "alice", value_parser = parse_user)]
+    /// An account; may be given again [default: alice; with --web, bob as well]
+    #[arg(long = "account", value_name = "USER", value_parser = parse_user)]
     pub(crate) accounts: Vec<String>,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
+    /// Give browsers a page on which to log in, step by step, and to chat
+    #[arg(long)]
+    pub(crate) web: bool,
     /// Misbehave: play this transcript to every client instead
     #[arg(
         long, value_name = "FILE",
-        conflicts_with_all = ["domain", "listen", "port", "accounts", "password_file", "password_env"]
+        conflicts_with_all = [
+            "domain", "listen", "port", "accounts", "password_file", "password_env", "web"
+        ]
     )]
     pub(crate) script: Option<PathBuf>,
 }
@@ -536,9 +541,14 @@ It prints its addresses and accounts, and commands that log in to it. Certificat
 passwords are made anew at each start, and their files are removed at the end. It is for trying
 things out, not for people: whoever reaches its port can try to log in.
 
+With --web it also has a page for browsers, where one sees a login happen. The page tells whoever
+opens it the passwords and tokens that were made here, unless --listen leads beyond this machine. It
+is in binaries that were built with the feature web: 'cargo xtask web' does that.
+
 Examples:
   epode serve
   epode serve --port 5280 --account alice --account bob
+  epode serve --web --port 5280
   epode serve --script hostile.txt";
 
 const LOGIN_HELP: &str = "\

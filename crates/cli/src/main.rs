@@ -18,6 +18,7 @@ mod secrets;
 mod session_file;
 mod shell_word;
 mod status_lines;
+mod web_page;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

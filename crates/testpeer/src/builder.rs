@@ -7,6 +7,7 @@
 
 mod sasl2;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::offer::{BindingList, DowngradeHash};
 use crate::sasl::{self, CustomMechanism, SaslCondition, SaslOptions};
 use crate::server::{Config, LegacySession, Limits, Server, StartTls};
 use crate::session::sasl2::Sasl2Options;
+use crate::transport::WebFiles;
 
 /// Collects the parts of a [`Server`]; made by [`Server::builder`].
 ///
@@ -52,6 +54,7 @@ impl ServerBuilder {
             answers: Vec::new(),
             conflict: ResourceConflict::default(),
             bosh_fault: None,
+            web_files: WebFiles::default(),
             limits: Limits::default(),
         };
         Self(config, Components::default())
@@ -256,6 +259,27 @@ impl ServerBuilder {
     /// and those that come again count. Default never.
     pub fn bosh_fault(mut self, fault: BoshFault, first_request: u64) -> Self {
         self.0.bosh_fault = Some((fault, first_request.max(1)));
+        self
+    }
+
+    /// A file that browsers get at this path, on the ports of the WebSocket. What belongs to a page
+    /// may use scripts, WebAssembly and connections of this server alone. Default none.
+    ///
+    /// # Panics
+    ///
+    /// If the path is not that of a URL, the type is not the value of a header, or the path is one
+    /// at which the server speaks XMPP.
+    ///
+    /// ```
+    /// # use epode_testpeer::Server;
+    /// let page = b"<!doctype html><title>Hello</title>";
+    /// let server = Server::builder("localhost").web_file("/", "text/html", page).build();
+    /// ```
+    pub fn web_file<C>(mut self, path: &str, content_type: &str, contents: C) -> Self
+    where
+        C: Into<Cow<'static, [u8]>>,
+    {
+        self.0.web_files.add(path, content_type, contents.into());
         self
     }
 

@@ -25,7 +25,7 @@ use crate::session::machine::Machine;
 use crate::session::sasl2::{self, Sasl2Options, Terms};
 use crate::session::tcp::TcpSession;
 use crate::session::{Rosters, Session, SessionChannel};
-use crate::transport::BoshSessions;
+use crate::transport::{BoshSessions, WebFiles};
 
 /// A small XMPP server for one domain. Clones are the same server.
 ///
@@ -84,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) conflict: ResourceConflict,
     /// How BOSH misbehaves, and from which request on.
     pub(crate) bosh_fault: Option<(BoshFault, u64)>,
+    /// What browsers get.
+    pub(crate) web_files: WebFiles,
     pub(crate) limits: Limits,
 }
 

@@ -24,6 +24,7 @@ use crate::{
     secret_file::SecretFile,
     secrets::{self, Source},
     shell_word::shell_word,
+    web_page::{self, Hint, Hints},
 };
 
 pub(crate) async fn run(args: &ServeArgs) -> Result<Exit, Failure> {
@@ -43,6 +44,9 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
             .token(&account.user, &account.token)
             .certificate_account(&account.user);
     }
+    if args.web {
+        builder = web_page::add_to(builder, &hints(args, &accounts))?;
+    }
     // The flag's range ends three below the last port.
     let port = |offset| if args.port == 0 { 0 } else { args.port + offset };
     let options = ListenOptions::default()
@@ -54,7 +58,7 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let folder = PrivateFolder::make().map_err(|error| {
         Failure::internal(format!("cannot make a folder for certificates and secrets: {error}"))
     })?;
-    let notice = Notice { domain: &args.domain, running: &running };
+    let notice = Notice { domain: &args.domain, running: &running, web: args.web };
     let output = Output::new(false);
     output.text(
         &notice.whole(&folder, &accounts).map_err(|error| Failure::internal(error.to_string()))?,
@@ -82,17 +86,37 @@ fn accounts(args: &ServeArgs) -> Result<Vec<Account>, Failure> {
         check(password, source)?;
     }
     let mut accounts: Vec<Account> = Vec::new();
-    for user in &args.accounts {
-        if accounts.iter().any(|account| account.user == *user) {
+    for user in users(args) {
+        if accounts.iter().any(|account| account.user == user) {
             return Err(Failure::usage(format!("--account {user} is given twice")));
         }
         let (password, source) = match &given {
             Some((password, source)) => (password.clone(), Some(source.clone())),
             None => (random_word()?, None),
         };
-        accounts.push(Account { user: user.clone(), password, source, token: random_word()? });
+        accounts.push(Account { user: user.to_owned(), password, source, token: random_word()? });
     }
     Ok(accounts)
+}
+
+/// The names of the accounts. It takes two to chat on the page.
+fn users(args: &ServeArgs) -> Vec<&str> {
+    match &args.accounts[..] {
+        [] if args.web => vec!["alice", "bob"],
+        [] => vec!["alice"],
+        given => given.iter().map(String::as_str).collect(),
+    }
+}
+
+/// What the page tells: the secrets that were made here, where nobody else can reach it.
+fn hints<'a>(args: &'a ServeArgs, accounts: &'a [Account]) -> Hints<'a> {
+    let is_private = args.listen.is_loopback();
+    let hint = |account: &'a Account| Hint {
+        jid: format!("{}@{}", account.user, args.domain),
+        password: (is_private && account.source.is_none()).then_some(&*account.password),
+        token: is_private.then_some(&*account.token),
+    };
+    Hints { domain: &args.domain, accounts: accounts.iter().map(hint).collect() }
 }
 
 /// Judges a password as a login would, before the server has to.
@@ -107,6 +131,7 @@ fn check(password: &Zeroizing<String>, source: &Source) -> Result<(), Failure> {
 struct Notice<'a> {
     domain: &'a str,
     running: &'a Running,
+    web: bool,
 }
 
 impl Notice<'_> {
@@ -129,6 +154,9 @@ impl Notice<'_> {
             format!("direct TLS  {}", self.direct_tls()),
             format!("CA          {}", ca.display()),
         ];
+        if self.web {
+            lines.push(format!("page        {}", running.web_url()));
+        }
         let mut logins = Vec::new();
         for account in accounts {
             self.account(folder, &ca, account, &mut lines, &mut logins)?;

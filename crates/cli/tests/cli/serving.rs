@@ -214,6 +214,15 @@ async fn a_password_of_ones_own_is_neither_shown_nor_copied() {
     assert_eq!(folder.names(), ["pw"]);
 }
 
+#[cfg(not(feature = "web"))]
+#[tokio::test]
+async fn a_binary_without_the_page_says_how_to_get_one_with_it() {
+    let run = run("serve --web", &Folder::new()).await;
+    assert!(run.expect(2).stderr.starts_with("error: --web needs a page, "), "{run:?}");
+    assert!(run.stderr.contains("hint: `cargo xtask web` builds one that has it"), "{run:?}");
+    assert_eq!(run.stdout, "");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_port_that_is_taken_is_said_so() {

@@ -1,4 +1,4 @@
-//! One HTTP connection: the WebSocket at `/xmpp-websocket`, BOSH at `/http-bind`.
+//! One HTTP connection: the WebSocket at `/xmpp-websocket`, BOSH at `/http-bind`, and files.
 //!
 //! Leaves out what is said over either.
 
@@ -109,7 +109,10 @@ impl<'a> Visit<'a> {
         let response = match request.uri().path() {
             websocket::PATH => upgrade(&request),
             PATH => self.bosh(request).await?,
-            _ => text(StatusCode::NOT_FOUND, WHAT_IS_HERE),
+            path => match self.server.config().web_files.answer(request.method(), path) {
+                Some(response) => response.map(Content::Whole),
+                None => text(StatusCode::NOT_FOUND, WHAT_IS_HERE),
+            },
         };
         self.enter(match response.status() {
             StatusCode::SWITCHING_PROTOCOLS => Phase::Upgrading(Instant::now() + limits.write),

@@ -57,6 +57,7 @@ pub struct Running {
     wss_url: String,
     bosh_url: String,
     secure_bosh_url: String,
+    web_url: String,
     component_url: Option<String>,
     ca_pem: String,
     clients: Vec<ClientCertificate>,
@@ -163,6 +164,7 @@ impl Server {
             wss_url: format!("wss://{wss}{}", websocket::PATH),
             bosh_url: format!("http://{ws}{}", http::PATH),
             secure_bosh_url: format!("https://{wss}{}", http::PATH),
+            web_url: format!("http://{ws}/"),
             component_url,
             ca_pem: certificates.ca_pem,
             clients: certificates.clients,
@@ -213,6 +215,12 @@ impl Running {
     #[must_use]
     pub fn secure_bosh_url(&self) -> &str {
         &self.secure_bosh_url
+    }
+
+    /// The URL below which browsers get files without TLS, on the port of [`ws_url`](Self::ws_url).
+    #[must_use]
+    pub fn web_url(&self) -> &str {
+        &self.web_url
     }
 
     /// Where external components connect (XEP-0114), as `tcp://127.0.0.1:5347`, if the server has

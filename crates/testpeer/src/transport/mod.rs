@@ -13,6 +13,7 @@ mod scripted_stream;
 mod shutdown;
 mod tcp;
 mod tls;
+mod web_files;
 mod websocket;
 
 pub(crate) use bosh::BoshSessions;
@@ -22,3 +23,4 @@ pub use certificates::{
 pub use listen::{ListenOptions, Running};
 pub use scripted::{Outcome, RunningScript, listen_script};
 pub use tls::TlsVersions;
+pub(crate) use web_files::WebFiles;
