@@ -2,7 +2,7 @@
 // Types are checked here; tests are not run.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
@@ -37,6 +37,14 @@ await build({ ...browser, format: 'esm', outfile: 'dist/index.js' });
 await build({ ...browser, format: 'iife', minify: true, outfile: 'dist/strophe.js' });
 await build({ ...node, format: 'esm', outfile: 'dist/index.node.js' });
 await build({ ...node, format: 'cjs', outfile: 'dist/index.node.cjs' });
+
+// The page of `epode serve --web`, which is no part of the package.
+run('node_modules/typescript/bin/tsc', '-p', 'page');
+const page = { ...common, platform: 'browser', entryPoints: ['page/page.ts'], minify: true };
+await build({ ...page, format: 'esm', outfile: 'dist/page/page.js' });
+for (const file of ['index.html', 'style.css', 'icon.svg']) {
+  copyFileSync(new URL(`page/${file}`, import.meta.url), new URL(`dist/page/${file}`, import.meta.url));
+}
 
 for (const file of ['wasm/epode.wasm', 'dist/strophe.js', 'dist/index.js']) {
   const bytes = readFileSync(new URL(file, import.meta.url));

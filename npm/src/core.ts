@@ -7,6 +7,7 @@ import {
   Kind,
   Machine,
   Protection,
+  redacted,
   SecretKind,
 } from '../wasm/epode_wasm.js';
 import bytes from '../wasm/epode.wasm';
@@ -36,6 +37,11 @@ export function newBoshSession(options: object): BoshSession {
 /** A session of BOSH that is logged in: one of this account, if it is given. */
 export function attachBoshSession(options: object, session: string, account?: string): BoshSession {
   return call(() => BoshSession.attach(JSON.stringify(options), session, account, Date.now()));
+}
+
+/** A frame without its secrets. */
+export function redact(frame: string): string {
+  return call(() => redacted(frame));
 }
 
 /** Calls the core once it is ready. What it throws are texts. */

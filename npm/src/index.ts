@@ -7,6 +7,7 @@ import { Strophe } from './strophe.js';
 // Plugins and pages without modules look for these names there.
 Object.assign(globalThis, { Strophe, $build, $iq, $msg, $pres, stx, toStanza });
 
+export { redacted } from './redacted.js';
 export { $build, $iq, $msg, $pres, Builder, Stanza, Strophe, stx, toStanza };
 export type { BuilderAttributes } from './builder.js';
 export type { Connection } from './connection.js';

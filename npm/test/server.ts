@@ -25,6 +25,18 @@ export function serve(password: string): Promise<Server> {
   return start(args, { EPODE_TEST_PASSWORD: password });
 }
 
+/** A server with a page for browsers. */
+export interface WebServer extends Server {
+  /** Where the page is. */
+  page: string;
+}
+
+/** The server of a person who tries the page: it makes its passwords itself. */
+export async function serveWeb(): Promise<WebServer> {
+  const server = await start(['--web'], {});
+  return { ...server, page: new URL('/', server.url.replace('ws:', 'http:')).href };
+}
+
 /** A server that plays a transcript. */
 export async function play(transcript: string): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'epode-npm-'));

@@ -12,10 +12,12 @@ mod news;
 mod options;
 #[cfg(test)]
 mod tests;
+mod transcript;
 
 pub use crate::{
     action::Kind,
     bosh::Bosh,
     machine::{Machine, first_message},
     options::{Protection, SecretKind},
+    transcript::redacted,
 };

@@ -1,0 +1,15 @@
+// The page of `epode serve --web`: two accounts side by side.
+
+import { askHints } from './hints.js';
+import { Pane } from './pane.js';
+import { part } from './parts.js';
+
+const hints = await askHints();
+const template = part<HTMLTemplateElement>(document, 'pane-template');
+const [first, second] = ['First account', 'Second account'].map((title) => new Pane(title, template, hints));
+if (!first || !second) throw new Error('there are two panes');
+const [alice, bob = alice] = hints.accounts.map(({ jid }) => jid);
+first.suggest(alice, bob);
+second.suggest(bob, alice);
+part(document, 'domain').textContent = hints.domain;
+part(document, 'panes').append(first.element, second.element);
