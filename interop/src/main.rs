@@ -9,6 +9,7 @@ mod echo;
 mod exchange;
 mod figures;
 mod handover;
+mod lend;
 mod login;
 mod lost_sessions;
 mod matrix;
@@ -57,6 +58,9 @@ fn main() -> ExitCode {
         }
         Some((first, words)) if first == SOAK => soak(words),
         Some((first, words)) if first == ECHO => echo(words),
+        Some((first, command)) if first == LEND => {
+            lend::lend(command).map(|status| usize::from(!status.success()))
+        }
         _ => run(&words),
     };
     match outcome {
@@ -376,6 +380,9 @@ const SOAK: &str = "soak";
 
 /// The first argument of a run that measures.
 const ECHO: &str = "echo";
+
+/// The first argument of a run that only starts the servers, for a command.
+const LEND: &str = "lend";
 
 /// The seed of an earlier run, to have the same cuts again.
 const SEED: &str = "EPODE_INTEROP_SEED";

@@ -12,6 +12,7 @@ mod servers;
 mod step;
 mod tool;
 mod wasm;
+mod web;
 mod workspace;
 
 use std::{env, process::ExitCode};

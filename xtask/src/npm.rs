@@ -35,8 +35,15 @@ pub(crate) fn ensure_node(workspace: &Workspace) -> Result<(), Failure> {
     Err(Failure::Missing(format!("Node.js {OLDEST_NODE} or later is needed, {found} is here")))
 }
 
+/// A script of the package's.
+pub(crate) fn run(workspace: &Workspace, script: &str, extra: &[String]) -> Command {
+    let mut command = npm(workspace);
+    command.args(["run", script, "--"]).args(extra);
+    command
+}
+
 /// The tools that are written down in the lock file.
-fn install(workspace: &Workspace) -> Result<(), Failure> {
+pub(crate) fn install(workspace: &Workspace) -> Result<(), Failure> {
     workspace::run(npm(workspace).args(["ci", "--no-audit", "--no-fund"]))
 }
 

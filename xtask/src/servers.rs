@@ -2,6 +2,8 @@
 //!
 //! Starting them is the business of the `epode-interop` package; installing them is ours.
 
+use std::process::Command;
+
 use crate::{
     apt, backports,
     failure::Failure,
@@ -13,31 +15,38 @@ use crate::{
 pub(crate) fn interop(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
     // The command, for the rows that probe.
     workspace::run(&mut workspace.cargo(["build", "--quiet", "-p", "epode-cli"]))?;
-    with_servers(workspace, &["run", "--quiet", "-p", "epode-interop", "--"], extra)
+    let arguments = ["run", "--quiet", "-p", "epode-interop", "--"];
+    workspace::run(with_servers(workspace, &arguments)?.args(extra))
 }
 
 /// Sends ten thousand messages each way through a thousand cuts, and from processes that are killed
 /// hundreds of times, to the same servers and to our own.
 pub(crate) fn soak(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
     let arguments = ["run", "--quiet", "--release", "-p", "epode-interop", "--", "soak"];
-    with_servers(workspace, &arguments, extra)
+    workspace::run(with_servers(workspace, &arguments)?.args(extra))
 }
 
 /// Measures what an echoed message costs with Prosody, beside our own server.
 pub(crate) fn echo(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
     let arguments = ["run", "--quiet", "--release", "-p", "epode-interop", "--", "echo"];
-    with_servers(workspace, &arguments, extra)
+    workspace::run(with_servers(workspace, &arguments)?.args(extra))
 }
 
-fn with_servers(
-    workspace: &Workspace,
-    arguments: &[&str],
-    extra: &[String],
-) -> Result<(), Failure> {
+/// Runs a command while the servers run: it finds their addresses in its environment.
+pub(crate) fn lend(workspace: &Workspace, command: &Command) -> Result<(), Failure> {
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let mut lending = with_servers(workspace, &["run", "--quiet", "-p", "epode-interop"])?;
+    workspace::run(lending.args(["--", "lend"]).args(words).envs(environment))
+}
+
+/// The cargo that will start them.
+fn with_servers(workspace: &Workspace, arguments: &[&str]) -> Result<Command, Failure> {
     apt::ensure(workspace, INSTALLED)?;
     let backports = backports::unpack(workspace, UNPACKED)?;
     let mut command = workspace.cargo(arguments);
-    workspace::run(command.args(extra).env("EPODE_INTEROP_BACKPORTS", backports))
+    command.env("EPODE_INTEROP_BACKPORTS", backports);
+    Ok(command)
 }
 
 /// The servers; erlang-p1-oauth2, without which ejabberd's tokens fail; the Lua libraries that

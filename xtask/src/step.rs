@@ -4,7 +4,7 @@
 
 use std::{fmt::Write, time::Instant};
 
-use crate::{audit, failure::Failure, npm, rust, servers, wasm, workspace::Workspace};
+use crate::{audit, failure::Failure, npm, rust, servers, wasm, web, workspace::Workspace};
 
 /// One thing that `cargo xtask` can do.
 struct Step {
@@ -87,7 +87,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "ci",
         about: "what CI runs after `cargo test`",
-        action: Action::All(&["test-tools", "check", "wasm", "npm", "interop"]),
+        action: Action::All(&["test-tools", "check", "wasm", "npm", "browser", "interop"]),
     },
     Step {
         name: "check",
@@ -126,6 +126,16 @@ const STEPS: &[Step] = &[
         name: "npm",
         about: "the tests of the npm package, which `wasm` builds",
         action: Action::Do(npm::test),
+    },
+    Step {
+        name: "web",
+        about: "`wasm`, and target/release/epode with the page of `epode serve --web` in it",
+        action: Action::Do(web::build),
+    },
+    Step {
+        name: "browser",
+        about: "the page and the package in Chromium, also with real servers; gets them with apt",
+        action: Action::Do(web::browser),
     },
     Step {
         name: "interop",
@@ -179,7 +189,7 @@ mod tests {
         let names: Vec<&str> = expand("ci").unwrap().iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names,
-            ["test-tools", "fmt", "clippy", "doc", "powerset", "wasm", "npm", "interop"]
+            ["test-tools", "fmt", "clippy", "doc", "powerset", "wasm", "npm", "browser", "interop"]
         );
     }
 
