@@ -1,4 +1,5 @@
-// Chromium, with a page that has to keep quiet: what it complains of fails the test.
+// Chromium, with pages that have to keep quiet: an exception or an error on the console that is not
+// expected fails the test.
 
 import { mkdirSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
@@ -7,8 +8,8 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from 'p
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const PICTURES = new URL('../../target/browser/', import.meta.url).pathname;
 
-/** Opens pages, in this test file alone. */
-export function useChromium(): (url: string, options?: BrowserContextOptions) => Promise<Page> {
+/** Opens pages, in this test file alone. What logins that fail put on the console is `expected`. */
+export function useChromium(expected: RegExp): (url: string, options?: BrowserContextOptions) => Promise<Page> {
   let browser: Browser;
   let complaints: string[] = [];
   beforeAll(async () => {
@@ -29,8 +30,8 @@ export function useChromium(): (url: string, options?: BrowserContextOptions) =>
     const page = await context.newPage();
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('console', (message) => {
-      const isExpected = EXPECTED.some((words) => message.text().includes(words));
-      if (message.type() === 'error' && !isExpected) complaints.push(message.text());
+      const isError = message.type() === 'error' && !expected.test(message.text());
+      if (isError) complaints.push(message.text());
     });
     await page.goto(url);
     return page;
@@ -42,6 +43,3 @@ export async function picture(page: Page, name: string): Promise<void> {
   mkdirSync(PICTURES, { recursive: true });
   await page.screenshot({ path: `${PICTURES}${name}.png`, fullPage: true });
 }
-
-/** What the library itself logs of logins that are meant to fail. */
-const EXPECTED = ['not-authorized'];

@@ -5,7 +5,7 @@ import type { Locator, Page } from 'playwright-core';
 import { serveWeb, type WebServer } from '../test/server.js';
 import { picture, useChromium } from './chromium.js';
 
-const open = useChromium();
+const open = useChromium(/not-authorized/);
 let server: WebServer;
 beforeAll(async () => {
   server = await serveWeb();

@@ -1,0 +1,98 @@
+// The package in a browser, with Prosody and ejabberd.
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { useChromium } from './chromium.js';
+import { converse, logIn, openShelf, type Shelf } from './library.js';
+
+/** What `epode-interop lend` tells. */
+interface Lent {
+  accounts: [string, string];
+  password: string;
+  servers: RealServer[];
+}
+
+interface RealServer extends Record<'ws' | 'wss' | 'bosh' | 'secureBosh', string> {
+  name: string;
+  domains: string[];
+  /** A token of alice's. */
+  token: string;
+}
+
+const text = process.env['EPODE_SERVERS'];
+if (!text) throw new Error('no servers run: `cargo xtask browser` starts them, and sets EPODE_SERVERS');
+const { accounts, password, servers } = JSON.parse(text) as Lent;
+
+// Chromium tells of a frame that comes after the one that closes.
+const open = useChromium(/refused the login|Close received after close/);
+let shelf: Shelf;
+beforeAll(async () => {
+  shelf = await openShelf();
+});
+afterAll(() => shelf.close());
+
+/** A page that trusts a server: the certificates are of an authority of this run. */
+async function openPage(server: RealServer): Promise<Page> {
+  const page = await open(shelf.pageWith('dist/strophe.js'), { ignoreHTTPSErrors: true });
+  // Where servers ask for a certificate, Chromium gives up a WebSocket that is its first request.
+  await page.evaluate((url) => fetch(url, { mode: 'no-cors' }), server.secureBosh);
+  return page;
+}
+
+/** The strongest mechanism that a domain has. */
+const STRONGEST = {
+  'localhost': 'SCRAM-SHA-1',
+  'sha256.localhost': 'SCRAM-SHA-256',
+  'sha384.localhost': 'SCRAM-SHA-384',
+  'sha512.localhost': 'SCRAM-SHA-512',
+};
+
+test('there are four servers', () => {
+  expect(servers.map(({ name }) => name)).toEqual(['prosody-0.12', 'prosody-13', 'ejabberd-23.01', 'ejabberd-24.12']);
+});
+
+for (const server of servers) {
+  for (const transport of ['ws', 'wss', 'bosh', 'secureBosh'] as const) {
+    const service = server[transport];
+
+    test(`${server.name}, ${transport}: logins`, async () => {
+      const page = await openPage(server);
+      for (const [domain, mechanism] of Object.entries(STRONGEST)) {
+        if (!server.domains.includes(domain)) continue;
+        const outcome = await logIn(page, { service, jid: `alice@${domain}`, pass: password });
+        expect(outcome).toMatchObject({ mechanism });
+        expect(outcome.statuses).toContain('CONNECTED');
+        expect(outcome.keys!.name).toBe(mechanism.slice('SCRAM-'.length));
+        const again = await logIn(page, { service, jid: `alice@${domain}`, pass: outcome.keys });
+        expect(again.statuses).toContain('CONNECTED');
+      }
+      const guest = await logIn(page, { service, jid: 'anonymous.localhost', pass: null });
+      expect(guest).toMatchObject({ mechanism: 'ANONYMOUS' });
+      expect(guest.statuses).toContain('CONNECTED');
+      const stranger = await logIn(page, { service, jid: accounts[0], pass: 'wrong' });
+      expect(stranger.statuses).toContain('AUTHFAIL not-authorized');
+      expect(stranger.statuses.at(-1)).toBe('DISCONNECTED not-authorized');
+    });
+
+    test(`${server.name}, ${transport}: a conversation`, async () => {
+      const page = await openPage(server);
+      const [alice, bob] = accounts.map((jid) => ({ service, jid, pass: password }));
+      const texts: [string, string] = ['Grüße & <b>', '😀 "quoted"'];
+      expect(await converse(page, [alice!, bob!], texts)).toEqual([...texts].reverse());
+    });
+  }
+
+  test(`${server.name}, wss: what exposes the secret`, async () => {
+    const page = await openPage(server);
+    const service = server.wss;
+    const plain = await logIn(page, { service, jid: accounts[0], pass: password, mechanisms: ['SASLPlain'] });
+    expect(plain.statuses).toContain('CONNECTED');
+    const isProsody = server.name.startsWith('prosody');
+    const jid = isProsody ? 'alice@oauth.localhost' : accounts[0];
+    const mechanisms = [isProsody ? 'SASLOAuthBearer' : 'SASLXOAuth2'];
+    const token = await logIn(page, { service, jid, pass: { token: server.token }, mechanisms });
+    expect(token.statuses).toContain('CONNECTED');
+    const wrong = await logIn(page, { service, jid, pass: { token: 'wrong' }, mechanisms });
+    expect(wrong.statuses.find((status) => status.startsWith('AUTHFAIL'))).toBeDefined();
+  });
+}
