@@ -101,6 +101,7 @@ pub struct Builder {
     user_agent: UserAgent,
     /// The login is the last by its token.
     logs_out: bool,
+    early_data: bool,
     reconnect: Reconnect,
     management: Option<StreamManagement>,
     statuses: Vec<mpsc::Sender<Status>>,
@@ -131,6 +132,7 @@ impl Builder {
             tokens: None,
             user_agent: UserAgent::default(),
             logs_out: false,
+            early_data: false,
             reconnect: Reconnect::default(),
             management: Some(StreamManagement::default()),
             statuses: Vec::new(),
@@ -599,6 +601,7 @@ impl Builder {
         let connector = Connector {
             domain: self.settings.jid().domain().to_owned(),
             transport: self.transport.with_tls(self.tls).with_bosh(bosh),
+            early: false,
         };
         let pinning = self.pins.map(|store| Pinning::new(store, self.settings.jid()));
         let pin = pinning.as_ref().map_or(Ok(None), Pinning::load)?;

@@ -122,6 +122,8 @@ pub(crate) struct Opened {
 pub(crate) struct Connector {
     pub(crate) domain: String,
     pub(crate) transport: TransportOptions,
+    /// Whether something can be said in early data of TLS.
+    pub(crate) early: bool,
 }
 
 impl Connector {
@@ -188,7 +190,8 @@ impl Connector {
         route: &mut Route,
     ) -> Result<(Link, Channel), TransportError> {
         let begun = Instant::now();
-        let connected = Link::connect(endpoint, &self.domain, &self.transport, limit).await;
+        let Self { domain, transport, early } = self;
+        let connected = Link::connect(endpoint, domain, transport, limit, *early).await;
         route.attempts.push(Attempt {
             endpoint: endpoint.clone(),
             origin,

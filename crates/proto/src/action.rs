@@ -22,8 +22,18 @@ pub enum Input<'a> {
     /// A byte stream is open, and vouches for this. One that is not encrypted will be, by
     /// STARTTLS, before anything else is said.
     OpenedTcp(Channel),
-    /// What [`Action::Secure`] asked for is done; the stream vouches for this now.
+    /// A byte stream is there whose handshake of TLS 1.3 is still to begin, and can take early data: this
+    /// is what it will vouch for as far as that is known
+    /// ([`Channel::in_early_data`](epode_sasl::Channel::in_early_data)). What is transmitted before
+    /// [`Action::Secure`] goes there, all of it or nothing; where
+    /// [`Connection::may_begin_early`](crate::Connection::may_begin_early) is false, nothing is.
+    OpenedEarly(Channel),
+    /// What [`Action::Secure`] asked for is done; the stream vouches for this now. Nobody has heard what
+    /// was said before. Where it was said in early data, hand in a token with another count before
+    /// ([`Connection::set_token`](crate::Connection::set_token)): the last one was used.
     Secured(Channel),
+    /// The same after [`Input::OpenedEarly`], and the server has taken the early data.
+    SecuredEarly(Channel),
     /// A session that is logged in was taken over, and it is this one's (BOSH).
     Attached(Jid),
     /// A session could not be taken over.
@@ -63,8 +73,8 @@ pub enum Input<'a> {
 pub enum Action {
     /// Send this: one frame, where the transport has frames.
     Transmit(Frame),
-    /// Begin the TLS handshake on this connection, and say [`Input::Secured`]. Nothing is to be
-    /// read from it before.
+    /// Do the TLS handshake on this connection, and say [`Input::Secured`], or [`Input::SecuredEarly`].
+    /// Nothing is to be read from it before.
     Secure,
     /// Find the answer, and bring it as [`Input::Answered`] with the same id.
     Ask(QuestionId, Question),

@@ -139,6 +139,13 @@ impl Connection {
         self.core.set_memory(memory);
     }
 
+    /// Whether the next login may go in early data ([`Fast::danger_early_data`](crate::Fast::danger_early_data)):
+    /// there is a token, and the server takes it there, as far as is remembered.
+    #[must_use]
+    pub fn may_begin_early(&self) -> bool {
+        matches!(self.state, State::Unopened(_)) && self.core.may_begin_early()
+    }
+
     /// Whether it may go on without TLS
     /// ([`Settings::danger_allow_unencrypted_stream`]).
     #[must_use]
@@ -223,20 +230,24 @@ impl Connection {
                 Input::Opened(_)
                 | Input::OpenedBosh(_)
                 | Input::OpenedTcp(_)
+                | Input::OpenedEarly(_)
                 | Input::NotOpened(_)
                 | Input::Attached(_)
                 | Input::NotAttached(_),
                 state,
             ) if !matches!(state, State::Unopened(_)) => Some("the transport is open already"),
-            (Input::Opened(_) | Input::OpenedBosh(_) | Input::Attached(_), _)
-                if self.core.settings().is_component =>
-            {
-                Some("a component speaks over a TCP stream")
-            }
+            (
+                Input::Opened(_)
+                | Input::OpenedBosh(_)
+                | Input::OpenedEarly(_)
+                | Input::Attached(_),
+                _,
+            ) if self.core.settings().is_component => Some("a component speaks over a TCP stream"),
             (Input::Received(_), State::Unopened(_)) => Some("the transport is not open yet"),
             (Input::Received(_), State::Secured(_)) => Some("the stream is being encrypted"),
             (Input::Secured(_), State::Secured(_)) => None,
-            (Input::Secured(_), _) => Some("encryption is not due"),
+            (Input::SecuredEarly(_), State::Secured(state)) if state.is_early() => None,
+            (Input::Secured(_) | Input::SecuredEarly(_), _) => Some("encryption is not due"),
             (Input::Answered(id, _), State::Answer(state)) if state.id == *id => None,
             (Input::Answered(id, _), State::Task(state))
                 if state.id == *id && state.wants_keys() =>
@@ -289,8 +300,14 @@ impl Connection {
             (Input::OpenedTcp(channel), State::Unopened(state)) => {
                 (Stimulus::Opened, state.opened_tcp(&mut self.core, channel))
             }
+            (Input::OpenedEarly(channel), State::Unopened(state)) => {
+                (Stimulus::Opened, Ok(state.opened_early(&mut self.core, channel)))
+            }
             (Input::Secured(channel), State::Secured(state)) => {
                 (Stimulus::Secured, state.secured(&mut self.core, channel))
+            }
+            (Input::SecuredEarly(channel), State::Secured(state)) => {
+                (Stimulus::Secured, state.secured_early(&mut self.core, channel))
             }
             (Input::Attached(jid), State::Unopened(_)) => {
                 self.core.push(Action::Report(Status::Attached(jid)));

@@ -253,6 +253,11 @@ impl Core {
         self.flights
     }
 
+    /// What was said so far went along with the handshake of TLS, and waited for nothing.
+    pub(crate) fn forget_flights(&mut self) {
+        (self.flights, self.heard) = (0, true);
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Action> {
         let action = self.actions.pop_front();
         if self.actions.is_empty() {
@@ -433,6 +438,24 @@ impl Core {
         let may = !matches!(self.wire, Wire::Bosh) && !self.settings.explain_only;
         let memory = self.settings.memory.take_if(|_| may)?;
         Some(memory).filter(|memory| memory.is_of(self.settings.jid()))
+    }
+
+    /// Whether there is a token that may be used in early data, and the server takes it there, as far
+    /// as is remembered.
+    pub(crate) fn may_begin_early(&self) -> bool {
+        let Settings { fast, memory, .. } = &self.settings;
+        let wants = fast.early_data && !fast.invalidate && !self.settings.explain_only;
+        let is_good = |token: &FastToken| !token.is_expired(self.unix());
+        let is_taken =
+            |memory: &ServerMemory| memory.is_of(self.settings.jid()) && memory.takes_early_data();
+        wants && fast.token.as_ref().is_some_and(is_good) && memory.as_ref().is_some_and(is_taken)
+    }
+
+    /// What is known of the server, for a login in early data. If nothing comes of that, the next begins
+    /// by the same.
+    pub(crate) fn early_offer(&self) -> Option<LoginOffer> {
+        let memory = self.settings.memory.clone().filter(|_| self.may_begin_early());
+        memory.map(ServerMemory::into_offer)
     }
 
     /// A login was made by this offer: so may the next one, on the connection that comes after.

@@ -24,6 +24,7 @@ pub struct Fast {
     pub(crate) wanted: bool,
     pub(crate) token: Option<FastToken>,
     pub(crate) invalidate: bool,
+    pub(crate) early_data: bool,
     registry: Option<Arc<Registry>>,
 }
 
@@ -46,6 +47,20 @@ impl Fast {
     #[must_use]
     pub fn invalidate(mut self) -> Self {
         self.invalidate = true;
+        self
+    }
+
+    /// Lets a login by token go in the early data of TLS 1.3, where the server takes it there (XEP-0484,
+    /// section 3.4) and the driver can send it ([`Input::OpenedEarly`](crate::Input::OpenedEarly)): it
+    /// takes no round trip but that of TLS.
+    ///
+    /// Whoever comes by the key of the server's TLS tickets can read what went there: who logs in, and
+    /// what is asked for along with it, but not the token. It can be replayed as well, and nothing but
+    /// the token's count keeps the server from taking it twice. A token is then asked for that is bound
+    /// to the server's certificate, as `tls-exporter` comes of a handshake that is not over yet.
+    #[must_use]
+    pub fn danger_early_data(mut self) -> Self {
+        self.early_data = true;
         self
     }
 

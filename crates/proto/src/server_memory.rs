@@ -24,6 +24,11 @@ impl ServerMemory {
         self.account == account.bare().as_str()
     }
 
+    /// Whether it takes logins by token in early data.
+    pub(crate) fn takes_early_data(&self) -> bool {
+        self.offer.fast().is_some_and(|fast| fast.tls_0rtt)
+    }
+
     pub(crate) fn into_offer(self) -> LoginOffer {
         self.offer
     }

@@ -213,6 +213,9 @@ pub struct Authenticating {
     pub mechanism: MechanismName,
     /// The priority that won.
     pub priority: i32,
+    /// Whether it goes in the early data of TLS
+    /// ([`Fast::danger_early_data`](crate::Fast::danger_early_data)).
+    pub early_data: bool,
     /// What the login is bound to, if it is.
     pub binding: Option<BindingType>,
     /// What the server refused to be bound to, when the login begins anew with another.
@@ -222,11 +225,15 @@ pub struct Authenticating {
 }
 
 impl Authenticating {
-    /// `SCRAM-SHA-256-PLUS by tls-server-end-point, tls-exporter was refused`
+    /// `SCRAM-SHA-256-PLUS by tls-server-end-point, tls-exporter was refused`, or
+    /// `HT-SHA-512-ENDP by tls-server-end-point in early data`
     fn fmt_short(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, " {}", self.mechanism)?;
         if let Some(binding) = self.binding {
             write!(f, " by {binding}")?;
+        }
+        if self.early_data {
+            f.write_str(" in early data")?;
         }
         for refused in &self.refused_bindings {
             write!(f, ", {refused} was refused")?;
@@ -239,6 +246,7 @@ impl Authenticating {
             profile,
             mechanism: selection.mechanism().clone(),
             priority: selection.priority(),
+            early_data: selection.channel().is_early(),
             binding: selection.binding(),
             refused_bindings: selection.refused().to_vec(),
             passed_over: selection.passed_over().into(),
@@ -334,6 +342,8 @@ pub struct Connected {
     pub proof: ServerProof,
     /// How the channel is encrypted.
     pub encryption: Encryption,
+    /// Whether the login went in the early data of TLS, and so without a round trip of its own.
+    pub early_data: bool,
     /// What the login is bound to, if it is.
     pub binding: Option<BindingType>,
     /// What the server refused to be bound to, before.

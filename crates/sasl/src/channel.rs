@@ -26,6 +26,7 @@ pub struct Channel {
     client_certificate: Option<Vec<String>>,
     bindings: Vec<Binding>,
     over_http: bool,
+    early: bool,
 }
 
 impl Channel {
@@ -48,7 +49,13 @@ impl Channel {
     }
 
     fn new(protection: Protection) -> Self {
-        Self { protection, client_certificate: None, bindings: Vec::new(), over_http: false }
+        Self {
+            protection,
+            client_certificate: None,
+            bindings: Vec::new(),
+            over_http: false,
+            early: false,
+        }
     }
 
     /// The version of TLS that encrypts it. Said of a channel without TLS, it means nothing.
@@ -100,6 +107,34 @@ impl Channel {
     #[must_use]
     pub fn is_over_http(&self) -> bool {
         self.over_http
+    }
+
+    /// What of it is there in early data (RFC 8446, section 2.3), before the handshake is done:
+    /// nothing that comes of the handshake, as `tls-exporter` does. What is said there can be
+    /// replayed by whoever has recorded it, so that no login is made over such a channel but one
+    /// by a [`HashedToken`](crate::HashedToken), whose server counts.
+    ///
+    /// ```
+    /// use epode_sasl::{Binding, BindingType, Channel};
+    ///
+    /// let channel = BindingType::ALL.into_iter().fold(Channel::encrypted(), |channel, kind| {
+    ///     channel.with_binding(Binding::new(kind, "what the TLS library says"))
+    /// });
+    /// let early = channel.in_early_data();
+    /// assert!(early.is_early());
+    /// assert_eq!(early.bindings()[0].kind(), BindingType::TlsServerEndPoint);
+    /// ```
+    #[must_use]
+    pub fn in_early_data(mut self) -> Self {
+        self.bindings.retain(|binding| binding.kind != BindingType::TlsExporter);
+        self.early = true;
+        self
+    }
+
+    /// True after [`in_early_data`](Self::in_early_data).
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        self.early
     }
 
     /// True when a secret sent as it is reaches the peer alone.

@@ -122,7 +122,8 @@ impl Exchange {
         let pin = (!by_token).then(|| Pin::of(&self.selection));
         let Selection { chosen, binding, refused, channel, .. } = self.selection;
         let (mechanism, encryption) = (chosen.name().clone(), Encryption::of(&channel));
-        Ok(Authenticated { mechanism, encryption, binding, refused, proof, pin, keys })
+        let early = channel.is_early();
+        Ok(Authenticated { mechanism, encryption, early, binding, refused, proof, pin, keys })
     }
 
     /// The server claims that the mechanism has succeeded, and has tasks before the login does
@@ -338,6 +339,7 @@ pub enum Turn {
 pub struct Authenticated {
     mechanism: MechanismName,
     encryption: Encryption,
+    early: bool,
     binding: Option<BindingType>,
     refused: Vec<BindingType>,
     proof: ServerProof,
@@ -362,6 +364,12 @@ impl Authenticated {
     #[must_use]
     pub fn encryption(&self) -> Encryption {
         self.encryption
+    }
+
+    /// Whether the login was made in early data ([`Channel::in_early_data`]).
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        self.early
     }
 
     /// What the login is bound to, if it is: nobody can stand in between.

@@ -200,6 +200,8 @@ impl Policy {
             Secret::HashedToken(token) if token.mechanism() != name => {
                 return Err(Skip::TokenOfAnother(token.mechanism().clone()));
             }
+            Secret::HashedToken(_) => {}
+            _ if cx.channel.is_early() => return Err(Skip::EarlyData),
             _ => {}
         }
         if !cx.channel.bindings().is_empty() && cx.offer.contradicts_itself() {

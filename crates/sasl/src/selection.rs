@@ -68,6 +68,15 @@ impl Selection {
         &self.passed_over
     }
 
+    /// The same choice as a connection would see it that is not there yet
+    /// ([`Channel::in_early_data`]): for who asks by
+    /// [`Policy::token_mechanism`](crate::Policy::token_mechanism) for a token to be used there.
+    #[must_use]
+    pub fn in_early_data(mut self) -> Self {
+        self.channel = self.channel.in_early_data();
+        self
+    }
+
     pub(crate) fn context<'a>(&'a self, credentials: &'a Credentials) -> Context<'a> {
         let Self { channel, offer, refused, limits, .. } = self;
         Context { credentials, channel, offer, refused, limits }
@@ -188,6 +197,9 @@ pub enum Skip {
     /// The token given was issued for another mechanism, and is used with no other.
     #[error("the saved token is for {0}")]
     TokenOfAnother(MechanismName),
+    /// It would be said in early data, which can be replayed, and only a token stands that.
+    #[error("only a token goes in early data, which can be replayed")]
+    EarlyData,
     /// It is for logins as oneself.
     #[error("it cannot carry another identity to act as")]
     HasAuthzid,
@@ -222,6 +234,7 @@ impl Skip {
                 | Self::Denied
                 | Self::BelowMinimum { .. }
                 | Self::NeedsEncryption
+                | Self::EarlyData
                 | Self::NeedsChannelBinding
         )
     }

@@ -81,6 +81,54 @@ fn what_a_token_is_bound_to_must_be_there() {
     assert_eq!(choice.passed_over[0].reason, Skip::NeedsEncryption);
 }
 
+/// Early data can be replayed, and is there before anything of the handshake.
+#[test]
+fn a_token_alone_goes_in_early_data() {
+    let early = best().with_client_certificate().in_early_data();
+    for (name, expected) in [
+        ("HT-SHA-512-ENDP", Ok(Some(END_POINT))),
+        ("HT-SHA-512-NONE", Ok(None)),
+        ("HT-SHA-512-EXPR", Err(Skip::NothingToBindTo)),
+    ] {
+        assert_eq!(bound_by(name, &early, Offer::new([name])), expected, "{name}");
+    }
+    let registry = Registry::default();
+    let policy = Policy::default().danger_allow_plaintext();
+    let offered: Vec<_> = registry.names().cloned().collect();
+    for who in [
+        Credentials::password("alice", "pencil"),
+        Credentials::token("alice", TOKEN),
+        Credentials::new("alice", Secret::None),
+        Credentials::guest(Secret::None),
+    ] {
+        let none = policy.select(&registry, &who, &early, &offered).unwrap_err();
+        assert!(none.passed_over.iter().any(|it| it.reason == Skip::EarlyData), "{none}");
+    }
+}
+
+/// One that was earned by a login that is bound is bound as well.
+#[test]
+fn a_token_for_early_data_is_bound_to_the_certificate() {
+    let (policy, plus) = (Policy::default(), "SCRAM-SHA-256-PLUS");
+    let types = BindingType::ALL.map(BindingType::name);
+    let login = policy.select(
+        &Registry::default(),
+        &Credentials::password("alice", "pencil"),
+        &best(),
+        Offer::new([plus]).with_channel_bindings(types),
+    );
+    let login = login.unwrap().in_early_data();
+    let ask = |offered: &[&str]| {
+        let registry = Registry::hashed_tokens();
+        let name =
+            policy.token_mechanism(&registry, &login, Offer::new(offered.iter().copied()), None);
+        name.map(|name| name.to_string())
+    };
+    let all = ["HT-SHA-512-EXPR", "HT-SHA-512-ENDP", "HT-SHA-512-NONE"];
+    assert_eq!(ask(&all).as_deref(), Some("HT-SHA-512-ENDP"));
+    assert_eq!(ask(&[all[0], all[2]]), None);
+}
+
 /// A server may offer more mechanisms than its place behind a proxy lets it use.
 #[test]
 fn a_list_of_bindings_counts_where_there_is_one() {

@@ -22,7 +22,7 @@ use crate::offer::{BindingList, DowngradeHash};
 use crate::sasl::{self, CustomMechanism, SaslCondition, SaslOptions};
 use crate::server::{Config, LegacySession, Limits, Server, StartTls};
 use crate::session::sasl2::Sasl2Options;
-use crate::transport::WebFiles;
+use crate::transport::{EarlyData, WebFiles};
 
 /// Collects the parts of a [`Server`]; made by [`Server::builder`].
 ///
@@ -56,6 +56,7 @@ impl ServerBuilder {
             bosh_fault: None,
             web_files: WebFiles::default(),
             limits: Limits::default(),
+            early_data: EarlyData::default(),
         };
         Self(config, Components::default())
     }

@@ -135,6 +135,13 @@ impl Hub {
         delivered
     }
 
+    /// The resources of a user that are bound, in the order in which they were.
+    pub(crate) fn resources(&self, user: &str) -> Vec<String> {
+        let sessions = self.lock();
+        let entries = sessions.get(user).into_iter().flatten();
+        entries.map(|entry| entry.resource.clone()).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Entry>>> {
         // No code panics half way through a change, so the map is whole in any case.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)

@@ -62,6 +62,6 @@ pub use sasl::SaslCondition;
 pub use server::{LegacySession, Limits, Server, StartTls};
 pub use session::{Sasl2Fault, Session, SessionChannel};
 pub use transport::{
-    CertificateNames, CertificateSignature, CertificateValidity, ClientCertificate, ListenOptions,
-    Outcome, Running, RunningScript, TlsVersions, listen_script,
+    CertificateNames, CertificateSignature, CertificateValidity, ClientCertificate, EarlyData,
+    ListenOptions, Outcome, Running, RunningScript, TlsVersions, listen_script,
 };

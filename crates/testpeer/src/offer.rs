@@ -121,6 +121,16 @@ impl Offer {
         }
     }
 
+    /// Takes the data of this channel in place of what it has of the same types.
+    pub(crate) fn rebind(&mut self, channel: &SessionChannel) {
+        for binding in &mut self.bindings {
+            let found = channel.bindings().iter().find(|it| it.kind() == binding.kind());
+            if let Some(found) = found {
+                binding.clone_from(found);
+            }
+        }
+    }
+
     /// The attribute `t` of SCRAM's first message, if it has one.
     pub(crate) fn version_claim(&self, rule: VersionClaim) -> Option<String> {
         let version = match (rule, self.tls_version?) {

@@ -25,7 +25,7 @@ use crate::session::machine::Machine;
 use crate::session::sasl2::{self, Sasl2Options, Terms};
 use crate::session::tcp::TcpSession;
 use crate::session::{Rosters, Session, SessionChannel};
-use crate::transport::{BoshSessions, WebFiles};
+use crate::transport::{BoshSessions, EarlyData, WebFiles};
 
 /// A small XMPP server for one domain. Clones are the same server.
 ///
@@ -87,6 +87,7 @@ pub(crate) struct Config {
     /// What browsers get.
     pub(crate) web_files: WebFiles,
     pub(crate) limits: Limits,
+    pub(crate) early_data: EarlyData,
 }
 
 /// What the server does about STARTTLS (RFC 6120, section 5) where it listens with TCP.
@@ -185,6 +186,13 @@ impl Server {
     {
         let names = names.into_iter().map(Into::into).collect();
         *self.config().lock_mechanisms() = Some(names);
+    }
+
+    /// The resources of an account that are bound now, those of sessions that wait to be resumed
+    /// included: whether somebody has got in.
+    #[must_use]
+    pub fn resources(&self, user: &str) -> Vec<String> {
+        self.hub().resources(user)
     }
 
     /// Begins the conversation with a client whose frames somebody else carries.

@@ -114,6 +114,26 @@ impl Builder {
         self
     }
 
+    /// Lets a login by a token ([`tokens`](Self::tokens)) go in the early data of TLS 1.3, where the
+    /// server takes it there (XEP-0484, section 3.4); no by default. Such a login is done when the
+    /// handshake is.
+    ///
+    /// It needs an earlier connection by the same [`TlsOptions`](crate::TlsOptions) in this process,
+    /// inside TLS from the first byte (`xmpps://`): sessions of TLS are kept in memory alone. In all other
+    /// cases, and where the server does not take it, the login goes as it would without.
+    ///
+    /// What goes there is weaker than the rest of TLS. It has no forward secrecy: whoever comes by the
+    /// key of the server's tickets can read it. It can be replayed: it is the token's count, which is
+    /// raised and saved before it is sent, that a server tells a replay by, so this is for servers that
+    /// are known to look at it. Only the stream's header and the login by token go there, which tell who
+    /// logs in, and what is bound or resumed; never a password, and no stanza. Tokens are then asked for
+    /// that are bound to the server's certificate, and no longer to the connection.
+    #[must_use]
+    pub fn danger_early_data(mut self, allowed: bool) -> Self {
+        self.early_data = allowed;
+        self
+    }
+
     /// Logs out: has the server forget the token that is kept ([`tokens`](Self::tokens)), by a last
     /// login with it, and forgets it here. Says whether the server did.
     ///
@@ -162,6 +182,9 @@ impl Builder {
         }
         if self.logs_out {
             fast = fast.invalidate();
+        }
+        if self.early_data {
+            fast = fast.danger_early_data();
         }
         let user_agent = std::mem::take(&mut self.user_agent).id(id);
         self.settings = self.settings.user_agent(user_agent).fast(fast);

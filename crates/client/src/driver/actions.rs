@@ -9,7 +9,11 @@ use epode_proto::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{Driver, event::closing, handle::lock, inbox::HandledCount, progress::reason};
-use crate::{Direction, driver::handle::Reached, transport::TransportError};
+use crate::{
+    Direction,
+    driver::handle::Reached,
+    transport::{Secured, TransportError},
+};
 
 impl Driver {
     /// Does all that the machine wants.
@@ -113,7 +117,13 @@ impl Driver {
         };
         self.stalls = None;
         match secured {
-            Ok(channel) => self.handle(Input::Secured(channel)),
+            Ok(Secured { channel, is_early: true }) => self.handle(Input::SecuredEarly(channel)),
+            Ok(Secured { channel, is_early: false }) => {
+                if self.early {
+                    self.renew_token(); // its count may have been heard
+                }
+                self.handle(Input::Secured(channel));
+            }
             Err(error) => {
                 let reason = reason(&error);
                 self.error = Some(error.into());

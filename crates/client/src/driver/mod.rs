@@ -15,6 +15,7 @@ mod tokens;
 mod transcript;
 
 use std::{
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, OnceLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -98,6 +99,8 @@ pub(crate) struct Driver {
     /// Where the server says to connect to, once.
     elsewhere: Option<Way>,
     attempts: Attempts,
+    /// The login that is under way is one in early data, or the last was, and its connection was lost.
+    early: bool,
     pinning: Option<Pinning>,
     tokens: Option<TokenKeeper>,
     milestone: Option<Milestone>,
@@ -171,6 +174,7 @@ impl Driver {
             way: None,
             elsewhere: None,
             attempts: Attempts::new(parts.reconnect),
+            early: false,
             pinning: parts.pinning,
             tokens: parts.tokens,
             milestone: Some(parts.milestone),
@@ -325,7 +329,8 @@ impl Driver {
             Destination::Session { jid, .. } => Some(jid.clone()),
             _ => None,
         };
-        let connector = self.connector.clone();
+        let early = !mem::take(&mut self.early) && self.connection.may_begin_early();
+        let connector = Connector { early, ..self.connector.clone() };
         let opened = Box::pin(async move { connector.open(destination).await });
         self.opening = Some(Opening { opened, attached });
     }
@@ -334,8 +339,10 @@ impl Driver {
         match opened {
             Ok(Opened { link, channel, route }) => {
                 lock(&self.standing).route = route;
+                self.early = channel.is_early();
                 let input = match attached {
                     Some(jid) => Input::Attached(jid),
+                    None if self.early => Input::OpenedEarly(channel),
                     None if link.is_stream() => Input::OpenedTcp(channel),
                     None if link.is_bosh() => Input::OpenedBosh(channel),
                     None => Input::Opened(channel),

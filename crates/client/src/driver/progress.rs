@@ -22,7 +22,7 @@ impl Driver {
         let status = match status {
             Status::Disconnected(Some(reason)) => self.again(reason),
             // It is no failure.
-            Status::ConnFail(reason) | Status::Error(reason)
+            Status::ConnFail(reason) | Status::ConnTimeout(reason) | Status::Error(reason)
                 if self.redirected(&reason).is_some() || self.begins_anew(&reason) =>
             {
                 return;
@@ -93,6 +93,7 @@ impl Driver {
 
     fn connected(&mut self, connected: Connected) {
         let is_new = !connected.resumed;
+        self.early = false;
         self.attempts.connected(connected.resumed);
         self.token_accepted(&connected.mechanism);
         if let Some(keys) = self.keys.take() {

@@ -35,10 +35,15 @@ impl Driver {
         }
     }
 
-    /// Whether the server has only changed since it was remembered: the login begins anew, and waits
-    /// for its offer.
+    /// Whether the login begins anew: the server has only changed since it was remembered, and its
+    /// offer is waited for; or early data was sent, which somebody on the way may not let through, and
+    /// there is none.
     pub(super) fn begins_anew(&self, reason: &Reason) -> bool {
-        matches!(reason, Reason::ServerChanged) && self.way.is_some() && self.close.is_some()
+        use Reason::{ConnectionClosed, ConnectionLost, ServerChanged, TimedOut};
+
+        let may_be_early = matches!(reason, ConnectionClosed | ConnectionLost(_) | TimedOut(_));
+        let is_worth_it = matches!(reason, ServerChanged) || (self.early && may_be_early);
+        is_worth_it && self.way.is_some() && self.close.is_some()
     }
 
     /// Gives the machine a token for the next connection, with a count that was never used.

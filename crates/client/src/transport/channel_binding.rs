@@ -1,8 +1,13 @@
 //! What a login can be bound to on a TLS connection (RFC 9266, RFC 5929).
 //! Whether one is, and to which of them, is decided where the login is.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
 use epode_sasl::{Binding, BindingType};
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, pki_types::ServerName};
 
 use super::server_end_point::server_end_point;
 
@@ -18,6 +23,34 @@ pub(super) fn bindings(connection: &ClientConnection, config: &ClientConfig) -> 
         }
     });
     exporter(connection, config).into_iter().chain(end_point).collect()
+}
+
+/// The `tls-server-end-point` data of servers, from their last handshakes: for early data, where it is
+/// not known yet. Such data is sent in the session of a handshake that has proved the certificate.
+#[derive(Clone, Default)]
+pub(super) struct EndPoints(Arc<Mutex<HashMap<ServerName<'static>, Binding>>>);
+
+impl EndPoints {
+    /// Notes what a handshake has shown, for as many servers as the TLS library remembers.
+    pub(super) fn note(&self, name: &ServerName<'static>, bindings: &[Binding]) {
+        let found = bindings.iter().find(|it| it.kind() == BindingType::TlsServerEndPoint);
+        let mut known = self.lock();
+        match found {
+            Some(binding) if known.len() < MAX_SERVERS || known.contains_key(name) => {
+                known.insert(name.clone(), binding.clone());
+            }
+            _ => drop(known.remove(name)),
+        }
+    }
+
+    pub(super) fn of(&self, name: &ServerName<'static>) -> Option<Binding> {
+        self.lock().get(name).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ServerName<'static>, Binding>> {
+        // It is whole between any two steps.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// `tls-exporter`, which is defined where the master secret is unique (RFC 9266, section 2).
@@ -39,6 +72,7 @@ fn exporter(connection: &ClientConnection, config: &ClientConfig) -> Option<Bind
 
 const LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 const LENGTH: usize = 32;
+const MAX_SERVERS: usize = 256;
 
 #[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
 mod tests {

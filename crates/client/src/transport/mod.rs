@@ -56,7 +56,7 @@ use self::{
     endpoint::Scheme,
     proxy::ProxyKind,
     tcp::Tcp,
-    tls::{Handshake, Inside},
+    tls::{Begun, Handshake, Inside},
     websocket::WebSocket,
 };
 pub use self::{
@@ -81,6 +81,14 @@ pub(crate) enum News {
     Quiet,
 }
 
+/// A connection that has changed to TLS.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Secured {
+    pub(crate) channel: Channel,
+    /// The server has what was queued before the handshake.
+    pub(crate) is_early: bool,
+}
+
 /// One connection to a server: frames in a WebSocket (RFC 7395), the same frames in requests of
 /// BOSH, or a byte stream over TCP (RFC 6120), which may change to TLS on its way.
 pub(crate) struct Link(Kind);
@@ -98,6 +106,10 @@ impl Link {
     /// for this domain, that of a `wss://` server for the host of its URL. An `xmpp://` connection
     /// is not inside TLS until [`secure`](Self::secure) is done.
     ///
+    /// With `early`, an `xmpps://` connection may be given before the handshake, over a channel that
+    /// [says so](Channel::is_early): what is queued then goes along with it, and
+    /// [`secure`](Self::secure) comes next.
+    ///
     /// Only a direct connection counts as loopback, and only when the address at its other end is
     /// one; a proxy at such an address leads anywhere.
     pub(crate) async fn connect(
@@ -105,6 +117,7 @@ impl Link {
         domain: &str,
         options: &TransportOptions,
         limit: Duration,
+        early: bool,
     ) -> Result<(Self, Channel), TransportError> {
         let deadline = Deadline::after(limit);
         let inside = match endpoint.scheme() {
@@ -113,12 +126,35 @@ impl Link {
                 let (bosh, channel) = connecting.await?;
                 return Ok((Self(Kind::Bosh(Box::new(bosh))), channel));
             }
+            Scheme::Xmpps if early => {
+                return Box::pin(Self::connect_early(endpoint, domain, options, deadline)).await;
+            }
             Scheme::Ws | Scheme::Xmpp => None,
             Scheme::Wss => Some((endpoint.host(), Inside::Http)),
             Scheme::Xmpps => Some((domain, Inside::Xmpp)),
         };
         let (stream, channel) = reach_inside(endpoint, inside, options, deadline).await?;
         Self::open(stream, channel, endpoint, options, deadline).await
+    }
+
+    async fn connect_early(
+        endpoint: &Endpoint,
+        domain: &str,
+        options: &TransportOptions,
+        deadline: Deadline,
+    ) -> Result<(Self, Channel), TransportError> {
+        let proxy = options.proxies().proxy_for(endpoint)?;
+        let handshake = Handshake::new(options.tls(), domain, Inside::Xmpp)?;
+        let tcp = reach(endpoint, proxy, options, deadline).await?;
+        match Box::pin(handshake.begin_early(tcp, &endpoint.peer(), deadline)).await? {
+            Begun::Done(stream, channel) => {
+                Self::open(stream, channel, endpoint, options, deadline).await
+            }
+            Begun::Early(handshake, channel) => {
+                let tcp = Tcp::early(handshake, endpoint.peer(), options.timeout());
+                Ok((Self(Kind::Tcp(tcp)), channel))
+            }
+        }
     }
 
     /// Takes over a BOSH session, once the server has answered for it.
@@ -194,7 +230,8 @@ impl Link {
     }
 
     /// Changes a byte stream to TLS, in the time that the options give to connecting; the
-    /// certificate must be for `domain`, that of the account.
+    /// certificate must be for `domain`, that of the account. What was queued before a handshake
+    /// that takes early data goes along.
     ///
     /// Whatever the server said since the last [`receive`](Self::receive) is taken for TLS. If
     /// this fails, or is dropped before it is done, the connection is closed: nothing goes out in
@@ -207,16 +244,18 @@ impl Link {
         &mut self,
         domain: &str,
         options: &TransportOptions,
-    ) -> Result<Channel, TransportError> {
+    ) -> Result<Secured, TransportError> {
         let deadline = Deadline::after(options.timeout());
         match &mut self.0 {
             Kind::WebSocket(socket) => {
                 Err(TransportError::NotPlain { peer: socket.peer().clone() })
             }
             Kind::Bosh(bosh) => Err(TransportError::NotPlain { peer: bosh.peer() }),
+            Kind::Tcp(tcp) if tcp.is_early() => tcp.finish(deadline).await,
             Kind::Tcp(tcp) => {
                 let handshake = Handshake::new(options.tls(), domain, Inside::Starttls)?;
-                tcp.secure(handshake, deadline).await
+                let channel = tcp.secure(handshake, deadline).await?;
+                Ok(Secured { channel, is_early: false })
             }
         }
     }
@@ -422,7 +461,7 @@ mod tests {
         endpoint: &Endpoint,
         options: &TransportOptions,
     ) -> Result<(Link, Channel), TransportError> {
-        Link::connect(endpoint, DOMAIN, options, options.timeout()).await
+        Link::connect(endpoint, DOMAIN, options, options.timeout(), false).await
     }
 
     async fn listen() -> (TcpListener, u16) {
@@ -595,8 +634,8 @@ mod tests {
         assert_eq!(channel, Channel::plaintext());
         let config = authority.issue(DOMAIN, (2020, 2100)).server(None, rustls::DEFAULT_VERSIONS);
         let securing = link.secure(DOMAIN, &options);
-        let (channel, served) = tokio::join!(securing, certificates::accept(config, theirs));
-        assert_eq!(channel.unwrap().bindings()[0].data(), served.unwrap().1.exported);
+        let (secured, served) = tokio::join!(securing, certificates::accept(config, theirs));
+        assert_eq!(secured.unwrap().channel.bindings()[0].data(), served.unwrap().1.exported);
 
         let (ours, theirs) = duplex(64 * 1024);
         let client = async {

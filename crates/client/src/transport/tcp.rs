@@ -11,15 +11,19 @@ use std::{
 };
 
 use epode_sasl::Channel;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+};
 use zeroize::Zeroizing;
 
 use super::{
+    Secured,
     byte_stream::{ByteStream, Outgoing},
     dial::Deadline,
     error::TransportError,
     peer::{Peer, Phase},
-    tls::{self, Handshake},
+    tls::{self, EarlyHandshake, Handshake},
 };
 
 /// An open byte stream.
@@ -38,6 +42,8 @@ pub(super) struct Tcp {
 }
 
 enum State {
+    /// Before a handshake that may take along what is queued until it begins.
+    Early(Box<EarlyHandshake<TcpStream>>),
     Plain(Box<dyn ByteStream>),
     /// Inside TLS, ours or the caller's.
     Secured(Box<dyn ByteStream>),
@@ -48,7 +54,7 @@ impl State {
     fn stream(&mut self) -> Option<&mut Box<dyn ByteStream>> {
         match self {
             Self::Plain(stream) | Self::Secured(stream) => Some(stream),
-            Self::Closed => None,
+            Self::Early(_) | Self::Closed => None,
         }
     }
 }
@@ -63,6 +69,20 @@ impl Tcp {
     ) -> Self {
         let state =
             if channel.is_encrypted() { State::Secured(stream) } else { State::Plain(stream) };
+        Self::of(state, peer, timeout)
+    }
+
+    /// One whose handshake is still to begin: what is queued before [`finish`](Self::finish) goes
+    /// along, and is all that may be done before.
+    pub(super) fn early(
+        handshake: Box<EarlyHandshake<TcpStream>>,
+        peer: Peer,
+        timeout: Duration,
+    ) -> Self {
+        Self::of(State::Early(handshake), peer, timeout)
+    }
+
+    fn of(state: State, peer: Peer, timeout: Duration) -> Self {
         Self {
             state,
             outgoing: Outgoing::default(),
@@ -90,6 +110,27 @@ impl Tcp {
         let (stream, channel) = handshake.run(stream, &peer, deadline).await?;
         self.state = State::Secured(Box::new(stream));
         Ok(channel)
+    }
+
+    /// Does the handshake, and takes along what is queued; says whether the server has that. Where it
+    /// does not, it is forgotten. When this fails or is dropped, the stream is closed.
+    pub(super) async fn finish(&mut self, deadline: Deadline) -> Result<Secured, TransportError> {
+        let peer = self.peer.clone();
+        let State::Early(handshake) = mem::replace(&mut self.state, State::Closed) else {
+            return Err(TransportError::Closed { peer });
+        };
+        let length = self.queue.iter().map(|bytes| bytes.len()).sum();
+        let mut early = Zeroizing::new(Vec::with_capacity(length));
+        self.queue.drain(..).for_each(|bytes| early.extend_from_slice(&bytes));
+        self.is_sending = false;
+        let (stream, channel, is_early) = handshake.finish(&early, &peer, deadline).await?;
+        self.state = State::Secured(Box::new(stream));
+        Ok(Secured { channel, is_early })
+    }
+
+    /// Whether its handshake is still to begin.
+    pub(super) fn is_early(&self) -> bool {
+        matches!(self.state, State::Early(_))
     }
 
     /// Queues bytes; [`send_queued`](Self::send_queued) sends them as they are.

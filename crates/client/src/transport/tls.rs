@@ -1,18 +1,23 @@
 //! The TLS handshake by rustls, and what it vouches for.
 //! Whom to trust and what to show is set in `tls_options`.
 
-use std::{borrow::Cow, io, sync::Arc};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+    sync::Arc,
+};
 
 use epode_sasl::{BindingType, Channel, TlsVersion};
 use rustls::{
-    CertificateError, ClientConfig, Error, PeerIncompatible, ProtocolVersion, pki_types::ServerName,
+    CertificateError, ClientConfig, ClientConnection, Error, PeerIncompatible, ProtocolVersion,
+    pki_types::ServerName,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Host;
 
 use super::{
-    channel_binding::bindings,
+    channel_binding::{EndPoints, bindings},
     dial::Deadline,
     error::TransportError,
     peer::{CertificateProblem, IoFailure, Peer, Phase},
@@ -26,6 +31,21 @@ pub(super) struct Handshake {
     inside: Inside,
     /// The addresses in the certificate that the client shows.
     addresses: Vec<String>,
+    end_points: EndPoints,
+}
+
+/// A handshake that is ready to take early data along, and has sent nothing yet.
+pub(super) struct EarlyHandshake<S> {
+    handshake: Handshake,
+    stream: TlsStream<S>,
+}
+
+/// What becomes of a handshake that may take early data along.
+pub(super) enum Begun<S> {
+    /// It takes none, and is done.
+    Done(Box<TlsStream<S>>, Channel),
+    /// It can take some; the channel is what will be there as far as that is known.
+    Early(Box<EarlyHandshake<S>>, Channel),
 }
 
 /// What is spoken inside TLS.
@@ -46,7 +66,8 @@ impl Handshake {
     /// of the account or the host of a URL, wherever the connection leads.
     pub(super) fn new(options: &TlsOptions, name: &str, inside: Inside) -> Result<Self, TlsError> {
         let (config, addresses) = (options.client_config()?, options.addresses().to_vec());
-        Ok(Self { config, name: server_name(name)?, inside, addresses })
+        let end_points = options.end_points().clone();
+        Ok(Self { config, name: server_name(name)?, inside, addresses, end_points })
     }
 
     /// Runs the client's half.
@@ -59,15 +80,59 @@ impl Handshake {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let offered = self.offered();
-        let expected = self.name.to_str().into_owned();
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let connecting = connector.with_alpn(offered).connect(self.name, stream);
-        let connected = async {
-            connecting.await.map_err(|error| explain(peer, &expected, Phase::Tls, &error))
-        };
-        let stream = deadline.bound(Phase::Tls, peer, connected).await?;
-        let session = stream.get_ref().1;
+        let stream = self.connect(connector, stream, peer, deadline).await?;
+        let channel = self.finished(stream.get_ref().1, peer);
+        Ok((stream, channel))
+    }
+
+    /// The same where early data may go along (RFC 8446, section 2.3): where there is a session to
+    /// resume whose server takes it, nothing is sent before it is known what that is.
+    pub(super) async fn begin_early<S>(
+        mut self,
+        stream: S,
+        peer: &Peer,
+        deadline: Deadline,
+    ) -> Result<Begun<S>, TransportError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut config = ClientConfig::clone(&self.config); // with the same sessions
+        config.enable_early_data = true;
+        self.config = Arc::new(config);
+        let connector = TlsConnector::from(Arc::clone(&self.config)).early_data(true);
+        let stream = self.connect(connector, stream, peer, deadline).await?;
+        if !stream.get_ref().1.is_handshaking() {
+            let channel = self.finished(stream.get_ref().1, peer);
+            return Ok(Begun::Done(Box::new(stream), channel));
+        }
+        let channel = Channel::encrypted().with_tls_version(TlsVersion::Tls13);
+        let known = self.end_points.of(&self.name);
+        let channel = known.into_iter().fold(channel, Channel::with_binding).in_early_data();
+        Ok(Begun::Early(Box::new(EarlyHandshake { handshake: self, stream }), channel))
+    }
+
+    async fn connect<S>(
+        &self,
+        connector: TlsConnector,
+        stream: S,
+        peer: &Peer,
+        deadline: Deadline,
+    ) -> Result<TlsStream<S>, TransportError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let connecting = connector.with_alpn(self.offered()).connect(self.name.clone(), stream);
+        let connected = async { connecting.await.map_err(|error| self.explain(peer, &error)) };
+        deadline.bound(Phase::Tls, peer, connected).await
+    }
+
+    fn explain(&self, peer: &Peer, error: &io::Error) -> TransportError {
+        explain(peer, &self.name.to_str(), Phase::Tls, error)
+    }
+
+    /// What the connection vouches for once the handshake is done.
+    fn finished(&self, session: &ClientConnection, peer: &Peer) -> Channel {
         let mut channel = Channel::encrypted();
         channel = match session.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => channel.with_tls_version(TlsVersion::Tls12),
@@ -82,11 +147,14 @@ impl Handshake {
             }
         }
         if self.config.client_auth_cert_resolver.has_certs() {
-            channel = channel.with_client_certificate_of(self.addresses);
+            channel = channel.with_client_certificate_of(&self.addresses);
+        }
+        if self.inside == Inside::Xmpp {
+            self.end_points.note(&self.name, channel.bindings());
         }
         let (version, bindings) = (session.protocol_version(), channel.bindings());
         tracing::debug!(host = peer.host(), ?version, ?bindings, "TLS handshake done");
-        Ok((stream, channel))
+        channel
     }
 
     /// The ALPN names; a configuration without any wants none.
@@ -99,6 +167,36 @@ impl Handshake {
             Inside::Xmpp => vec![ALPN_XMPP.to_vec()],
             Inside::Starttls => Vec::new(),
         }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> EarlyHandshake<S> {
+    /// Runs the client's half, and takes these bytes along if there is room for all of them. Says
+    /// whether the server has them; where it does not, nothing is sent again.
+    pub(super) async fn finish(
+        mut self,
+        bytes: &[u8],
+        peer: &Peer,
+        deadline: Deadline,
+    ) -> Result<(TlsStream<S>, Channel, bool), TransportError> {
+        let mut goes_along = false;
+        if let Some(mut early) = self.stream.get_mut().1.early_data()
+            && (1..=early.bytes_left()).contains(&bytes.len())
+        {
+            let written = early.write_all(bytes);
+            written.map_err(|error| self.handshake.explain(peer, &error))?;
+            goes_along = true;
+        }
+        let finishing = async {
+            let flushed = self.stream.flush().await;
+            flushed.map_err(|error| self.handshake.explain(peer, &error))
+        };
+        deadline.bound(Phase::Tls, peer, finishing).await?;
+        let session = self.stream.get_ref().1;
+        let is_taken = goes_along && session.is_early_data_accepted();
+        tracing::debug!(host = peer.host(), goes_along, is_taken, "early data");
+        let channel = self.handshake.finished(session, peer);
+        Ok((self.stream, channel, is_taken))
     }
 }
 

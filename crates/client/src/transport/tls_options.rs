@@ -17,7 +17,10 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use super::{certified_addresses::certified_addresses, crypto_provider::default_provider};
+use super::{
+    certified_addresses::certified_addresses, channel_binding::EndPoints,
+    crypto_provider::default_provider,
+};
 
 /// Whom a connection inside TLS trusts, and what it shows of itself.
 ///
@@ -46,6 +49,8 @@ pub struct TlsOptions {
     given: Option<Arc<ClientConfig>>,
     /// Made once, so that a second connection resumes the TLS session of the first.
     built: Arc<OnceLock<Arc<ClientConfig>>>,
+    /// For the early data of such a session.
+    end_points: EndPoints,
 }
 
 impl TlsOptions {
@@ -195,6 +200,11 @@ impl TlsOptions {
         &self.addresses
     }
 
+    /// The certificates of servers, as far as logins are bound to them.
+    pub(super) fn end_points(&self) -> &EndPoints {
+        &self.end_points
+    }
+
     fn build(&self) -> Result<ClientConfig, TlsError> {
         let provider = self.provider()?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -221,7 +231,7 @@ impl TlsOptions {
 
     /// Forgets a configuration that was made before a change; clones keep theirs.
     fn rebuild(mut self) -> Self {
-        self.built = Arc::default();
+        (self.built, self.end_points) = Default::default();
         self
     }
 }

@@ -109,6 +109,7 @@ pub(crate) fn connected(
         mechanism: login.mechanism().clone(),
         proof: login.proof(),
         encryption: login.encryption(),
+        early_data: login.is_early(),
         binding: login.binding(),
         refused_bindings: login.refused().to_vec(),
         pin,

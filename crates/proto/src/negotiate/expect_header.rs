@@ -2,7 +2,7 @@
 
 use epode_sasl::{Channel, Credentials};
 
-use super::{Candidate, ExpectComponentHeader, ExpectFeatures, Round, State, sasl2};
+use super::{Candidate, ExpectComponentHeader, ExpectFeatures, ExpectSecured, Round, State, sasl2};
 use crate::{Error, core::Core, error::PeerFault, stream::StreamHeader};
 
 /// Nothing is sent before the transport is open.
@@ -27,6 +27,14 @@ impl Unopened {
         }
         let must_secure = !channel.is_encrypted();
         self.begin(core, channel, must_secure)
+    }
+
+    /// A login may go along with the handshake; in any case, that comes next.
+    pub(crate) fn opened_early(self, core: &mut Core, channel: Channel) -> State {
+        core.use_tcp();
+        core.set_private(channel.is_confidential());
+        let candidate = Candidate { channel, credentials: self.credentials, must_secure: false };
+        ExpectSecured::begin_early(core, Box::new(candidate))
     }
 
     fn begin(self, core: &mut Core, channel: Channel, must_secure: bool) -> Result<State, Error> {

@@ -1,5 +1,5 @@
-//! Waiting for the stream to be encrypted: for the server's consent, then for the TLS handshake
-//! (STARTTLS; RFC 6120, section 5).
+//! Waiting for the stream to be encrypted: for the server's consent (STARTTLS; RFC 6120, section 5),
+//! then for the TLS handshake, along with which a login may go (XEP-0484, section 3.4).
 
 use epode_sasl::{Channel, Credentials};
 
@@ -36,7 +36,7 @@ impl ExpectProceed {
         if element.is("proceed", TLS) {
             core.nothing_follows().map_err(|error| Error::PeerMisbehaved(error.into()))?;
             core.push(Action::Secure);
-            return Ok(State::Secured(ExpectSecured { credentials: self.credentials }));
+            return Ok(State::Secured(ExpectSecured { said: Said::Nothing(self.credentials) }));
         }
         if element.is("failure", TLS) {
             return Err(Error::PeerMisbehaved(PeerFault::StartTlsRefused));
@@ -46,15 +46,53 @@ impl ExpectProceed {
 }
 
 pub(crate) struct ExpectSecured {
-    credentials: Credentials,
+    said: Said,
+}
+
+/// What may count of what was said before the handshake.
+enum Said {
+    Nothing(Credentials),
+    Login(sasl2::EarlyLogin),
 }
 
 impl ExpectSecured {
+    /// Begins the login if it may go along with the handshake.
+    pub(crate) fn begin_early(core: &mut Core, candidate: Box<Candidate>) -> State {
+        let said = match sasl2::EarlyLogin::begin(core, candidate) {
+            Ok(login) => Said::Login(login),
+            Err(candidate) => Said::Nothing(candidate.credentials),
+        };
+        core.push(Action::Secure);
+        State::Secured(Self { said })
+    }
+
+    /// Whether a login went along with the handshake.
+    pub(crate) fn is_early(&self) -> bool {
+        matches!(self.said, Said::Login(_))
+    }
+
+    /// The handshake is done, and the server has the login.
+    pub(crate) fn secured_early(self, core: &mut Core, channel: Channel) -> Result<State, Error> {
+        match self.said {
+            Said::Login(login) => {
+                core.forget_flights();
+                Ok(login.taken(core, channel))
+            }
+            said => Self { said }.secured(core, channel),
+        }
+    }
+
     /// What was said before the handshake is forgotten: anyone could have said it.
     pub(crate) fn secured(self, core: &mut Core, channel: Channel) -> Result<State, Error> {
         core.set_private(channel.is_confidential());
         core.begin_stream().map_err(|error| Error::PeerMisbehaved(error.into()))?;
-        let credentials = self.credentials;
+        let credentials = match self.said {
+            Said::Nothing(credentials) => credentials,
+            Said::Login(login) => {
+                core.forget_flights();
+                login.withdraw()
+            }
+        };
         let candidate = Candidate { channel, credentials, must_secure: false };
         sasl2::open(core, Box::new(candidate))
     }

@@ -72,6 +72,7 @@ const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
     use Stimulus as On;
     &[
         (Unopened, On::Opened, &[LoginHeader], "send the stream header"),
+        (Unopened, On::Opened, &[Secured], "early data: send header and login with the handshake"),
         (Unopened, On::Attached, &[Online], "take over a session (BOSH)"),
         (Unopened, On::Opened, &[ComponentHeader], "a component: send its stream header"),
         (ComponentHeader, On::Header, &[Handshake], "send the hash of id and secret"),
@@ -79,7 +80,12 @@ const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
         (LoginHeader, On::Header, &[LoginFeatures], "check id, version and sender"),
         (LoginFeatures, On::Features, &[Proceed], "not encrypted yet: ask for STARTTLS"),
         (Proceed, On::Proceed, &[Secured], "begin the TLS handshake"),
-        (Secured, On::Secured, &[LoginHeader], "send a new stream header"),
+        (
+            Secured,
+            On::Secured,
+            &[LoginHeader],
+            "send a new stream header, unless early data was taken",
+        ),
         (LoginFeatures, On::Features, &[SaslReply, Answer], "choose a mechanism, begin the login"),
         (SaslReply, On::Challenge, &[SaslReply, Answer], "respond, or ask"),
         (Answer, On::Answered, &[SaslReply, Answer], "send the response, or ask again"),

@@ -61,6 +61,8 @@ pub enum Finding {
     OlderProfile,
     /// A resource was asked for by a request of its own, though the server binds within the login.
     BoundLate,
+    /// The login went in the early data of TLS.
+    EarlyData,
     /// The login failed, and this is what to do next.
     Advice(Advice),
 }
@@ -76,6 +78,7 @@ impl Finding {
             Self::NoServerProof => "no-server-proof",
             Self::OlderProfile => "older-profile",
             Self::BoundLate => "bound-late",
+            Self::EarlyData => "early-data",
             Self::Advice(_) => "advice",
         }
     }
@@ -102,6 +105,10 @@ impl fmt::Display for Finding {
             Self::BoundLate => {
                 "the resource was asked for after the login, which takes a round trip more: without \
                  a resource in the address it is bound within the login"
+            }
+            Self::EarlyData => {
+                "the login went in early data of TLS: whoever comes by the key of the server's tickets \
+                 can read who logs in, and the count of the token alone keeps others from saying it again"
             }
             Self::Advice(Advice::Retry) => "connect once more",
             Self::Advice(Advice::AskAgain) => "ask for the secret once more",
@@ -139,6 +146,7 @@ impl LoginReport {
             let is_proven = connected.proof == ServerProof::Proven;
             findings.extend((!is_proven).then_some(Finding::NoServerProof));
             findings.extend(late.then_some(Finding::BoundLate));
+            findings.extend(connected.early_data.then_some(Finding::EarlyData));
         }
         findings.extend(self.error().map(|error| Finding::Advice(error.advice())));
         findings

@@ -75,6 +75,9 @@ struct Choice<'a> {
     profile: String,
     mechanism: &'a str,
     priority: i32,
+    /// True where the login goes in early data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    early_data: Option<bool>,
     binding: Option<&'static str>,
 }
 
@@ -151,6 +154,7 @@ impl<'a> Choice<'a> {
             profile: choice.profile.to_string(),
             mechanism: choice.mechanism.as_str(),
             priority: choice.priority,
+            early_data: choice.early_data.then_some(true),
             binding: choice.binding.map(BindingType::name),
         }
     }

@@ -125,7 +125,9 @@ impl LoginReport {
     fn write_course(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for attempt in &self.attempts {
             let (mechanism, profile) = (&attempt.mechanism, attempt.profile);
-            writeln!(f, "tried: {mechanism} by {profile}, bound to {}", binding(attempt.binding))?;
+            let early = if attempt.early_data { " in early data" } else { "" };
+            let bound = binding(attempt.binding);
+            writeln!(f, "tried: {mechanism} by {profile}{early}, bound to {bound}")?;
         }
         for pair in self.stages.windows(2) {
             let took = pair[1].at.saturating_sub(pair[0].at).as_secs_f64() * 1000.0;

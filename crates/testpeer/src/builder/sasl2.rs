@@ -13,6 +13,7 @@ use crate::fast::Clock;
 use crate::offer::VersionClaim;
 use crate::sasl::hash::Hash;
 use crate::session::sasl2::{Code, Sasl2Fault};
+use crate::transport::EarlyData;
 
 impl ServerBuilder {
     /// Leaves SASL2 (XEP-0388) out, and with it all that goes into such a login.
@@ -103,6 +104,13 @@ impl ServerBuilder {
         F: Fn() -> SystemTime + Send + Sync + 'static,
     {
         self.0.sasl2.fast.clock = Clock(Arc::new(now));
+        self
+    }
+
+    /// What it does about early data of TLS, where it [listens](crate::Server::listen). Default
+    /// nothing.
+    pub fn early_data(mut self, early_data: EarlyData) -> Self {
+        self.0.early_data = early_data;
         self
     }
 

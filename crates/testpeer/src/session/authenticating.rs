@@ -34,6 +34,14 @@ impl Authenticating {
         self.sasl2.as_ref()
     }
 
+    /// What is offered stays, and is bound to this channel.
+    pub(super) fn rebind(&mut self, channel: &SessionChannel) {
+        self.offer.rebind(channel);
+        if let Some(terms) = &mut self.sasl2 {
+            terms.rebind(channel);
+        }
+    }
+
     /// Whether no exchange is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.exchange.is_none()
@@ -47,6 +55,7 @@ impl Authenticating {
     ) -> Transition {
         let config = server.config();
         let step = match (element.name(), self.exchange.take()) {
+            ("auth", None) if channel.is_early() => Err(SaslCondition::NotAuthorized),
             ("auth", None) => begin(config, channel, &self.offer, element).and_then(|exchange| {
                 match element.text().as_str() {
                     // Every mechanism here has the client speak first, so it is asked to.

@@ -125,6 +125,16 @@ impl Machine {
         self.state = State::Opening(None);
     }
 
+    /// The handshake is done in which the stream began: logins are bound to this channel from now on.
+    pub(crate) fn finished(&mut self, channel: SessionChannel) {
+        match &mut self.state {
+            State::Authenticating(state) => state.rebind(&channel),
+            State::LoggingIn(login) => login.rebind(&channel),
+            _ => {}
+        }
+        self.channel = channel;
+    }
+
     /// What waits in the mailbox now.
     pub(crate) fn poll_delivery(&self) -> Option<Option<Delivery>> {
         match &self.state {

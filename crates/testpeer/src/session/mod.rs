@@ -53,6 +53,8 @@ pub struct SessionChannel {
     can_secure: bool,
     /// It is made of requests, which are acknowledged in another way (XEP-0124, section 9).
     is_bosh: bool,
+    /// What is said is early data of TLS: somebody may say it again.
+    is_early: bool,
 }
 
 /// A conversation over a byte stream.
@@ -162,6 +164,16 @@ impl SessionChannel {
     pub(crate) fn over_bosh(mut self) -> Self {
         self.is_bosh = true;
         self
+    }
+
+    /// The handshake of TLS is not over.
+    pub(crate) fn in_early_data(mut self) -> Self {
+        self.is_early = true;
+        self
+    }
+
+    pub(crate) fn is_early(&self) -> bool {
+        self.is_early
     }
 
     pub(crate) fn is_bosh(&self) -> bool {

@@ -28,6 +28,11 @@ impl TcpSession {
         self.reader = StreamReader::new(self.limits);
         self.machine.secured(channel);
     }
+
+    /// The handshake is done in which the stream began.
+    pub(crate) fn finished(&mut self, channel: SessionChannel) {
+        self.machine.finished(channel);
+    }
 }
 
 impl Conversation for TcpSession {

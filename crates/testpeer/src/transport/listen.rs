@@ -16,7 +16,7 @@ use super::certificates::{
     ClientCertificate,
 };
 use super::shutdown::{Shutdown, Trigger};
-use super::tls::{Entrance, Tls, TlsVersions};
+use super::tls::{EarlyData, Entrance, Tls, TlsVersions};
 use super::{http, tcp, websocket};
 use crate::server::Server;
 use crate::session::SessionChannel;
@@ -136,7 +136,8 @@ impl Server {
         let ListenOptions { signature, validity, names, .. } = options;
         let style = CertificateStyle { signature, validity, names };
         let certificates = Certificates::make(self.domain(), options.address, users, style)?;
-        let tls = Tls::new(&certificates, options.tls_versions, self.limits().handshake)?;
+        let (versions, early_data) = (options.tls_versions, self.config().early_data);
+        let tls = Tls::new(&certificates, versions, early_data, self.limits().handshake)?;
         let tls = Arc::new(tls);
         let (trigger, shutdown) = Shutdown::channel();
         let mut listeners = JoinSet::new();
@@ -332,6 +333,9 @@ async fn serve(
         Kind::Tcp => tcp::serve(stream, server, plaintext, Some(tls), shutdown).await,
         Kind::Http => http::serve(stream, server, plaintext, shutdown).await,
         Kind::Component => tcp::serve_component(stream, server, shutdown).await,
+        Kind::DirectTls if server.config().early_data != EarlyData::Absent => {
+            tcp::serve_early(stream, server, tls, shutdown).await;
+        }
         Kind::DirectTls => {
             if let Some((stream, channel)) = tls.accept(Entrance::Direct, stream, shutdown).await {
                 tcp::serve(stream, server, channel, None, shutdown).await;

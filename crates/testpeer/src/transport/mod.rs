@@ -5,6 +5,7 @@
 mod bosh;
 mod certificate_addresses;
 mod certificates;
+mod early_stream;
 mod http;
 mod listen;
 mod memory;
@@ -22,5 +23,5 @@ pub use certificates::{
 };
 pub use listen::{ListenOptions, Running};
 pub use scripted::{Outcome, RunningScript, listen_script};
-pub use tls::TlsVersions;
+pub use tls::{EarlyData, TlsVersions};
 pub(crate) use web_files::WebFiles;

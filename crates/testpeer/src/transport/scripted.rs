@@ -22,7 +22,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::certificates::{CertificateStyle, Certificates};
 use super::shutdown::{Shutdown, Trigger};
-use super::tls::{Tls, TlsVersions};
+use super::tls::{EarlyData, Tls, TlsVersions};
 use super::websocket::{PATH, config, refusal};
 use super::{scripted_stream, tcp};
 use crate::script::{Framing, Mismatch, Outgoing, Player, Script};
@@ -139,7 +139,12 @@ impl Way {
                 let address = Ipv4Addr::LOCALHOST.into();
                 let nobody = std::iter::empty();
                 let certificates = Certificates::make(domain, address, nobody, style)?;
-                let tls = Tls::new(&certificates, TlsVersions::default(), PATIENCE)?;
+                let tls = Tls::new(
+                    &certificates,
+                    TlsVersions::default(),
+                    EarlyData::default(),
+                    PATIENCE,
+                )?;
                 Ok((Self::Tcp(Some(Arc::new(tls))), Some(certificates.ca_pem)))
             }
             Framing::Tcp => Ok((Self::Tcp(None), None)),

@@ -8,10 +8,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::early_stream::EarlyStream;
 use super::shutdown::Shutdown;
 use super::tls::{Entrance, Tls};
 use crate::server::{Limits, Server};
 use crate::session::conditions::StreamCondition;
+use crate::session::tcp::TcpSession;
 use crate::session::{Conversation, SessionChannel};
 
 /// Takes the conversation, to its end. STARTTLS is possible if there is a `tls` to do it.
@@ -36,6 +38,28 @@ pub(super) async fn serve<S>(
     let secured = tls.accept(Entrance::StartTls, stream, shutdown).await;
     let Some((mut stream, channel)) = secured else { return };
     visit.session.secured(channel);
+    let end = visit.converse(&mut stream, shutdown).await;
+    visit.leave(stream, end).await;
+}
+
+/// As [`serve`], inside TLS from the first byte, where a client may log in before the handshake is
+/// over.
+pub(super) async fn serve_early<S>(stream: S, server: &Server, tls: &Tls, shutdown: &mut Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(mut stream) = tls.begin_early(stream) else { return };
+    let limits = *server.limits();
+    let session = server.tcp_session(tls.early_channel());
+    let deadline = Instant::now() + limits.login;
+    let mut visit = Visit { session, deadline, limits, injected: "" };
+    let handshake = timeout(limits.handshake, visit.converse_early(&mut stream));
+    let finished = tokio::select! {
+        finished = handshake => finished,
+        () = shutdown.wait() => return,
+    };
+    let Ok(Ok(())) = finished else { return };
+    visit.session.finished(tls.channel(stream.connection()));
     let end = visit.converse(&mut stream, shutdown).await;
     visit.leave(stream, end).await;
 }
@@ -70,6 +94,24 @@ enum End {
     Secure,
     /// The connection is lost.
     Lost,
+}
+
+impl Visit<'_, TcpSession> {
+    /// Until the handshake is over, which others may have to say waits.
+    async fn converse_early<S>(&mut self, stream: &mut EarlyStream<S>) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut buffer = [0; BUFFER];
+        loop {
+            let length = stream.read_early(&mut buffer).await?;
+            if length == 0 {
+                return Ok(());
+            }
+            let text = self.session.receive(&buffer[..length]);
+            write(stream, &text, self.limits.write).await?;
+        }
+    }
 }
 
 impl<C: Conversation> Visit<'_, C> {

@@ -1,7 +1,9 @@
 //! Logins by token, and tokens to come (XEP-0484). A token is used with the mechanism that it was
 //! issued for, once for each count; where it is refused, the full login goes on over the same stream.
 
-use epode_sasl::{self as sasl, Credentials, HashedToken, MechanismName, Offer, Secret, Selection};
+use epode_sasl::{
+    self as sasl, Channel, Credentials, HashedToken, MechanismName, Offer, Secret, Selection,
+};
 
 use super::{super::begin_login, Login};
 use crate::{
@@ -40,7 +42,10 @@ pub(crate) fn attempt(
     let registry = settings.fast.mechanisms();
     let selected = settings.policy.select(&registry, &credentials, &candidate.channel, offered);
     let selected = selected.ok().filter(|it| settings.check_pin(it, &credentials).is_ok());
-    let Some(selection) = selected else { return Err(candidate) };
+    let Some(selection) = selected else {
+        give_back(core, &credentials, expiry, count);
+        return Err(candidate);
+    };
     let invalidate = settings.fast.invalidate;
     let attempt = Attempt { mechanism, expiry, count, invalidate, full: candidate };
     let login = Login { attempt: Some(attempt), ..Login::new(offer.clone()) };
@@ -66,6 +71,13 @@ fn usable_token(
     Some((token.into_token(), expiry, count))
 }
 
+/// Hands the token in again that was taken, as no server has looked at it.
+pub(super) fn give_back(core: &mut Core, credentials: &Credentials, expiry: u64, count: u64) {
+    if let Secret::HashedToken(token) = credentials.secret() {
+        core.set_token(Some(FastToken::new(token.duplicate(), expiry, count)));
+    }
+}
+
 /// Whether a token can be used or had (XEP-0484, section 4.1).
 fn is_possible(core: &Core, candidate: &Candidate, offer: &LoginOffer) -> bool {
     let settings = core.settings();
@@ -89,7 +101,12 @@ pub(super) fn token_to_ask_for(
         return None;
     }
     let (registry, pin) = (settings.fast.mechanisms(), settings.pin.as_ref());
-    settings.policy.token_mechanism(&registry, login, tokens(offer, fast), pin)
+    let best = |login: &Selection| {
+        settings.policy.token_mechanism(&registry, login, tokens(offer, fast), pin)
+    };
+    let is_for_early_data = settings.fast.early_data && fast.tls_0rtt;
+    let early = is_for_early_data.then(|| best(&login.clone().in_early_data()));
+    early.flatten().or_else(|| best(login))
 }
 
 fn tokens(offer: &LoginOffer, fast: &FastFeatures) -> Offer {
@@ -97,6 +114,18 @@ fn tokens(offer: &LoginOffer, fast: &FastFeatures) -> Offer {
 }
 
 impl Login {
+    /// Who logs in if the token is not used.
+    pub(super) fn into_full(self) -> Box<Candidate> {
+        self.attempt.expect("it is one by token").full
+    }
+
+    /// The login in full, if it comes to that, is made over this channel.
+    pub(super) fn fall_back_over(&mut self, channel: Channel) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.full.channel = channel;
+        }
+    }
+
     /// What the server is told of tokens.
     pub(super) fn ask_of_tokens(&self) -> Option<Element> {
         if let Some(Attempt { count, invalidate, .. }) = &self.attempt {

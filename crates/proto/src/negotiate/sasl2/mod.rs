@@ -2,6 +2,7 @@
 //! The messages of the mechanism are in [`turn`](super::turn), which both profiles share.
 
 mod authenticate;
+mod early;
 mod fast;
 mod pipelined;
 mod success;
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 
 use self::fast::token_to_ask_for;
 pub(crate) use self::{
+    early::EarlyLogin,
     fast::attempt,
     pipelined::open,
     success::Bound,

@@ -1,11 +1,11 @@
 //! The login that begins along with the stream, by what is remembered of the server (XEP-0509).
 //! Where the server offers something else now, nothing comes of it.
 
-use epode_sasl::{Credentials, Exchange, Secret, Selection, Turn};
+use epode_sasl::{Credentials, Exchange, Selection, Turn};
 
-use super::{Login, Pipelined, attempt};
+use super::{Login, Pipelined, attempt, fast::give_back};
 use crate::{
-    Error, FastToken, Profile, Status,
+    Error, Profile, Status,
     action::Action,
     core::Core,
     negotiate::{
@@ -65,7 +65,7 @@ fn prepare(
 /// Sends what the mechanism says first. One that has a question first waits for the server.
 fn begin(
     core: &mut Core,
-    mut login: Login,
+    login: Login,
     credentials: Credentials,
     selection: Selection,
 ) -> Result<Result<Box<ExpectSaslReply>, Box<Candidate>>, Error> {
@@ -78,11 +78,21 @@ fn begin(
         }
         turn @ Turn::Server(..) => turn,
     };
+    Ok(Ok(send(core, login, choice, turn)))
+}
+
+/// Begins a login that is made by what is remembered of the server.
+pub(super) fn send(
+    core: &mut Core,
+    mut login: Login,
+    choice: Authenticating,
+    turn: Turn,
+) -> Box<ExpectSaslReply> {
     core.profile = Profile::Sasl2;
     core.push(Action::Report(Status::Authenticating(choice)));
     login.pipelined = Pipelined::Yes;
     match take_turn(core, turn, Move::Begin, Via::Sasl2(Box::new(login))) {
-        State::SaslReply(reply) => Ok(Ok(reply)),
+        State::SaslReply(reply) => reply,
         _ => unreachable!("it is the server's turn"),
     }
 }
@@ -116,7 +126,8 @@ impl Login {
     }
 
     /// Begins anew on the same stream, by what the server offers. A token was not looked at, so that
-    /// it is sent once more as it was (XEP-0509, section 3.3).
+    /// it is sent once more as it was (XEP-0509, section 3.3); but not one that went in early data, which
+    /// somebody may still deliver to a server of the same domain that has not changed.
     pub(crate) fn begin_anew(
         self: Box<Self>,
         core: &mut Core,
@@ -127,13 +138,15 @@ impl Login {
             _ => self.offer,
         };
         let (credentials, channel) = exchange.abandon();
-        let candidate = match (self.attempt, credentials.secret()) {
-            (Some(attempt), Secret::HashedToken(token)) => {
-                let token = FastToken::new(token.duplicate(), attempt.expiry, attempt.count);
-                core.set_token(Some(token));
+        if channel.is_early() {
+            return Err(Error::ServerChanged);
+        }
+        let candidate = match self.attempt {
+            Some(attempt) => {
+                give_back(core, &credentials, attempt.expiry, attempt.count);
                 attempt.full
             }
-            _ => Box::new(Candidate { channel, credentials, must_secure: false }),
+            None => Box::new(Candidate { channel, credentials, must_secure: false }),
         };
         begin_by(core, candidate, offer)
     }

@@ -66,6 +66,9 @@ impl Login {
         }
         let condition = match element.name() {
             "authenticate" => match Request::parse(element, terms) {
+                Ok(request) if channel.is_early() && !request.is_counted() => {
+                    SaslCondition::NotAuthorized
+                }
                 Ok(request) => {
                     return Visit { idle, request }.authenticate(server, channel, element);
                 }
@@ -76,6 +79,11 @@ impl Login {
             _ => return ended(StreamCondition::UnsupportedStanzaType, Vec::new()),
         };
         idle.refuse(server.config(), failure(condition))
+    }
+
+    /// What it can be bound to is that of this channel.
+    pub(super) fn rebind(&mut self, channel: &SessionChannel) {
+        self.visit.idle.rebind(channel);
     }
 
     /// Takes an element of whatever namespace; nothing but the login may go on (section 2.4).

@@ -59,6 +59,11 @@ impl Request {
             bind: authenticate.child("bind", BIND).map(BindRequest::parse),
         })
     }
+
+    /// Whether a replay of it would be told by its count (XEP-0484, section 3.4).
+    pub(super) fn is_counted(&self) -> bool {
+        self.fast.is_some_and(|fast| fast.count.is_some())
+    }
 }
 
 impl BindRequest {

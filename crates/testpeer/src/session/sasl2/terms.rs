@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::fault::Sasl2Fault;
 use super::tasks::upgrade_name;
 use super::{BIND, CONFIG_VERSION, FAST, NAMESPACE, UPGRADE};
+use crate::EarlyData;
 use crate::fast::FastOptions;
 use crate::offer::Offer;
 use crate::sasl::hash::Hash;
@@ -99,6 +100,14 @@ impl Terms {
         self.offer.share_list(other);
     }
 
+    /// What can be bound is bound to this channel.
+    pub(in crate::session) fn rebind(&mut self, channel: &SessionChannel) {
+        self.offer.rebind(channel);
+        if let Some(fast) = &mut self.fast {
+            fast.rebind(channel);
+        }
+    }
+
     /// Adds the version of the features to them (XEP-0509, section 2.1).
     pub(in crate::session) fn add_version(&mut self, features: &mut Element) {
         let hash = Hash::Sha256.digest(features.to_xml().as_bytes());
@@ -147,7 +156,11 @@ impl Terms {
         if let Some(offer) = &self.fast {
             let named = |name: &String| Element::new("mechanism", FAST).with_text(name.as_str());
             let mechanisms = offer.mechanisms().iter().map(named);
-            inline.push(mechanisms.fold(Element::new("fast", FAST), Element::with_child));
+            let mut fast = mechanisms.fold(Element::new("fast", FAST), Element::with_child);
+            if config.early_data != EarlyData::Absent {
+                fast.set_attr("tls-0rtt", "true");
+            }
+            inline.push(fast);
         }
         inline
     }

@@ -8,7 +8,7 @@ use super::sasl2_login::{
     AGENT, SASL2, assert_refused, authenticate, feature, identifier, open_from,
 };
 use super::*;
-use crate::Sasl2Fault;
+use crate::{EarlyData, Sasl2Fault};
 
 const FAST: &str = "urn:xmpp:fast:0";
 const EXPR: &str = "HT-SHA-256-EXPR";
@@ -129,6 +129,34 @@ fn each_mechanism_logs_in_and_proves_the_server() {
         assert!(identifier(&success).starts_with("alice@example.org/"));
         assert_eq!(token_in(&success), None);
     }
+}
+
+#[test]
+fn early_data_takes_a_token_that_counts_and_nothing_else() {
+    const ENDP: &str = "HT-SHA-256-ENDP";
+    let place = Place::new(builder().early_data(EarlyData::Taken));
+    let token = place.token(ENDP);
+    let early = |request: &str| {
+        let unknown = channel().with_binding(EXPORTER, [9; 32]).in_early_data();
+        let mut session = place.server.session(unknown);
+        let features = open_from(&mut session, ALICE);
+        let inline = feature(&features).child("inline", SASL2).unwrap();
+        assert_eq!(inline.child("fast", FAST).unwrap().attr("tls-0rtt"), Some("true"));
+        parse(session.receive(request)).remove(0)
+    };
+    let by_count = |count: &str| early(&by_token(ENDP, &token, count, ""));
+    assert_refused(&by_count(""), "not-authorized");
+    assert_in(&by_count("count='3'"));
+    for replayed in ["count='3'", "count='2'", "count='1'", ""] {
+        assert_refused(&by_count(replayed), "not-authorized");
+    }
+    assert_in(&by_count("count='4'"));
+    assert_refused(&early(&authenticate("PLAIN", b"\0alice\0pencil", "")), "not-authorized");
+    let old = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>\
+               AGFsaWNlAHBlbmNpbA==</auth>";
+    assert!(early(old).child("not-authorized", namespaces::SASL).is_some());
+    let bound = place.token(EXPR);
+    assert_refused(&early(&by_token(EXPR, &bound, "count='1'", "")), "not-authorized");
 }
 
 #[test]
