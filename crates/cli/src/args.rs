@@ -121,6 +121,10 @@ pub(crate) struct LoginArgs {
     /// where there is none that is good
     #[arg(long, help_heading = SECRET, conflicts_with_all = ["attach", "authcid"])]
     pub(crate) fast: bool,
+    /// Log in twice, the second time in early data of TLS, which can be replayed and has no forward
+    /// secrecy
+    #[arg(long, help_heading = SECRET, requires = "fast")]
+    pub(crate) danger_early_data: bool,
     /// Show a report of the login: offer, verdicts, checks, waits, what could be better
     #[arg(long, conflicts_with = "attach")]
     pub(crate) report: bool,
@@ -562,6 +566,12 @@ With --fast, the server is asked for a token, which is kept in the folder epode/
 XDG_STATE_HOME, readable by you alone; the next login with --fast is by that token, in one round trip
 and without a password. 'epode logout' ends that.
 
+With --danger-early-data, that login goes along with the handshake of TLS where the server takes it
+there, over a connection that is inside TLS from the first byte. Whoever comes by the key of the
+server's TLS tickets can read who logs in, and the server must count to tell a replay. It takes a
+session of TLS, which is kept in memory alone: the first of the two logins brings it. A token that an
+earlier 'login --fast' has left may be bound to its connection; 'epode logout' makes room for another.
+
 The strongest login of an account is remembered (--pins), that with an https:// URL apart; one that
 would be weaker is refused, unless --via is a ws:// or http:// URL, or --accept-weaker is given.
 
@@ -573,6 +583,7 @@ Examples:
   epode login alice@example.org
   epode login alice@example.org/desk --password-file alice.password
   epode login alice@example.org --fast
+  epode login alice@example.org --via xmpps://192.0.2.7 --fast --danger-early-data
   epode login alice@example.org --via xmpps://192.0.2.7 --require-channel-binding
   epode login alice@example.org --via wss://example.org/xmpp-websocket
   epode login alice@example.org --via https://example.org/http-bind

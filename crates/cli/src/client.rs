@@ -176,7 +176,8 @@ fn policy(args: &PolicyArgs) -> Policy {
     if args.danger_allow_plaintext { policy.danger_allow_plaintext() } else { policy }
 }
 
-fn tls(args: &ClientArgs) -> Result<TlsOptions, Failure> {
+/// Whom to trust, and what to show.
+pub(crate) fn tls(args: &ClientArgs) -> Result<TlsOptions, Failure> {
     let mut tls = trusting(args.server.ca.as_deref())?;
     if let Some(path) = &args.secret.cert {
         tls = show_certificate(tls, path, args.secret.key.as_deref().unwrap_or(path))?;

@@ -107,7 +107,10 @@ impl Seen {
         let by_token = connected.mechanism.as_str().starts_with("HT-");
         let token =
             by_token.then(|| "by the token of an earlier login: no password was used".to_owned());
-        for detail in attempts.chain([encryption, binding]).chain(token) {
+        let early = connected.early_data;
+        let early =
+            early.then(|| "in early data of TLS: without a round trip of its own".to_owned());
+        for detail in attempts.chain([encryption, binding]).chain(token).chain(early) {
             let line = format!("# {}", printable(&detail));
             output.line(&format!("{indent}{}", output.paint(Colour::Grey, &line)))?;
         }
@@ -125,6 +128,9 @@ struct Object<'a> {
     jid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flights: Option<u32>,
+    /// There, and true, when connected in early data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    early_data: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encryption: Option<&'static str>,
     /// There when connected, and null if the login is bound to nothing.
@@ -159,6 +165,7 @@ impl<'a> Object<'a> {
             mechanism: seen.choice.as_ref().map(|choice| choice.mechanism.as_str()),
             jid: seen.jid.as_ref().map(Jid::to_string),
             flights: connected.map(|connected| connected.flights),
+            early_data: connected.filter(|connected| connected.early_data).map(|_| true),
             encryption: connected.map(|connected| connected.encryption.name()),
             binding: connected.map(|connected| connected.binding.map(|kind| kind.name())),
             route: connected.and(seen.route.as_ref()).map(RouteObject::of),

@@ -56,13 +56,15 @@ async fn log_in(args: &LoginArgs) -> Result<Attempt, Failure> {
 }
 
 /// Logs in by the token that is kept, or with a secret where none is kept; and once more where the
-/// server does not take it any more and nobody was asked.
+/// server does not take it any more and nobody was asked, or for early data.
 async fn log_in_by_token(args: &LoginArgs) -> Result<Attempt, Failure> {
     let tokens = client::tokens()?;
+    let tls = client::tls(&args.client)?; // one for all, as its sessions are in there
     let builder = || {
         let agent = UserAgent::default().software("epode");
         let builder = client::builder(&args.jid, &args.client)?;
-        Ok::<_, Failure>(builder.tokens(tokens.clone()).user_agent(agent))
+        let builder = builder.tls(tls.clone()).tokens(tokens.clone()).user_agent(agent);
+        Ok::<_, Failure>(builder.danger_early_data(args.danger_early_data))
     };
     let first = builder()?;
     let given = if client::has_token(&tokens, &args.jid)? {
@@ -83,6 +85,14 @@ async fn log_in_by_token(args: &LoginArgs) -> Result<Attempt, Failure> {
     if attempted.result.is_ok() && !has_token()? {
         let warning = "the server gave no token: the next login needs the password again";
         complain("warning", warning);
+    } else if attempted.result.is_ok() && args.danger_early_data {
+        let given = secrets::beside_token(&args.jid, &args.client)?;
+        attempted = attempt(args, builder()?, given, None).await?;
+        if attempted.seen.choice.as_ref().is_some_and(|choice| !choice.early_data) {
+            let warning = "the second login did not go in early data: the server does not take it, \
+                           the connection begins without TLS, or the token is bound to a connection";
+            complain("warning", warning);
+        }
     }
     Ok(attempted)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use epode_testpeer::Server;
+use epode_testpeer::{EarlyData, Server};
 
 use crate::support::{PASSWORD, Peer, Run};
 
@@ -78,4 +78,35 @@ async fn the_profile_of_sasl_can_be_chosen() {
     new.epode(&login(2)).await.expect(0);
     let run = old.epode(&login(2)).await;
     assert_ne!(run.code, Some(0), "{run:?}");
+}
+
+#[tokio::test]
+async fn the_second_of_two_logins_goes_in_early_data() {
+    const EARLY: &str = "# in early data of TLS: without a round trip of its own";
+    let server = |early_data| {
+        Server::builder("localhost").account("alice", PASSWORD).early_data(early_data).build()
+    };
+    let login = FIRST.replace("{xmpp}", "{xmpps}") + " --danger-early-data --report";
+    let peer = Peer::of(server(EarlyData::Taken)).await;
+    let run = peer.epode(&login).await;
+    assert_eq!(run.expect(0).stdout.matches("CONNECTED 5").count(), 2, "{run:?}");
+    assert_eq!(run.stdout.matches(EARLY).count(), 1, "{run:?}");
+    assert!(
+        run.stdout.contains("by SASL2 in early data, bound to tls-server-end-point"),
+        "{run:?}"
+    );
+    assert!(run.stdout.contains("in 0 flights"), "{run:?}");
+    assert!(run.stdout.contains("note: the login went in early data of TLS"), "{run:?}");
+    assert_eq!(run.stderr, "");
+
+    for (peer, login) in [
+        (Peer::of(server(EarlyData::Absent)).await, login.clone()),
+        (peer, login.replace("{xmpps}", "{xmpp}")),
+    ] {
+        let run = peer.epode(&login).await;
+        assert!(!run.expect(0).stdout.contains(EARLY), "{run:?}");
+        assert!(run.stderr.contains("did not go in early data"), "{run:?}");
+    }
+    let run = Peer::start().await.epode(&login.replace(" --fast", "")).await;
+    assert!(run.expect(2).stderr.contains("--fast"), "{run:?}");
 }
