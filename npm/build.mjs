@@ -35,6 +35,14 @@ const node = {
 };
 await build({ ...browser, format: 'esm', outfile: 'dist/index.js' });
 await build({ ...browser, format: 'iife', minify: true, outfile: 'dist/strophe.js' });
+await build({
+  ...common,
+  platform: 'browser',
+  entryPoints: ['src/shared-worker.ts'],
+  format: 'iife',
+  minify: true,
+  outfile: 'dist/shared-connection-worker.js',
+});
 await build({ ...node, format: 'esm', outfile: 'dist/index.node.js' });
 await build({ ...node, format: 'cjs', outfile: 'dist/index.node.cjs' });
 
@@ -46,7 +54,7 @@ for (const file of ['index.html', 'style.css', 'icon.svg']) {
   copyFileSync(new URL(`page/${file}`, import.meta.url), new URL(`dist/page/${file}`, import.meta.url));
 }
 
-for (const file of ['wasm/epode.wasm', 'dist/strophe.js', 'dist/index.js']) {
+for (const file of ['wasm/epode.wasm', 'dist/strophe.js', 'dist/index.js', 'dist/shared-connection-worker.js']) {
   const bytes = readFileSync(new URL(file, import.meta.url));
   const sizes = [bytes.length, gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
   const [raw, gzip, brotli] = sizes.map((size) => size.toLocaleString('en'));

@@ -273,9 +273,7 @@ export class Connection extends TransportChoice {
     opening: Partial<Opening>,
   ): void {
     if (this.driver) this.reset();
-    this.jid = jid;
-    this.domain = getDomainFromJid(jid);
-    this.authzid = getBareJidFromJid(jid);
+    this.own(jid);
     this.authcid = authcid || getNodeFromJid(jid);
     this.pass = pass;
     this.scram_keys = null;
@@ -288,6 +286,12 @@ export class Connection extends TransportChoice {
     this.driver = new Driver(this.owner(), this.settings(), kind, secret);
     this.driver.start(this._proto, { ...opening, url, jid });
     this.watch();
+  }
+
+  private own(jid: string): void {
+    this.jid = jid;
+    this.domain = getDomainFromJid(jid);
+    this.authzid = getBareJidFromJid(jid);
   }
 
   private sendQueued(): void {
@@ -383,7 +387,7 @@ export class Connection extends TransportChoice {
       }
       case Status.ATTACHED:
         this.connected = true;
-        if (news.jid) this.jid = news.jid;
+        this.own(news.jid ?? '');
         this._changeConnectStatus(code, null);
         return this.watch();
       case Status.DISCONNECTING:

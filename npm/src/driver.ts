@@ -1,6 +1,6 @@
 // Drives the core with a transport and the clock. What the core says goes to its owner.
 
-import { newMachine, Kind, Protection, type Machine, type SecretKind } from './core.js';
+import { newMachine, Kind, Protection, SecretKind, type Machine } from './core.js';
 import { saltedPassword } from './derivation.js';
 import { bytesOf } from './bytes.js';
 import type { Verdict } from './choice.js';
@@ -48,7 +48,7 @@ export interface Owner {
 /** One connection, from before it is open to its end. */
 export class Driver {
   private readonly zero = performance.now();
-  private readonly machine: Machine;
+  private machine: Machine;
   private link: Link | undefined;
   private isOpen = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -64,7 +64,7 @@ export class Driver {
 
   constructor(
     private readonly owner: Owner,
-    options: object,
+    private readonly options: object,
     kind: SecretKind,
     secret: string,
   ) {
@@ -141,12 +141,16 @@ export class Driver {
           else this.machine.opened(now, PROTECTIONS[protection]);
         });
       },
-      attached: (jid) => opened((now) => this.machine.attached(now, jid)),
+      attached: (jid) => {
+        if (isJoining && !this.isOver) this.becomes(jid);
+        opened((now) => this.machine.attached(now, jid));
+      },
       received: (frame) => {
         this.frames.push(frame);
         this.receive();
       },
       lost: (why) => this.lost(why, isJoining),
+      leaving: () => this.close(),
       ended: (session) => {
         if (!this.isOver) this.input((now) => this.machine.bosh_ended(now, session));
       },
@@ -157,6 +161,13 @@ export class Driver {
         if (!this.isOver) this.owner.showOutput(text);
       },
     };
+  }
+
+  /** Whose connection it is that was joined becomes known late. */
+  private becomes(jid: string): void {
+    this.machine.free();
+    this.machine = newMachine({ ...this.options, jid }, SecretKind.None, '');
+    this.machine.poll(); // it connects, which was told
   }
 
   private lost(why: string, isJoining: boolean): void {

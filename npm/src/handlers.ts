@@ -8,15 +8,18 @@ import { guard, handleError, warn } from './log.js';
 import type { Sendable } from './options.js';
 import { elementOf, refusalOf, uniqueId } from './outgoing.js';
 import { isPromise } from './promise.js';
+import type { Role } from './worker-protocol.js';
 
 /** What a connection is to its handlers. */
 export abstract class Handlers extends Hooks {
   /** The handlers, in the order in which they are called. */
   handlers: Handler[] = [];
   timedHandlers: TimedHandler[] = [];
-  /** Takes the requests that no other handler takes: it refuses them. */
+  /** Whether this page answers for all that share its connection; null where it shares none. */
+  role: Role | null = null;
+  /** Takes the requests that no other handler takes: it refuses them, once for all pages. */
   iqFallbackHandler: Handler | null = new Handler(
-    (iq) => this.send(refusalOf(iq)),
+    (iq) => this.role === 'secondary' || this.send(refusalOf(iq)),
     null,
     'iq',
     ['get', 'set'],

@@ -13,6 +13,11 @@ export interface ConnectionOptions {
   explicitResourceBinding?: boolean;
   /** The scheme of a relative address, `ws` or `wss`; or a name of `Connection.addProtocol`. */
   protocol?: string;
+  /**
+   * The address of `shared-connection-worker.js` on the page's own server: all pages that name it
+   * share one connection.
+   */
+  worker?: string;
   /** Cookies that the page gets when the connection is made, for requests to its own server. */
   cookies?: Cookies;
   /** Names and values of headers that requests of BOSH have. */

@@ -34,6 +34,7 @@ import { Stanza } from './stanza.js';
 import type { TransportClass } from './transport.js';
 import { Websocket } from './websocket.js';
 import { createHtml, XHTML } from './xhtml.js';
+import { WorkerWebsocket } from './worker-transport.js';
 import * as xml from './xml.js';
 
 const namespaces: Record<string, string> & typeof NS = NS;
@@ -53,6 +54,7 @@ export const Strophe = {
   Connection,
   Bosh,
   Websocket,
+  WorkerWebsocket,
   Handler,
   TimedHandler,
   Request,

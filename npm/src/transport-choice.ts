@@ -10,6 +10,8 @@ import { namedError } from './outgoing.js';
 import { kindOf, resolveService } from './service.js';
 import type { Opening, Transport, TransportClass } from './transport.js';
 import { Websocket } from './websocket.js';
+import type { Role } from './worker-protocol.js';
+import { WorkerWebsocket } from './worker-transport.js';
 
 /** A connection, as far as it has a transport. */
 export abstract class TransportChoice extends Handlers {
@@ -58,29 +60,41 @@ export abstract class TransportChoice extends Handlers {
   /** Called with the id of the next request of BOSH. It does nothing until it is replaced. */
   nextValidRid(_rid: number): void {}
 
+  /** Called when another page is, or is no longer, the one that answers for all. */
+  onRoleChanged(_role: Role): void {}
+
+  /** Called with each message and presence that another page has sent. */
+  onForeignStanzaSent(_stanza: Element): void {}
+
   /**
    * Goes on with a session of BOSH that somebody else has logged in: ATTACHED once the server has
    * answered for it, ATTACHFAIL if it does not. `rid` is the id of the next request.
    *
+   * With a shared worker the callback is the only argument: the pages that are connected are joined.
+   *
    * @throws {Error} named `StropheSessionError`, where there is no BOSH or that is no session.
    */
   attach(
-    jid: string,
-    sid: string,
-    rid: number | string,
+    jid?: string | ConnectCallback | null,
+    sid?: string,
+    rid?: number | string,
     callback?: ConnectCallback | null,
     wait?: number,
     hold?: number,
     wind?: number,
   ): void {
+    if (this._proto instanceof WorkerWebsocket) {
+      const told = typeof jid === 'function' ? jid : callback;
+      return this.begin(UNKNOWN, null, null, told, { joins: true });
+    }
     const bosh = this.bosh('attach');
     let session: BoshSession;
     try {
-      session = bosh.taken(jid, sid, rid, { wait, hold, wind });
+      session = bosh.taken(String(jid), sid ?? '', rid ?? 0, { wait, hold, wind });
     } catch (cause) {
       throw namedError('StropheSessionError', (cause as Error).message);
     }
-    this.begin(jid, null, null, callback, { session });
+    this.begin(String(jid), null, null, callback, { session });
   }
 
   /**
@@ -124,9 +138,10 @@ export abstract class TransportChoice extends Handlers {
 
   /** The whole address; that of a transport of one's own is what it makes of it. */
   protected get address(): string {
-    const { protocol } = this.options;
+    const { protocol, worker } = this.options;
     const isOwn = protocol !== undefined && TransportChoice.protocols.has(protocol);
-    return isOwn ? this.service : resolveService(this.service, protocol);
+    if (isOwn) return this.service;
+    return resolveService(this.service, worker ? protocol || 'wss' : protocol);
   }
 
   private bosh(method: string): Bosh {
@@ -139,7 +154,11 @@ export abstract class TransportChoice extends Handlers {
     const { protocol } = this.options;
     const own = protocol === undefined ? undefined : TransportChoice.protocols.get(protocol);
     if (own) return new own(this as never);
+    if (this.options.worker) return new WorkerWebsocket(this as never);
     const isBosh = kindOf(this.service, protocol) === 'bosh';
     return isBosh ? new Bosh(this as never) : new Websocket(this as never);
   }
 }
+
+/** Whose connection it is, the worker tells. */
+const UNKNOWN = 'unknown.invalid';

@@ -57,6 +57,8 @@ export interface Listener {
   received(frame: string): void;
   /** Nothing can be sent or received any more; or it could not be opened. */
   lost(why: string): void;
+  /** Somebody else ends the connection, in good order. */
+  leaving(): void;
   /** @internal The BOSH session is over. */
   ended(session: BoshSession): void;
   /** What frames came in. */
