@@ -285,7 +285,7 @@ const MAX_NAMES_SHOWN: usize = 8;
 
 #[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
 mod tests {
-    use std::time::Duration;
+    use std::{io::Read as _, time::Duration};
 
     use rustls::{DEFAULT_VERSIONS, ServerConfig, client::ResolvesClientCert, sign};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -347,6 +347,65 @@ mod tests {
 
     fn certificate(problem: CertificateProblem) -> TransportError {
         TransportError::Certificate { peer: peer(), problem }
+    }
+
+    #[tokio::test]
+    async fn early_data_goes_as_a_whole_or_not_at_all() {
+        let authority = Authority::new();
+        let mut config = ServerConfig::clone(&serving(&authority.issue(DOMAIN, NOW)));
+        config.max_early_data_size = 16;
+        let (config, options) = (Arc::new(config), trusting(&authority));
+        let xmpp = || handshake(&options, DOMAIN, Inside::Xmpp);
+        let (known, _) = shake(Arc::clone(&config), xmpp()).await;
+        let end_point = known.unwrap().bindings()[1].clone();
+        for (bytes, expected) in [(&[b'x'; 16][..], true), (&[b'x'; 17], false), (&[], false)] {
+            let (ours, theirs) = duplex(64 * 1024);
+            let client = async {
+                let begun = xmpp().begin_early(ours, &peer(), minute()).await.unwrap();
+                let Begun::Early(early, channel) = begun else { panic!("it can resume a session") };
+                assert!(channel.is_early());
+                assert_eq!(channel.bindings(), std::slice::from_ref(&end_point));
+                let finished = early.finish(bytes, &peer(), minute()).await;
+                let (mut stream, channel, is_taken) = finished.unwrap();
+                assert!(!channel.is_early());
+                assert_eq!(channel.bindings()[0].kind(), BindingType::TlsExporter);
+                assert_eq!(stream.read_u8().await.unwrap(), b'!', "nothing else is heard");
+                is_taken
+            };
+            let server = async {
+                let (mut stream, _) = accept(Arc::clone(&config), theirs).await.unwrap();
+                let mut heard = Vec::new();
+                if let Some(mut early) = stream.get_mut().1.early_data() {
+                    early.read_to_end(&mut heard).unwrap();
+                }
+                stream.write_u8(b'!').await.unwrap();
+                stream.flush().await.unwrap();
+                heard
+            };
+            let (is_taken, heard) = tokio::join!(client, server);
+            assert_eq!(is_taken, expected, "{}", bytes.len());
+            assert_eq!(heard, if expected { bytes } else { &[] });
+        }
+    }
+
+    #[tokio::test]
+    async fn where_there_is_no_session_to_resume_nothing_goes_early() {
+        let authority = Authority::new();
+        let server = serving(&authority.issue(DOMAIN, NOW));
+        let options = trusting(&authority);
+        let xmpp = || handshake(&options, DOMAIN, Inside::Xmpp);
+        for is_known in [false, true] {
+            if is_known {
+                // There is a session then, whose server takes none.
+                shake(Arc::clone(&server), xmpp()).await.0.unwrap();
+            }
+            let (ours, theirs) = duplex(64 * 1024);
+            let (peer, minute) = (peer(), minute());
+            let client = xmpp().begin_early(ours, &peer, minute);
+            let (begun, _served) = tokio::join!(client, accept(Arc::clone(&server), theirs));
+            let Ok(Begun::Done(_, channel)) = begun else { panic!("it is done") };
+            assert!(!channel.is_early());
+        }
     }
 
     #[tokio::test]
