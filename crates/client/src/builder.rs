@@ -18,7 +18,7 @@ use epode_proto::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -589,7 +589,6 @@ impl Builder {
         let (milestone, reached) = oneshot::channel();
         let (router, handlers) = Router::new(HANDLER_LIMIT);
         let standing = Arc::default();
-        let (quiet, is_quiet) = watch::channel(false);
         let destination = match (there, self.stream, self.endpoint) {
             (Some(there), ..) => there,
             (None, Some((stream, channel)), endpoint) => {
@@ -626,7 +625,6 @@ impl Builder {
             end: Arc::clone(&end),
             inbox,
             router,
-            quiet,
             statuses: self.statuses,
             transcript: self.transcript,
             reports: self.reports,
@@ -639,14 +637,8 @@ impl Builder {
             milestone,
         });
         let task = tokio::spawn(driver.run(destination));
-        let handle = Handle {
-            commands: command_sender,
-            close: Arc::new(closer),
-            end,
-            standing,
-            handlers,
-            quiet: is_quiet,
-        };
+        let handle =
+            Handle { commands: command_sender, close: Arc::new(closer), end, standing, handlers };
         let running = Running { handle, inbox: inbox_receiver, task, reading: None };
         Ok((running, reached))
     }

@@ -136,7 +136,7 @@ impl Session {
     /// show. If none comes, the connection is lost.
     #[must_use]
     pub fn quiet(&self) -> watch::Receiver<bool> {
-        self.running.handle.quiet.clone()
+        self.running.handle.quiet()
     }
 
     /// A way to send that can be cloned and given to other tasks.

@@ -114,6 +114,19 @@ async fn a_peer_that_never_reads_is_given_up() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn whether_the_server_is_silent_can_be_watched() {
+    let (session, switch) = connect_to_one_that_stops().await;
+    let mut quiet = session.quiet();
+    assert!(!*quiet.borrow());
+    switch.send(false).unwrap();
+    quiet.changed().await.unwrap();
+    assert!(*quiet.borrow());
+    assert!(*session.quiet().borrow(), "who asks later is told as well");
+    assert!(quiet.changed().await.is_err(), "the session is over");
+    assert!(session.quiet().changed().await.is_err(), "nobody tells any more");
+}
+
 #[tokio::test]
 async fn an_application_that_does_not_read_can_still_send_and_end() {
     let session = connect_by_pipe(4096).await;

@@ -8,7 +8,7 @@ use epode_proto::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{Driver, event::closing, handle::lock, inbox::HandledCount, progress::reason};
+use super::{Driver, event::closing, handle::lock, progress::reason};
 use crate::{
     Direction,
     driver::handle::Reached,
@@ -49,7 +49,7 @@ impl Driver {
                     sink(&report);
                 }
             }
-            Action::Keep(keys) => self.keys = Some(keys),
+            Action::Keep(keys) => self.keys = Some(Box::new(keys)),
             Action::KeepToken(token) => self.keep_token(&token),
             Action::ForgetToken => self.forget_token(),
             Action::Remember(server) => self.remember(&server),
@@ -58,7 +58,7 @@ impl Driver {
             Action::Acknowledged(number) => self.receipts.acknowledged(number),
             Action::Unmanaged(number) => self.receipts.unmanaged(number),
             Action::Dropped(number) => self.receipts.dropped(number),
-            Action::Quiet(quiet) => drop(self.quiet.send_replace(quiet)),
+            Action::Quiet(quiet) => lock(&self.standing).set_quiet(quiet),
             Action::WakeAt(time) => self.wake = Some(self.zero + time.since_zero()),
             Action::Disconnect => Box::pin(self.disconnect()).await,
             _ => {}
@@ -67,7 +67,7 @@ impl Driver {
 
     /// An answer goes to who asked, everything else to the application.
     fn take_in(&mut self, stanza: Element) {
-        let mark = self.handled.as_mut().map(HandledCount::mark);
+        let mark = self.handled.as_mut().map(|count| count.mark());
         if let Some(stanza) = self.requests.answer(stanza) {
             self.inbox.push(stanza, mark);
         }
@@ -126,7 +126,7 @@ impl Driver {
             }
             Err(error) => {
                 let reason = reason(&error);
-                self.error = Some(error.into());
+                self.error = Some(Box::new(error.into()));
                 self.lose(reason);
             }
         }

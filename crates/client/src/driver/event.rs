@@ -102,7 +102,7 @@ async fn opened(opening: &mut Option<Opening>) -> Event {
     Event::Opened(Box::new(opened), attached)
 }
 
-async fn handled(count: &mut Option<HandledCount>) -> u32 {
+async fn handled(count: &mut Option<Box<HandledCount>>) -> u32 {
     match count {
         Some(count) => count.more().await,
         None => pending().await,

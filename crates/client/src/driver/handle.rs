@@ -33,8 +33,6 @@ pub(crate) struct Handle {
     /// Who we are, and how that came about.
     pub(crate) standing: Arc<Mutex<Standing>>,
     pub(crate) handlers: Handlers,
-    /// Whether the server is silent.
-    pub(crate) quiet: watch::Receiver<bool>,
 }
 
 /// To close it is to want the end, and so is to drop it.
@@ -60,11 +58,41 @@ pub(crate) struct Standing {
     pub(crate) route: Route,
     /// What it takes to go on with a BOSH session elsewhere, once there is one.
     pub(crate) attachment: Option<Box<Attachment>>,
+    /// Whether the server is silent.
+    is_quiet: bool,
+    /// Who tells that to those who watch; none while nobody does, and none after the end.
+    quiet: Option<watch::Sender<bool>>,
+}
+
+impl Standing {
+    pub(crate) fn set_quiet(&mut self, is_quiet: bool) {
+        self.is_quiet = is_quiet;
+        if let Some(sender) = &self.quiet {
+            sender.send_replace(is_quiet);
+        }
+    }
+
+    /// Nobody will be told of it any more.
+    pub(crate) fn forget_watchers(&mut self) {
+        self.quiet = None;
+    }
 }
 
 impl Handle {
     pub(crate) fn standing(&self) -> MutexGuard<'_, Standing> {
         lock(&self.standing)
+    }
+
+    /// Whether the server is silent, from now to the end.
+    pub(crate) fn quiet(&self) -> watch::Receiver<bool> {
+        let mut standing = self.standing();
+        let is_quiet = standing.is_quiet;
+        let sender = standing.quiet.get_or_insert_with(|| watch::Sender::new(is_quiet));
+        let receiver = sender.subscribe();
+        if self.end.get().is_some() {
+            standing.forget_watchers();
+        }
+        receiver
     }
 
     /// The error that says why nothing can be done any more.

@@ -21,12 +21,12 @@ impl Driver {
     pub(super) fn keep_session(&mut self) {
         let Some(store) = &self.sessions else { return };
         let session = self.connection.session();
-        let mark = Some(session.mark());
+        let mark = session.mark();
         let is_managed = session.jid().is_some() && lock(&self.standing).attachment.is_none();
-        if self.kept == mark || !is_managed || self.end.get().is_some() {
+        if self.kept.as_deref() == Some(&mark) || !is_managed || self.end.get().is_some() {
             return;
         }
-        self.kept = mark;
+        self.kept = Some(Box::new(mark));
         if let Err(error) = store.save(&StoredSession::Managed(session.snapshot())) {
             tracing::warn!(%error, "the session could not be kept");
             let _ = store.remove(); // what it has is of no use any more

@@ -26,7 +26,7 @@ use epode_proto::{
     Wait, bosh::Attachment, sasl::scram::ScramKeys,
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 
@@ -62,7 +62,8 @@ use crate::{
 
 pub(crate) type ReportSink = Box<dyn FnMut(&LoginReport) + Send>;
 
-/// One session's task.
+/// One session's task. What few sessions have at a time is in boxes: there may be thousands of them,
+/// and each holds room for every field.
 pub(crate) struct Driver {
     connection: Connection,
     zero: Instant,
@@ -82,14 +83,13 @@ pub(crate) struct Driver {
     inbox: Inbox,
     router: Router,
     /// Which stanzas the application has handled, where that is counted.
-    handled: Option<HandledCount>,
+    handled: Option<Box<HandledCount>>,
     /// Who waits for what they sent to be out.
     senders: Vec<(oneshot::Sender<Result<Receipt, Error>>, Receipt)>,
     receipts: Receipts,
     requests: Pending,
     /// What we told everybody last of being there, to say it again in a new session.
     presence: Option<Element>,
-    quiet: watch::Sender<bool>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<Box<Transcript>>,
     reports: Option<ReportSink>,
@@ -97,22 +97,22 @@ pub(crate) struct Driver {
     /// How to connect once more; none where that cannot be done.
     way: Option<Way>,
     /// Where the server says to connect to, once.
-    elsewhere: Option<Way>,
+    elsewhere: Option<Box<Way>>,
     attempts: Attempts,
     /// The login that is under way is one in early data, or the last was, and its connection was lost.
     early: bool,
-    pinning: Option<Pinning>,
-    tokens: Option<TokenKeeper>,
+    pinning: Option<Box<Pinning>>,
+    tokens: Option<Box<TokenKeeper>>,
     milestone: Option<Milestone>,
     standing: Arc<Mutex<Standing>>,
-    keys: Option<ScramKeys>,
+    keys: Option<Box<ScramKeys>>,
     sessions: Option<Arc<dyn SessionStore>>,
     /// What of the session is kept.
-    kept: Option<SessionMark>,
+    kept: Option<Box<SessionMark>>,
     /// Who wants to hand the session over.
     heir: Option<oneshot::Sender<Result<Attachment, Error>>>,
     /// A fuller account of why it is over than the machine has.
-    error: Option<Error>,
+    error: Option<Box<Error>>,
 }
 
 /// A connection that is being made, and whose session is taken over by it, if it is one (BOSH).
@@ -130,7 +130,6 @@ pub(crate) struct Parts {
     pub(crate) end: Arc<OnceLock<Option<epode_proto::Error>>>,
     pub(crate) inbox: mpsc::Sender<Parcel>,
     pub(crate) router: Router,
-    pub(crate) quiet: watch::Sender<bool>,
     pub(crate) statuses: Vec<mpsc::Sender<Status>>,
     pub(crate) transcript: Option<TranscriptSink>,
     pub(crate) reports: Option<ReportSink>,
@@ -161,12 +160,11 @@ impl Driver {
             end: parts.end,
             inbox: Inbox::new(parts.inbox),
             router: parts.router,
-            handled: counts.then(HandledCount::new),
+            handled: counts.then(|| Box::new(HandledCount::new())),
             senders: Vec::new(),
             receipts: Receipts::default(),
             requests: Pending::default(),
             presence: None,
-            quiet: parts.quiet,
             statuses: parts.statuses,
             transcript: parts.transcript.map(|sink| Box::new(Transcript::new(sink))),
             reports: parts.reports,
@@ -175,8 +173,8 @@ impl Driver {
             elsewhere: None,
             attempts: Attempts::new(parts.reconnect),
             early: false,
-            pinning: parts.pinning,
-            tokens: parts.tokens,
+            pinning: parts.pinning.map(Box::new),
+            tokens: parts.tokens.map(Box::new),
             milestone: Some(parts.milestone),
             standing: parts.standing,
             keys: None,
@@ -227,7 +225,7 @@ impl Driver {
                 let reason = reason(&error);
                 // TLS 1.3 tells only now that it does not like a client certificate.
                 if self.milestone.is_some() && !error.is_temporary() {
-                    self.error = Some(error.into());
+                    self.error = Some(Box::new(error.into()));
                 }
                 self.lose(reason);
             }
@@ -318,7 +316,7 @@ impl Driver {
             return self.opened(Err(error.into()), None);
         }
         let location = self.connection.session().location().and_then(|to| self.located(to));
-        let way = self.elsewhere.take().or(location).or_else(|| self.way.clone());
+        let way = self.elsewhere.take().map(|way| *way).or(location).or_else(|| self.way.clone());
         if let Some(way) = way {
             self.open(Destination::Way(way));
         }
@@ -352,7 +350,7 @@ impl Driver {
             }
             Err(error) => {
                 let reason = not_opened(&error);
-                self.error = Some(error);
+                self.error = Some(Box::new(error));
                 self.handle(match attached {
                     Some(_) => Input::NotAttached(reason),
                     None => Input::NotOpened(reason),

@@ -16,7 +16,7 @@ impl Driver {
         if let Status::Connected(connected) = &status
             && let Err(error) = self.pin(connected)
         {
-            self.error = Some(error.into());
+            self.error = Some(Box::new(error.into()));
             return self.handle(Input::Close);
         }
         let status = match status {
@@ -62,7 +62,7 @@ impl Driver {
         if let Some((place, way)) = self.redirected(&reason) {
             self.attempts.follow();
             self.wait(Duration::ZERO);
-            self.elsewhere = Some(way);
+            self.elsewhere = Some(Box::new(way));
             return Status::Redirect(place);
         }
         if self.begins_anew(&reason) {
@@ -97,7 +97,7 @@ impl Driver {
         self.attempts.connected(connected.resumed);
         self.token_accepted(&connected.mechanism);
         if let Some(keys) = self.keys.take() {
-            lock(&self.standing).keys = Some(keys);
+            lock(&self.standing).keys = Some(*keys);
         }
         self.begin_session(connected.jid.clone());
         lock(&self.standing).login = Some(connected);
@@ -149,11 +149,12 @@ impl Driver {
         let error = match (reason, self.error.take()) {
             (Some(reason), None) => Error::Connection(reason),
             (Some(reason), Some(_)) if !is_of_transport(&reason) => Error::Connection(reason),
-            (_, Some(error)) => error,
+            (_, Some(error)) => *error,
             (None, None) => Error::Ended,
         };
         self.senders.drain(..).for_each(|(done, _)| drop(done.send(Err(error.clone()))));
         self.requests.end(&error);
+        lock(&self.standing).forget_watchers();
         self.reach(Err(error));
     }
 }
