@@ -63,6 +63,8 @@ struct Talker {
     logins: JoinHandle<(u32, u32)>,
     sent: usize,
     heard: Vec<usize>,
+    /// The highest number of those.
+    highest: usize,
     trouble: Option<String>,
 }
 
@@ -79,8 +81,8 @@ impl Talker {
         let session = builder.connect().await?;
         // What comes while a server has no session of ours waits for somebody who is there.
         session.send(Element::new("presence", CLIENT)).await?;
-        let (sent, heard, trouble) = (0, Vec::new(), None);
-        Ok(Self { session, proxy, storm, logins, sent, heard, trouble })
+        let (sent, heard, highest, trouble) = (0, Vec::new(), 0, None);
+        Ok(Self { session, proxy, storm, logins, sent, heard, highest, trouble })
     }
 
     /// Sends all messages and hears all, until its last connection was cut. It is never more than a
@@ -89,7 +91,7 @@ impl Talker {
         let Storm { messages, blows } = self.storm;
         self.proxy.sever(blows / 2, LIFE);
         let mut last = Instant::now();
-        while self.trouble.is_none() && !self.is_done() {
+        while self.trouble.is_none() && !self.is_done(last.elapsed()) {
             if self.may_send() {
                 self.sent += 1;
                 let sent = self.session.send(message(other, self.sent)).await;
@@ -100,13 +102,16 @@ impl Talker {
                 Ok(Some(stanza)) => {
                     last = Instant::now();
                     match number(&stanza) {
-                        Some(number) => self.heard.push(number),
+                        Some(number) => {
+                            self.heard.push(number);
+                            self.highest = self.highest.max(number);
+                        }
                         None if stanza.name() == "presence" => {}
                         None => self.trouble = Some(stanza.to_xml()),
                     }
                 }
                 Ok(None) => self.trouble = Some("the session has ended".to_owned()),
-                Err(_) if last.elapsed() > PATIENCE && self.heard.len() < messages => {
+                Err(_) if last.elapsed() > PATIENCE && self.highest < messages => {
                     self.trouble = Some(format!(
                         "silence after {} sent, {} heard",
                         self.sent,
@@ -122,12 +127,16 @@ impl Talker {
         let Storm { messages, blows } = self.storm;
         let cuts = (blows / 2).saturating_sub(self.proxy.left_to_sever()) as usize;
         let allowed = messages * (cuts + 1) / (blows as usize / 2).max(1);
-        self.sent < messages.min(allowed) && self.sent < self.heard.len() + AHEAD
+        // Neither what came twice nor what was lost changes how far the other side is.
+        self.sent < messages.min(allowed) && self.sent < self.highest + AHEAD
     }
 
-    fn is_done(&self) -> bool {
+    /// What a server has stored may come late.
+    fn is_done(&self, silence: Duration) -> bool {
         let messages = self.storm.messages;
-        self.sent == messages && self.heard.len() >= messages && self.proxy.left_to_sever() == 0
+        let ends = self.sent == messages && self.highest == messages;
+        let is_quiet = self.heard.len() >= messages || silence > LATE;
+        ends && is_quiet && self.proxy.left_to_sever() == 0
     }
 
     /// Hears what comes twice at the end, closes the session and says what came of it.
@@ -186,4 +195,6 @@ const LIFE: u32 = 20_000;
 const GLANCE: Duration = Duration::from_millis(10);
 /// A server may keep a resumption waiting for a quarter of a minute, and be asked again meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// After which time nothing comes any more that was sent before the last message.
+const LATE: Duration = Duration::from_secs(10);
 const AFTERMATH: Duration = Duration::from_millis(300);
