@@ -144,7 +144,7 @@ export class Connection extends TransportChoice {
     if (this.disconnecting) return;
     this.disconnecting = true;
     this.flush();
-    if (this.authenticated && driver.takesStanzas) {
+    if (this.authenticated && driver.takesStanzas && !this._proto.isComponent) {
       driver.send(`<presence xmlns='${NS.CLIENT}' type='unavailable'/>`);
     }
     driver.close();
@@ -311,6 +311,7 @@ export class Connection extends TransportChoice {
     return {
       jid: this.jid,
       authcid: this.authcid,
+      component: this._proto.isComponent === true,
       explicitBinding: this.options.explicitResourceBinding === true,
       allowPlaintext: this.options.dangerAllowPlaintext === true,
       closeTimeout: this.disconnection_timeout,

@@ -138,6 +138,7 @@ export class Driver {
       opened: (protection, carrier) => {
         opened((now) => {
           if (carrier === 'bosh') this.machine.opened_bosh(now, PROTECTIONS[protection]);
+          else if (carrier === 'tcp') this.machine.opened_tcp(now, PROTECTIONS[protection]);
           else this.machine.opened(now, PROTECTIONS[protection]);
         });
       },
@@ -148,6 +149,9 @@ export class Driver {
       received: (frame) => {
         this.frames.push(frame);
         this.receive();
+      },
+      receivedBytes: (bytes) => {
+        if (!this.isOver) this.input((now) => this.machine.received_bytes(now, bytes));
       },
       lost: (why) => this.lost(why, isJoining),
       leaving: () => this.close(),
@@ -249,7 +253,7 @@ export class Driver {
       case Kind.Keep:
         return this.owner.kept(machine.text());
       case Kind.Deliver:
-        return this.owner.delivered();
+        return this.deliver(machine.text());
       case Kind.WakeAt:
         return this.wakeAt(machine.number());
       case Kind.Derive:
@@ -259,6 +263,13 @@ export class Driver {
       case Kind.Disconnect:
         return this.abandon();
     }
+  }
+
+  /** Where there are no frames, the stanza comes from the core. */
+  private deliver(stanza: string): void {
+    if (stanza) this.owner.received(stanza);
+    if (!this.isOver) this.owner.delivered();
+    if (stanza) this.owner.handled();
   }
 
   private wakeAt(moment: number): void {

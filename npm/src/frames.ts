@@ -50,7 +50,8 @@ export class Frames {
   /** Something goes out that frames are in. */
   showOutput(text: string): void {
     const { hooks } = this;
-    if (hooks.xmlOutput !== xmlOutput) guard(() => hooks.xmlOutput(read(text)));
+    const element = hooks.xmlOutput === xmlOutput ? null : elementOf(text);
+    if (element) guard(() => hooks.xmlOutput(element)); // a start tag of a stream is none
     if (hooks.rawOutput !== rawOutput) guard(() => hooks.rawOutput(text));
   }
 

@@ -1,8 +1,12 @@
-// The package in Node.js: the DOM is that of @xmldom/xmldom, the WebSockets are those of ws.
+// The package in Node.js: the DOM is that of @xmldom/xmldom, the WebSockets are those of ws, and
+// there are components.
 
 import { DOMImplementation, DOMParser, XMLSerializer } from '@xmldom/xmldom';
 import WebSocket from 'ws';
+import { Component } from './component.js';
+import { Connection } from './connection.js';
 import { setPlatform, xmlGenerator } from './platform.js';
+import { Strophe } from './strophe.js';
 
 setPlatform({
   parse: (xml) => new DOMParser({ onError }).parseFromString(xml, 'text/xml') as unknown as Document,
@@ -17,6 +21,9 @@ setPlatform({
   WebSocket: () => WebSocket as unknown as typeof globalThis.WebSocket,
 });
 
+Connection.addProtocol('component', Component);
+Object.assign(Strophe, { Component });
+
 // Programs look for these there, as in a browser. What is there already stays.
 for (const [name, value] of Object.entries({ WebSocket, DOMParser, XMLSerializer })) {
   if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
@@ -29,3 +36,4 @@ function onError(level: string, message: string): void {
 }
 
 export * from './index.js';
+export { Component };

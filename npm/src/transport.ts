@@ -7,6 +7,8 @@ import type { BoshSession } from './core.js';
  * connection, which is the argument of its constructor.
  */
 export interface Transport {
+  /** The application is a server's component, and no client. */
+  readonly isComponent?: boolean;
   /** The hooks are shown what it tells of with `showInput` and `showOutput`, and not the frames. */
   readonly showsWrapped?: boolean;
   /**
@@ -55,6 +57,8 @@ export interface Listener {
   attached(jid: string): void;
   /** A frame came. */
   received(frame: string): void;
+  /** @internal Any bytes of a stream came. */
+  receivedBytes(bytes: Uint8Array): void;
   /** Nothing can be sent or received any more; or it could not be opened. */
   lost(why: string): void;
   /** Somebody else ends the connection, in good order. */
@@ -71,4 +75,4 @@ export interface Listener {
 export type Protection = 'plaintext' | 'loopback' | 'encrypted';
 
 /** What lies below the frames. */
-export type Carrier = 'websocket' | 'bosh';
+export type Carrier = 'websocket' | 'bosh' | 'tcp';

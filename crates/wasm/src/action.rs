@@ -18,7 +18,8 @@ pub enum Kind {
     Report,
     /// The text is the JSON of the keys that this login leaves.
     Keep,
-    /// The frame that was received last is the application's.
+    /// The frame that was received last is the application's; or the text, where there are no
+    /// frames.
     Deliver,
     /// Call again with `tick` when so many milliseconds have passed since zero: the number.
     WakeAt,

@@ -30,6 +30,8 @@ pub struct Machine {
     connection: Connection,
     listed: Vec<Arc<Listed>>,
     asked: Option<Asked>,
+    /// What comes, comes in frames, which JavaScript has then.
+    has_frames: bool,
     payload: Payload,
 }
 
@@ -51,7 +53,7 @@ impl Machine {
         let secret = kind.secret(secret)?;
         let (settings, listed) = Options::parse(options)?.settings(secret)?;
         let connection = Connection::new(settings);
-        Ok(Self { connection, listed, asked: None, payload: Payload::default() })
+        Ok(Self { connection, listed, asked: None, has_frames: true, payload: Payload::default() })
     }
 
     /// Whether the next frame may lead to the choice of a mechanism: `judge` each before.
@@ -109,6 +111,25 @@ impl Machine {
     /// A text, if there was another transport already.
     pub fn opened_bosh(&mut self, now: f64, protection: Protection) -> Result<(), String> {
         self.handle(now, Input::OpenedBosh(protection.channel()))
+    }
+
+    /// A byte stream is open, to the server of a component.
+    ///
+    /// # Errors
+    ///
+    /// A text, if there was another transport already.
+    pub fn opened_tcp(&mut self, now: f64, protection: Protection) -> Result<(), String> {
+        self.has_frames = false;
+        self.handle(now, Input::OpenedTcp(protection.channel()))
+    }
+
+    /// Any bytes of the stream came.
+    ///
+    /// # Errors
+    ///
+    /// A text, before it is open.
+    pub fn received_bytes(&mut self, now: f64, bytes: &[u8]) -> Result<(), String> {
+        self.handle(now, Input::Received(bytes))
     }
 
     /// A session of this address, which is logged in, was taken over.
@@ -325,7 +346,8 @@ impl Machine {
             Action::Ask(id, question) => return self.ask(id, question),
             Action::Report(status) => (Kind::Report, Payload::text(News::of(&status).json())),
             Action::Keep(keys) => (Kind::Keep, Payload::text(keys.to_json().as_str())),
-            Action::Deliver(_) => (Kind::Deliver, Payload::default()),
+            Action::Deliver(_) if self.has_frames => (Kind::Deliver, Payload::default()),
+            Action::Deliver(stanza) => (Kind::Deliver, Payload::text(stanza.to_xml())),
             Action::WakeAt(at) => {
                 (Kind::WakeAt, Payload { number: millis(at), ..Payload::default() })
             }

@@ -51,7 +51,9 @@ impl News {
                 news.server_proved = Some(login.proof == ServerProof::Proven);
                 news.flights = Some(login.flights);
             }
-            Status::Attached(jid) => news.jid = Some(jid.to_string()),
+            Status::Attached(jid) | Status::ComponentConnected(jid) => {
+                news.jid = Some(jid.to_string())
+            }
             _ => {
                 if let Some(error) = status.error() {
                     news.condition = Some(error.condition().to_owned());

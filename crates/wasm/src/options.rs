@@ -19,6 +19,9 @@ pub(crate) struct Options {
     jid: String,
     authcid: Option<String>,
     mechanisms: Vec<Listing>,
+    /// An external component, whose secret is a password; what is about logins is not for it.
+    #[serde(default)]
+    component: bool,
     #[serde(default)]
     explicit_binding: bool,
     #[serde(default)]
@@ -87,12 +90,20 @@ impl Options {
         if self.allow_plaintext {
             policy = policy.danger_allow_plaintext();
         }
-        let mut settings = Settings::new(jid, secret)
+        let settings = if self.component {
+            Settings::component(jid, "").secret(secret)
+        } else {
+            Settings::new(jid, secret)
+        };
+        let mut settings = settings
             .registry(Arc::new(Listed::registry(&listed)))
             .policy(Arc::new(policy))
             .explicit_binding(self.explicit_binding)
             .stream_management(None)
             .timeouts(timeouts);
+        if self.component && self.allow_plaintext {
+            settings = settings.danger_allow_unencrypted_stream();
+        }
         if let Some(authcid) = self.authcid {
             settings = settings.authcid(authcid);
         }

@@ -176,3 +176,34 @@ fn damaged_frames_are_no_panics() {
         }
     }
 }
+
+#[test]
+fn a_component_speaks_over_a_stream() {
+    let options = r#"{"jid":"bridge.example.com","mechanisms":[],"component":true}"#;
+    let component = || {
+        Machine::new(options, SecretKind::Password, "s3cr3t".to_owned()).expect("it is a component")
+    };
+    let mut machine = component();
+    machine.opened_tcp(0.0, Protection::Loopback).unwrap();
+    let header = "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' \
+                  xmlns='jabber:component:accept' id='s1' from='bridge.example.com'>";
+    machine.received_bytes(1.0, header.as_bytes()).unwrap();
+    let kinds = actions(&mut machine);
+    assert!(kinds.iter().any(|(_, text)| text.starts_with("<handshake")), "{kinds:?}");
+    machine
+        .received_bytes(2.0, b"<handshake/><message from='a@b' to='x@bridge.example.com'>")
+        .unwrap();
+    let connected = actions(&mut machine);
+    assert_eq!(connected[0].1, r#"{"code":5,"jid":"bridge.example.com"}"#);
+    machine.received_bytes(3.0, b"<body>\xc3").unwrap();
+    machine.received_bytes(4.0, b"\xa9</body></message> ").unwrap();
+    let delivered = actions(&mut machine);
+    assert_eq!(delivered[0].0, Kind::Deliver);
+    assert!(delivered[0].1.contains("<body>é</body>"), "{delivered:?}");
+
+    let mut machine = component();
+    machine.opened_tcp(0.0, Protection::Plaintext).unwrap();
+    let refused = actions(&mut machine);
+    assert!(refused[1].1.contains(r#""condition":"encryption-required""#), "{refused:?}");
+    component().opened(0.0, Protection::Encrypted).unwrap_err();
+}
