@@ -295,6 +295,7 @@ export class Connection extends TransportChoice {
   }
 
   private sendQueued(): void {
+    if (this.driver?.isAttaching) return; // the login was made: it may wait
     for (let next = this._data.shift(); next; next = this._data.shift()) {
       try {
         if (!this.driver) throw 'not connected';
@@ -390,6 +391,7 @@ export class Connection extends TransportChoice {
         this.connected = true;
         this.own(news.jid ?? '');
         this._changeConnectStatus(code, null);
+        this.flush();
         return this.watch();
       case Status.DISCONNECTING:
         return this._changeConnectStatus(code, this.reason);

@@ -51,6 +51,8 @@ export class Driver {
   private machine: Machine;
   private link: Link | undefined;
   private isOpen = false;
+  /** A session that is logged in is to be taken over. */
+  private takesOver = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private frames: string[] = [];
   /** The offer, until the mechanisms are judged. */
@@ -73,6 +75,7 @@ export class Driver {
 
   /** Opens a link, for whatever it is wanted. */
   start(transport: Transport, opening: Opening): void {
+    this.takesOver = opening.joins === true || opening.session !== undefined;
     this.drain();
     if (this.isOver) return;
     try {
@@ -85,6 +88,11 @@ export class Driver {
   /** Whether a stanza can be sent. */
   get takesStanzas(): boolean {
     return !this.isOver && this.machine.takes_stanzas();
+  }
+
+  /** Whether the server is still to say that it knows the session which is taken over. */
+  get isAttaching(): boolean {
+    return this.takesOver && !this.isOpen;
   }
 
   /** The last features, as XML. */

@@ -33,8 +33,8 @@ import { Request } from './request.js';
 import { Stanza } from './stanza.js';
 import type { TransportClass } from './transport.js';
 import { Websocket } from './websocket.js';
-import { createHtml, XHTML } from './xhtml.js';
 import { WorkerWebsocket } from './worker-transport.js';
+import { createHtml, XHTML } from './xhtml.js';
 import * as xml from './xml.js';
 
 const namespaces: Record<string, string> & typeof NS = NS;

@@ -236,9 +236,9 @@ describe('a session goes on', () => {
     heard = new Heard();
     const second = make();
     second.attach(first.jid, sid ?? '', rid ?? 0, heard.callback, 60, 1, 2);
-    await heard.until(ATTACHED);
+    await echo(second, 'two'); // though nothing is known of the session yet
+    expect(heard.codes).toEqual([CONNECTING, ATTACHED]);
     expect(second.restored).toBe(false);
-    await echo(second, 'two');
     second.disconnect();
     await heard.until(DISCONNECTED);
   });
@@ -246,6 +246,7 @@ describe('a session goes on', () => {
   test('not with ids that the server does not know', async () => {
     const connection = make({ keepalive: true });
     connection.attach('alice@example.com/desk', 'nothing', 17, heard.callback);
+    connection.send($msg({ to: 'bob@example.com' }).c('body').t('kept for nobody'));
     await heard.until(DISCONNECTED);
     expect(heard.all).toEqual([
       [CONNECTING, null],
@@ -253,6 +254,8 @@ describe('a session goes on', () => {
       [DISCONNECTED, 'item-not-found'],
     ]);
     expect(connection.authenticated).toBe(false);
+    expect(connection._data).toEqual([]);
+    expect(page.requests.some(({ body }) => String(body).includes('kept for nobody'))).toBe(false);
   });
 
   test.each([
