@@ -23,6 +23,7 @@ http_default_host = "localhost" -- clients send the address as their HTTP host
 modules_enabled = { "saslauth", "tls", "websocket", "bosh", "disco", "ping", "roster", "smacks" }
 
 smacks_hibernation_time = 300 -- longer than any scene
+smacks_max_queue_size = 20000 -- more than any scene sends; beyond it messages are dropped
 modules_disabled = { "s2s" }
 
 c2s_require_encryption = false -- SCRAM is tried over ws:// as well

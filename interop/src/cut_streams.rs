@@ -187,7 +187,7 @@ pub(crate) fn number(stanza: &Element) -> Option<usize> {
     stanza.child("body", CLIENT).filter(|_| !is_error)?.text().parse().ok()
 }
 
-const CLIENT: &str = "jabber:client";
+pub(crate) const CLIENT: &str = "jabber:client";
 pub(crate) const AHEAD: usize = 16;
 /// In bytes: a login and some dozens of messages.
 const LIFE: u32 = 20_000;

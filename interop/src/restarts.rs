@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use epode::{SessionStore, SessionStoreError, Status, StatusEvents, StoredSession};
+use epode::{Element, SessionStore, SessionStoreError, Status, StatusEvents, StoredSession};
 use epode_interop::Dice;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    cut_streams::{AHEAD, Storm, message, number},
+    cut_streams::{AHEAD, CLIENT, Storm, message, number},
     figures::Figures,
     stream_target::{self, StreamTarget},
 };
@@ -50,15 +50,30 @@ pub(crate) async fn exchange(
         bob.live_and_die(Dice::new(seed.wrapping_add(1)))
     );
     let mut figures = Figures { blows: storm.blows, ..Figures::default() };
-    for (outcome, mut life) in [(first, alice), (second, bob)] {
+    for (outcome, user, mut life) in [(first, "alice", alice), (second, "bob", bob)] {
         figures.trouble.extend(outcome.err().map(|error| error.to_string()));
         life.end().await?;
         figures.resumed += life.resumed;
         figures.new += life.new.saturating_sub(1);
-        figures.hear(storm.messages, &heard(&life.folder)?);
+        let mut numbers = heard(&life.folder)?;
+        numbers.extend(stored(target, user).await?);
+        figures.hear(storm.messages, &numbers);
     }
     figures.seconds = start.elapsed().as_secs_f64();
     Ok(figures)
+}
+
+/// What a server has stored when it let go of a session: it comes to who says to be there, which
+/// the processes never do.
+async fn stored(target: &StreamTarget, user: &str) -> Result<Vec<usize>, Box<dyn Error>> {
+    let mut session = target.client(user)?.connect().await?;
+    session.send(Element::new("presence", CLIENT)).await?;
+    let mut numbers = Vec::new();
+    while let Ok(Some(stanza)) = timeout(AFTERMATH, session.receive()).await {
+        numbers.extend(number(&stanza));
+    }
+    session.disconnect().await?;
+    Ok(numbers)
 }
 
 /// The processes of one account, one after the other.
@@ -198,13 +213,13 @@ pub(crate) async fn talk(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let mut is_done = false;
     let mut end = tokio::spawn(async { tokio::io::stdin().read_u8().await });
     loop {
-        if sent < most && sent < log.lines + AHEAD {
+        if sent < most && sent < log.highest + AHEAD {
             sent += 1;
             session.send(message(other, sent)).await?;
             continue;
         }
         // It may have been so from the start.
-        if !is_done && sent == messages && log.lines >= messages {
+        if !is_done && sent == messages && log.highest >= messages {
             println!("{DONE}");
             is_done = true;
         }
@@ -249,6 +264,8 @@ fn is_resumable(store: &AtomicFile) -> Result<bool, Box<dyn Error>> {
 struct Log {
     file: fs::File,
     lines: usize,
+    /// The highest number: what came twice or was lost does not change how far the other side is.
+    highest: usize,
 }
 
 impl Log {
@@ -261,13 +278,16 @@ impl Log {
             return Err(format!("{} lines, and {counted} stanzas count", lines.len()).into());
         }
         file.set_len(lines.iter().map(|line| line.len() as u64).sum())?; // at once, or not at all
-        Ok(Self { file, lines: counted })
+        let highest = lines.iter().filter_map(|line| line.trim_end().parse().ok()).max();
+        Ok(Self { file, lines: counted, highest: highest.unwrap_or_default() })
     }
 
-    fn note(&mut self, stanza: &epode::Element) -> Result<(), Box<dyn Error>> {
-        let line = number(stanza).map_or_else(|| stanza.to_xml(), |number| number.to_string());
+    fn note(&mut self, stanza: &Element) -> Result<(), Box<dyn Error>> {
+        let number = number(stanza);
+        let line = number.map_or_else(|| stanza.to_xml(), |number| number.to_string());
         self.file.write_all(format!("{line}\n").as_bytes())?; // in one piece
         self.lines += 1;
+        self.highest = self.highest.max(number.unwrap_or_default());
         Ok(())
     }
 }
@@ -315,4 +335,5 @@ const LOG: &str = "heard.txt";
 const STARTING: Duration = Duration::from_millis(300);
 const TALKING: Duration = Duration::from_millis(60);
 const GLANCE: Duration = Duration::from_millis(2);
+const AFTERMATH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
