@@ -89,7 +89,7 @@ pub(crate) struct Driver {
     receipts: Receipts,
     requests: Pending,
     /// What we told everybody last of being there, to say it again in a new session.
-    presence: Option<Element>,
+    presence: Option<Box<Element>>,
     statuses: Vec<mpsc::Sender<Status>>,
     transcript: Option<Box<Transcript>>,
     reports: Option<ReportSink>,
@@ -280,7 +280,7 @@ impl Driver {
     }
 
     fn send(&mut self, stanza: Element) -> Result<Receipt, Error> {
-        let presence = is_own_presence(&stanza).then(|| stanza.clone());
+        let presence = is_own_presence(&stanza).then(|| Box::new(stanza.clone()));
         let now = self.now();
         let number = self.connection.send(now, stanza).map_err(Error::NotSent)?;
         self.presence = presence.or_else(|| self.presence.take());

@@ -103,7 +103,7 @@ impl Driver {
         lock(&self.standing).login = Some(connected);
         if is_new {
             self.requests.begin_anew();
-            if let Some(presence) = self.presence.clone()
+            if let Some(presence) = self.presence.as_deref().cloned()
                 && let Err(error) = self.send(presence)
             {
                 tracing::debug!(%error, "presence is not sent again");

@@ -21,15 +21,21 @@ use crate::{Element, Jid};
 pub(super) struct Index {
     /// Those that want nothing in it.
     anywhere: Tables,
-    /// Those that want this namespace.
+    /// The others; none before the first.
+    by_content: Option<Box<ByContent>>,
+}
+
+/// The patterns that want something in a stanza.
+#[derive(Default)]
+struct ByContent {
+    /// This namespace.
     exact: Contents,
-    /// Those that want this namespace, whatever its fragment.
+    /// This namespace, whatever its fragment.
     loose: Contents,
-    /// Those that want this child.
+    /// This child.
     children: Contents,
 }
 
-/// By what must stand in a stanza.
 type Contents = HashMap<Box<str>, Tables>;
 
 impl Index {
@@ -59,40 +65,54 @@ impl Index {
         let facts = Facts::of(stanza);
         let mut found = Vec::new();
         self.anywhere.find(&facts, &mut found);
-        if !self.children.is_empty() {
-            let children = children(stanza);
-            let wanted = children.iter().filter_map(|child| self.children.get(child.as_str()));
-            wanted.for_each(|tables| tables.find(&facts, &mut found));
-        }
-        if self.exact.is_empty() && self.loose.is_empty() {
-            return found;
-        }
-        let namespaces = namespaces(stanza);
-        let exact = namespaces.iter().filter_map(|namespace| self.exact.get(*namespace));
-        exact.for_each(|tables| tables.find(&facts, &mut found));
-        if !self.loose.is_empty() {
-            let namespaces: BTreeSet<&str> = namespaces.into_iter().map(without_fragment).collect();
-            let loose = namespaces.iter().filter_map(|namespace| self.loose.get(*namespace));
-            loose.for_each(|tables| tables.find(&facts, &mut found));
+        if let Some(contents) = &self.by_content {
+            contents.find(stanza, &facts, &mut found);
         }
         found
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        let contents = [&self.exact, &self.loose, &self.children];
-        self.anywhere.0.is_empty() && contents.into_iter().all(HashMap::is_empty)
+        self.anywhere.0.is_empty() && self.by_content.as_ref().is_none_or(|it| it.is_empty())
     }
 
     /// Where a pattern belongs that wants something in a stanza, and what it wants.
     fn contents<'p>(&mut self, pattern: &'p Pattern) -> Option<(&mut Contents, &'p str)> {
-        Some(match pattern.content.as_ref()? {
+        let content = pattern.content.as_ref()?;
+        let contents = self.by_content.get_or_insert_default();
+        Some(match content {
             Content::Namespace(namespace) if pattern.ignores_fragment => {
-                (&mut self.loose, namespace)
+                (&mut contents.loose, namespace)
             }
-            Content::Namespace(namespace) => (&mut self.exact, namespace),
-            Content::Child(name) => (&mut self.children, name),
+            Content::Namespace(namespace) => (&mut contents.exact, namespace),
+            Content::Child(name) => (&mut contents.children, name),
         })
+    }
+}
+
+impl ByContent {
+    fn find(&self, stanza: &Element, facts: &Facts<'_>, found: &mut Vec<(Class, HandlerId)>) {
+        if !self.children.is_empty() {
+            let children = children(stanza);
+            let wanted = children.iter().filter_map(|child| self.children.get(child.as_str()));
+            wanted.for_each(|tables| tables.find(facts, found));
+        }
+        if self.exact.is_empty() && self.loose.is_empty() {
+            return;
+        }
+        let namespaces = namespaces(stanza);
+        let exact = namespaces.iter().filter_map(|namespace| self.exact.get(*namespace));
+        exact.for_each(|tables| tables.find(facts, found));
+        if !self.loose.is_empty() {
+            let namespaces: BTreeSet<&str> = namespaces.into_iter().map(without_fragment).collect();
+            let loose = namespaces.iter().filter_map(|namespace| self.loose.get(*namespace));
+            loose.for_each(|tables| tables.find(facts, found));
+        }
+    }
+
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
+        [&self.exact, &self.loose, &self.children].into_iter().all(HashMap::is_empty)
     }
 }
 
