@@ -16,7 +16,7 @@ use crate::{
 pub(crate) fn build(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
     npm::ensure_node(workspace)?;
     let mut command =
-        if rustup_has_target(workspace) { workspace.cargo(["build"]) } else { debian(workspace)? };
+        if rustup_has_target(workspace) { rustup(workspace) } else { debian(workspace)? };
     let target = workspace.target("wasm");
     command.args(["--profile", "wasm", "--target", TARGET, "--target-dir"]).arg(&target);
     for package in PACKAGES {
@@ -41,6 +41,12 @@ fn rustup_has_target(workspace: &Workspace) -> bool {
     workspace::output(&mut query).is_some_and(|list| list.lines().any(|line| line == TARGET))
 }
 
+fn rustup(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo(["build"]);
+    command.env("RUSTFLAGS", FEATURES);
+    command
+}
+
 /// Debian's cargo, told to build the standard library, small and without messages for panics. That
 /// needs a switch for unstable features, which nothing but this one command may see.
 fn debian(workspace: &Workspace) -> Result<Command, Failure> {
@@ -52,12 +58,15 @@ fn debian(workspace: &Workspace) -> Result<Command, Failure> {
         .args(["-Z", "build-std-features=optimize_for_size"])
         .env("RUSTC", "/usr/bin/rustc")
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort")
+        .env("RUSTFLAGS", format!("-Zunstable-options -Cpanic=immediate-abort {FEATURES}"))
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-19")
         .env_remove("RUSTUP_TOOLCHAIN");
     Ok(command)
 }
 
 const TARGET: &str = "wasm32-unknown-unknown";
+/// What is JavaScript's lies in a list of the script, and not in a second table of the module: that
+/// `wasm2js` could not read.
+const FEATURES: &str = "-Ctarget-feature=-reference-types";
 const PACKAGES: &[&str] = &["epode-sasl", "epode-proto", "epode-wasm"];
 const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-19"];

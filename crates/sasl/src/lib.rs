@@ -10,6 +10,7 @@ mod hashed_token;
 mod mechanism;
 pub mod mechanisms;
 mod name;
+mod normalization;
 mod offer;
 mod pin;
 mod policy;
