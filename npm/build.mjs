@@ -2,20 +2,24 @@
 // Types are checked here; tests are not run.
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
+import { build, transformSync } from 'esbuild';
 
 const run = (script, ...args) => {
   execFileSync(process.execPath, [script, ...args], { cwd: import.meta.dirname, stdio: 'inherit' });
 };
+const binaryen = (tool, ...args) => run(`node_modules/binaryen/bin/${tool}`, ...args);
+const here = (file) => new URL(file, import.meta.url);
+const text = (file) => readFileSync(here(file), 'utf8');
 
-rmSync(new URL('dist', import.meta.url), { recursive: true, force: true });
+rmSync(here('dist'), { recursive: true, force: true });
 // No feature is switched on: the module says itself which it uses.
-run('node_modules/binaryen/bin/wasm-opt', '-Oz', 'wasm/epode_wasm_bg.wasm', '-o', 'wasm/epode.wasm');
+binaryen('wasm-opt', '-Oz', 'wasm/epode_wasm_bg.wasm', '-o', 'wasm/epode.wasm');
+writeWithoutWasm();
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json');
 
-const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
+const { version } = JSON.parse(text('package.json'));
 const common = {
   absWorkingDir: import.meta.dirname,
   bundle: true,
@@ -23,8 +27,6 @@ const common = {
   legalComments: 'none',
   define: { PACKAGE_VERSION: JSON.stringify(version) },
   loader: { '.wasm': 'binary' },
-  // The address of the module is asked for by a way of loading that is not used.
-  logOverride: { 'empty-import-meta': 'silent' },
 };
 const browser = { ...common, platform: 'browser', entryPoints: ['src/index.ts'] };
 const node = {
@@ -46,17 +48,69 @@ await build({
 await build({ ...node, format: 'esm', outfile: 'dist/index.node.js' });
 await build({ ...node, format: 'cjs', outfile: 'dist/index.node.cjs' });
 
+// The core as a file beside the JavaScript.
+const slim = { format: 'esm', plugins: [moduleFrom('src/module.slim.ts')] };
+await build({ ...browser, ...slim, entryPoints: ['src/index.slim.ts'], outfile: 'dist/slim.js' });
+await build({ ...node, ...slim, entryPoints: ['src/index.slim.node.ts'], outfile: 'dist/slim.node.js' });
+copyFileSync(here('wasm/epode.wasm'), here('dist/epode.wasm'));
+
+// The core as JavaScript.
+const without = {
+  minify: true,
+  inject: ['src/module.no-wasm.ts'],
+  plugins: [moduleFrom('src/module.no-wasm.ts'), memoryThatMoves()],
+};
+await build({ ...browser, ...without, format: 'esm', outfile: 'dist/no-wasm.js' });
+await build({ ...browser, ...without, format: 'iife', outfile: 'dist/strophe.no-wasm.js' });
+await build({ ...node, ...without, format: 'esm', outfile: 'dist/no-wasm.node.js' });
+await build({ ...node, ...without, format: 'cjs', outfile: 'dist/no-wasm.node.cjs' });
+
 // The page of `epode serve --web`, which is no part of the package.
 run('node_modules/typescript/bin/tsc', '-p', 'page');
 const page = { ...common, platform: 'browser', entryPoints: ['page/page.ts'], minify: true };
 await build({ ...page, format: 'esm', outfile: 'dist/page/page.js' });
 for (const file of ['index.html', 'style.css', 'icon.svg']) {
-  copyFileSync(new URL(`page/${file}`, import.meta.url), new URL(`dist/page/${file}`, import.meta.url));
+  copyFileSync(here(`page/${file}`), here(`dist/page/${file}`));
 }
 
-for (const file of ['wasm/epode.wasm', 'dist/strophe.js', 'dist/index.js', 'dist/shared-connection-worker.js']) {
-  const bytes = readFileSync(new URL(file, import.meta.url));
+const files = ['epode.wasm', 'slim.js', 'index.js', 'strophe.js', 'no-wasm.js', 'shared-connection-worker.js'];
+for (const file of files) {
+  const bytes = readFileSync(here(`dist/${file}`));
   const sizes = [bytes.length, gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
   const [raw, gzip, brotli] = sizes.map((size) => size.toLocaleString('en'));
-  console.log(`${file}: ${raw} bytes, gzip ${gzip}, brotli ${brotli}`);
+  console.log(`dist/${file}: ${raw} bytes, gzip ${gzip}, brotli ${brotli}`);
+}
+
+/** Writes the module as JavaScript: a function from what it imports to what it exports. */
+function writeWithoutWasm() {
+  const [lowered, script] = ['wasm/epode.lowered.wasm', 'wasm/epode.wasm2js.js'];
+  binaryen('wasm-opt', '--llvm-nontrapping-fptoint-lowering', 'wasm/epode.wasm', '-o', lowered);
+  binaryen('wasm2js', '-Oz', lowered, '-o', script);
+  const [, body] = /^(?:import .*\n)*([^]*)\nvar retasmFunc = asmFunc\(/.exec(text(script)) ?? [];
+  if (!body) throw new Error('wasm2js writes modules in another form now: see writeWithoutWasm');
+  const { code } = transformSync(`${body}\nexport default asmFunc;\n`, { minify: true });
+  writeFileSync(here(script), code); // once, since it takes a while
+}
+
+/** Takes another file for `src/module.ts`. */
+function moduleFrom(file) {
+  const path = here(file).pathname;
+  return {
+    name: 'module',
+    setup: ({ onResolve }) => onResolve({ filter: /^\.\/module\.js$/ }, () => ({ path })),
+  };
+}
+
+/** Memory of WebAssembly is empty once it has moved; memory of JavaScript is another one. */
+function memoryThatMoves() {
+  const onLoad = ({ path }) => {
+    const script = readFileSync(path, 'utf8');
+    const contents = script.replaceAll(/(cached\w+Memory0)\.byteLength === 0/g, '$1.buffer !== wasm.memory.buffer');
+    if (contents === script) throw new Error('the script keeps memory in another way now');
+    return { contents };
+  };
+  return {
+    name: 'memory',
+    setup: (build) => build.onLoad({ filter: /epode_wasm\.js$/ }, onLoad),
+  };
 }

@@ -3,14 +3,13 @@
 import {
   Bosh as BoshSession,
   first_message,
-  initSync,
   Kind,
   Machine,
   Protection,
   redacted,
   SecretKind,
 } from '../wasm/epode_wasm.js';
-import bytes from '../wasm/epode.wasm';
+import { prepare } from './module.js';
 
 let isReady = false;
 
@@ -47,7 +46,7 @@ export function redact(frame: string): string {
 /** Calls the core once it is ready. What it throws are texts. */
 function call<T>(use: () => T): T {
   if (!isReady) {
-    initSync({ module: bytes });
+    prepare();
     isReady = true;
   }
   try {
