@@ -151,6 +151,19 @@ S: !close`,
     expect(statuses.at(-1)).toEqual([DISCONNECTED, null]);
   });
 
+  test.each(['wss://elsewhere.example/', 'ws://example.com/'])('%s is not followed', async (uri) => {
+    const { statuses, connection } = await connect(
+      `${OPEN}S: <close xmlns='urn:ietf:params:xml:ns:xmpp-framing' see-other-uri='${uri}'/>
+C: *
+S: !close`,
+    );
+    expect(statuses.slice(1)).toEqual([
+      [CONNFAIL, 'see-other-uri'],
+      [DISCONNECTED, 'see-other-uri'],
+    ]);
+    expect(connection.service).toBe('wss://example.com/');
+  });
+
   test('that the server only closes is an end', async () => {
     const { statuses } = await connect(`${OPEN}S: !close`);
     expect(statuses.map(([status]) => status)).toEqual([CONNECTING, CONNFAIL, DISCONNECTED]);

@@ -36,6 +36,15 @@ describe('handlers', () => {
     expect(user).toHaveBeenCalledOnce();
   });
 
+  test('of time wait for the login, and are not lost', async () => {
+    const called = new Promise<boolean>((done) => {
+      alice.addTimedHandler(1, () => done(alice.authenticated));
+    });
+    await until(alice, CONNECTED);
+    expect(await called).toBe(true);
+    expect(alice.timedHandlers).toEqual([]);
+  });
+
   test('of the system see the login, and what is no stanza', async () => {
     const names: string[] = [];
     const user = vi.fn(() => true);
