@@ -90,9 +90,10 @@ impl Talker {
     async fn talk(&mut self, other: &str) {
         let Storm { messages, blows } = self.storm;
         self.proxy.sever(blows / 2, LIFE);
-        let mut last = Instant::now();
+        let (mut last, mut spoken) = (Instant::now(), Instant::now());
         while self.trouble.is_none() && !self.is_done(last.elapsed()) {
-            if self.may_send() {
+            if self.may_send(last.max(spoken).elapsed()) {
+                spoken = Instant::now();
                 self.sent += 1;
                 let sent = self.session.send(message(other, self.sent)).await;
                 self.trouble = sent.err().map(|error| error.to_string());
@@ -123,12 +124,13 @@ impl Talker {
         }
     }
 
-    fn may_send(&self) -> bool {
+    fn may_send(&self, silence: Duration) -> bool {
         let Storm { messages, blows } = self.storm;
         let cuts = (blows / 2).saturating_sub(self.proxy.left_to_sever()) as usize;
         let allowed = messages * (cuts + 1) / (blows as usize / 2).max(1);
         // Neither what came twice nor what was lost changes how far the other side is.
-        self.sent < messages.min(allowed) && self.sent < self.highest + AHEAD
+        let is_near = self.sent < self.highest + AHEAD || silence > STALL;
+        self.sent < messages.min(allowed) && is_near
     }
 
     /// What a server has stored may come late.
@@ -189,6 +191,8 @@ pub(crate) fn number(stanza: &Element) -> Option<usize> {
 
 pub(crate) const CLIENT: &str = "jabber:client";
 pub(crate) const AHEAD: usize = 16;
+/// After such a silence all that is on its way may be lost, and one more is sent.
+pub(crate) const STALL: Duration = Duration::from_secs(5);
 /// In bytes: a login and some dozens of messages.
 const LIFE: u32 = 20_000;
 /// After which time to look whether a connection was cut that nobody talks on.

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    cut_streams::{AHEAD, CLIENT, Storm, message, number},
+    cut_streams::{AHEAD, CLIENT, STALL, Storm, message, number},
     figures::Figures,
     stream_target::{self, StreamTarget},
 };
@@ -226,6 +226,10 @@ pub(crate) async fn talk(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         tokio::select! {
             stanza = session.receive() => log.note(&stanza.ok_or("the session has ended")?)?,
             _ = &mut end => break,
+            () = sleep(STALL), if sent < most => {
+                sent += 1;
+                session.send(message(other, sent)).await?;
+            }
         }
         if log.lines.is_multiple_of(PROGRESS) {
             println!("{sent} sent, {} heard", log.lines);
