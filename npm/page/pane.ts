@@ -7,6 +7,7 @@ import { count } from './kept-keys.js';
 import { LoginForm, type Request } from './login-form.js';
 import { choiceOf } from './mechanisms.js';
 import { make, part } from './parts.js';
+import { failureWords, ReportView, type LoginReport } from './report-view.js';
 import { milliseconds, Steps, type Tone } from './steps.js';
 import { Transcript } from './transcript.js';
 import { serviceOf, TRANSPORTS } from './transports.js';
@@ -20,9 +21,11 @@ export class Pane {
   private readonly status: HTMLElement;
   private readonly steps: Steps;
   private readonly transcript: Transcript;
+  private readonly report: ReportView;
   readonly chat: Chat;
   private connection: Connection | null = null;
   private reason = '';
+  private explained: LoginReport | null = null;
 
   constructor(title: string, template: HTMLTemplateElement, hints: Hints) {
     const root = (template.content.cloneNode(true) as DocumentFragment).firstElementChild as HTMLElement;
@@ -34,6 +37,7 @@ export class Pane {
     this.status = part(root, 'status');
     this.steps = new Steps(part(root, 'steps'));
     this.transcript = new Transcript(part(root, 'transcript'), part(root, 'count'));
+    this.report = new ReportView(root);
     this.chat = new Chat(root);
     this.form.onRequest((request) => this.login(request));
     this.leave.addEventListener('click', () => this.connection?.disconnect());
@@ -50,7 +54,7 @@ export class Pane {
 
   private login(request: Request): void {
     const { classes } = choiceOf(request.mechanism);
-    const options = { deriveInWasm: true, ...(classes.length > 0 && { mechanisms: classes }) };
+    const options = { deriveInWasm: true, report: true, ...(classes.length > 0 && { mechanisms: classes }) };
     const service = serviceOf(request.transport);
     const connection = new Strophe.Connection(service, options);
     connection.rawInput = (frame) => this.transcript.received(frame);
@@ -59,13 +63,17 @@ export class Pane {
     this.reason = '';
     this.steps.begin();
     this.transcript.clear();
+    this.report.clear();
     this.form.lock('busy');
     this.leave.disabled = false;
     this.leave.textContent = 'Cancel';
     this.leave.focus();
     try {
       connection.connect(request.jid, request.pass, (status, condition) => {
-        if (connection === this.connection) this.changed(connection, request, status, condition);
+        if (connection !== this.connection) return;
+        this.changed(connection, request, status, condition);
+        // The report is there once everybody has been told.
+        queueMicrotask(() => this.explain(connection));
       });
     } catch (exception) {
       this.reason = exception instanceof Error ? exception.message : String(exception);
@@ -106,6 +114,13 @@ export class Pane {
     this.form.lock('online');
     this.chat.begin(connection);
     if (isWatched) this.chat.focus();
+  }
+
+  private explain({ report }: Connection & { report?: LoginReport | null }): void {
+    if (!report || report === this.explained) return;
+    this.explained = report;
+    this.report.show(report);
+    if (report.outcome === 'failed') this.steps.explain(failureWords(report));
   }
 
   private over(): void {

@@ -25,6 +25,11 @@ export class Steps {
     if (detail) item.append(make('p', [detail]));
     this.list.append(item);
   }
+
+  /** More about the step that failed. */
+  explain(words: string): void {
+    this.list.querySelector('li[data-tone="bad"]')?.append(make('p', [words]));
+  }
 }
 
 /** As `12 ms`. */
