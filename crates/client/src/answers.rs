@@ -79,7 +79,7 @@ impl Answers {
                 None => refuse(NOBODY),
             },
             Question::Respond(Challenge { mechanism, data }) => {
-                match self.responders.iter().find(|known| known.mechanism() == mechanism) {
+                match self.responders.iter().find(|known| *known.name() == mechanism) {
                     Some(responder) => Arc::clone(responder).respond(data),
                     None => refuse("the mechanism's owner is gone"),
                 }

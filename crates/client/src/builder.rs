@@ -13,7 +13,10 @@ use epode_proto::{
     Connection, Jid, JidError, Liveness, LoginReport, Settings, Status, StreamManagement, Timeouts,
     UserAgent,
     bosh::{self, Attachment, RestoreError},
-    sasl::{Channel, MechanismFactory, Policy, Registry, Secret, SecretKind, scram::ScramKeys},
+    sasl::{
+        Channel, Deferred, MechanismFactory, OwnMechanism, Policy, Registry, Secret, SecretKind,
+        scram::ScramKeys,
+    },
     xml,
 };
 use tokio::{
@@ -31,7 +34,7 @@ use crate::{
         Closer, Driver, Handle, Mark, Parcel, Parts, Reached, ReportSink, TranscriptSink, unix_time,
     },
     handlers::Router,
-    mechanism::{AsyncMechanism, Deferred, GivenUp, Responder},
+    mechanism::{AsyncMechanism, GivenUp, Named, Responder},
     pins::{PinStore, Pinning},
     route::{Connector, Destination, Way},
     sessions::{SessionStore, StoredSession},
@@ -340,9 +343,10 @@ impl Builder {
     /// name.
     #[must_use]
     pub fn mechanism(mut self, mechanism: impl AsyncMechanism) -> Self {
-        let responder: Arc<dyn Responder> = Arc::new(mechanism);
-        self.registry = self.registry.with(Arc::new(Deferred::new(Arc::clone(&responder))));
-        self.answers.responders.retain(|known| known.mechanism() != responder.mechanism());
+        let responder: Arc<dyn Responder> = Arc::new(Named::new(mechanism));
+        let own: Arc<dyn OwnMechanism> = Arc::<dyn Responder>::clone(&responder);
+        self.registry = self.registry.with(Arc::new(Deferred::new(own)));
+        self.answers.responders.retain(|known| known.name() != responder.name());
         self.answers.responders.push(responder);
         self
     }
@@ -351,7 +355,7 @@ impl Builder {
     /// the same name.
     #[must_use]
     pub fn mechanism_factory(mut self, factory: Arc<dyn MechanismFactory>) -> Self {
-        self.answers.responders.retain(|known| known.mechanism() != *factory.name());
+        self.answers.responders.retain(|known| known.name() != factory.name());
         self.registry = self.registry.with(factory);
         self
     }

@@ -3,10 +3,7 @@
 
 use std::{fmt, pin::Pin, sync::Arc};
 
-use epode_sasl::{
-    Answer, Challenge, Context, Error, Mechanism, MechanismFactory, MechanismName, PeerFault,
-    Question, Rejection, Response, ServerProof, Skip, Step,
-};
+use epode_sasl::{Answer, Context, Error, MechanismName, OwnMechanism, Response, Skip};
 use zeroize::Zeroizing;
 
 /// A SASL mechanism of the application's own, with asynchronous answers; the life cycle is that
@@ -119,155 +116,75 @@ impl GivenUp {
     }
 }
 
-/// An [`AsyncMechanism`] behind a pointer.
-pub(crate) trait Responder: Send + Sync {
-    fn mechanism(&self) -> MechanismName;
-    fn priority(&self) -> i32;
-    fn client_first(&self) -> bool;
-    fn exposes_secret(&self) -> bool;
-    fn test(&self, cx: &Context<'_>) -> Result<(), Skip>;
-    fn start(&self, cx: &Context<'_>);
+/// An [`AsyncMechanism`] as the SASL layer sees it, and whoever looks for its messages.
+pub(crate) trait Responder: OwnMechanism {
     fn respond(self: Arc<Self>, data: Option<Zeroizing<Vec<u8>>>) -> AnswerFuture;
-    fn success(&self, data: Option<&[u8]>) -> Result<(), GivenUp>;
-    fn failure(&self);
 }
 
 /// An answer that may take its time; to drop it is to stop looking for it.
 pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-impl<M: AsyncMechanism> Responder for M {
-    fn mechanism(&self) -> MechanismName {
-        AsyncMechanism::name(self)
-    }
-
-    fn priority(&self) -> i32 {
-        AsyncMechanism::priority(self)
-    }
-
-    fn client_first(&self) -> bool {
-        AsyncMechanism::client_first(self)
-    }
-
-    fn exposes_secret(&self) -> bool {
-        AsyncMechanism::exposes_secret(self)
-    }
-
-    fn test(&self, cx: &Context<'_>) -> Result<(), Skip> {
-        AsyncMechanism::test(self, cx)
-    }
-
-    fn start(&self, cx: &Context<'_>) {
-        AsyncMechanism::start(self, cx);
-    }
-
-    fn respond(self: Arc<Self>, data: Option<Zeroizing<Vec<u8>>>) -> AnswerFuture {
-        Box::pin(async move {
-            let challenge = data.as_ref().map(|data| data.as_slice());
-            match AsyncMechanism::respond(self.as_ref(), challenge).await {
-                Ok(response) => Answer::Response(Response::new(response)),
-                Err(given_up) => Answer::Refuse(given_up.into_reason()),
-            }
-        })
-    }
-
-    fn success(&self, data: Option<&[u8]>) -> Result<(), GivenUp> {
-        AsyncMechanism::success(self, data)
-    }
-
-    fn failure(&self) {
-        AsyncMechanism::failure(self);
-    }
-}
-
-/// How the SASL layer sees an [`AsyncMechanism`]: one that asks for each of its messages.
-pub(crate) struct Deferred {
+/// An [`AsyncMechanism`] by its name.
+pub(crate) struct Named<M> {
     name: MechanismName,
-    responder: Arc<dyn Responder>,
+    mechanism: M,
 }
 
-impl Deferred {
-    pub(crate) fn new(responder: Arc<dyn Responder>) -> Self {
-        Self { name: responder.mechanism(), responder }
+impl<M: AsyncMechanism> Named<M> {
+    pub(crate) fn new(mechanism: M) -> Self {
+        Self { name: mechanism.name(), mechanism }
     }
 }
 
-impl fmt::Debug for Deferred {
+impl<M> fmt::Debug for Named<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Deferred").field(&self.name).finish()
+        f.debug_tuple("Named").field(&self.name).finish()
     }
 }
 
-impl MechanismFactory for Deferred {
+impl<M: AsyncMechanism> OwnMechanism for Named<M> {
     fn name(&self) -> &MechanismName {
         &self.name
     }
 
     fn priority(&self) -> i32 {
-        self.responder.priority()
+        self.mechanism.priority()
+    }
+
+    fn client_first(&self) -> bool {
+        self.mechanism.client_first()
     }
 
     fn exposes_secret(&self) -> bool {
-        self.responder.exposes_secret()
+        self.mechanism.exposes_secret()
     }
 
     fn test(&self, cx: &Context<'_>) -> Result<(), Skip> {
-        self.responder.test(cx)
+        self.mechanism.test(cx)
     }
 
-    fn begin(&self) -> Box<dyn Mechanism> {
-        let deferred = Self { name: self.name.clone(), responder: Arc::clone(&self.responder) };
-        Box::new(DeferredLogin { deferred, has_spoken: false })
+    fn start(&self, cx: &Context<'_>) {
+        self.mechanism.start(cx);
     }
-}
 
-#[derive(Debug)]
-struct DeferredLogin {
-    deferred: Deferred,
-    has_spoken: bool,
-}
+    fn success(&self, data: Option<&[u8]>) -> Result<(), Error> {
+        let believed = self.mechanism.success(data);
+        believed.map_err(|given_up| Error::Refused(given_up.into_reason()))
+    }
 
-impl DeferredLogin {
-    fn ask(&self, data: Option<&[u8]>) -> Step {
-        let data = data.map(|data| Zeroizing::new(data.to_vec()));
-        let mechanism = self.deferred.name.clone();
-        Step::Ask(Question::Respond(Challenge { mechanism, data }))
+    fn failure(&self) {
+        self.mechanism.failure();
     }
 }
 
-impl Mechanism for DeferredLogin {
-    fn start(&mut self, cx: &Context<'_>) -> Result<Step, Error> {
-        self.deferred.responder.start(cx);
-        let first = self.deferred.responder.client_first();
-        Ok(if first { self.ask(None) } else { Step::Wait })
-    }
-
-    fn challenge(&mut self, _: &Context<'_>, challenge: &[u8]) -> Result<Step, Error> {
-        Ok(self.ask(Some(challenge)))
-    }
-
-    fn answer(&mut self, _: &Context<'_>, answer: Answer) -> Result<Step, Error> {
-        match answer {
-            Answer::Response(response) => {
-                self.has_spoken = true;
-                Ok(Step::Send(response))
+impl<M: AsyncMechanism> Responder for Named<M> {
+    fn respond(self: Arc<Self>, data: Option<Zeroizing<Vec<u8>>>) -> AnswerFuture {
+        Box::pin(async move {
+            let challenge = data.as_ref().map(|data| data.as_slice());
+            match self.mechanism.respond(challenge).await {
+                Ok(response) => Answer::Response(Response::new(response)),
+                Err(given_up) => Answer::Refuse(given_up.into_reason()),
             }
-            _ => Err(Error::ApiMisuse("a mechanism's own message was due")),
-        }
-    }
-
-    fn verify(&mut self, _: &Context<'_>, last: Option<&[u8]>) -> Result<ServerProof, Error> {
-        if !self.has_spoken {
-            let mechanism = self.deferred.name.clone();
-            return Err(Error::PeerMisbehaved { mechanism, fault: PeerFault::SuccessTooSoon });
-        }
-        match self.deferred.responder.success(last) {
-            Ok(()) => Ok(ServerProof::NotOffered),
-            Err(given_up) => Err(Error::Refused(given_up.into_reason())),
-        }
-    }
-
-    fn failed(&mut self, rejection: Rejection) -> Rejection {
-        self.deferred.responder.failure();
-        rejection
+        })
     }
 }

@@ -570,7 +570,7 @@ fn an_answer_of_the_wrong_kind_ends_the_login() {
         assert_eq!(outcome, Ok(()), "{}", case.name);
         if has_answered {
             let words = match driver.asked[0] {
-                "respond" => "a response was due", // our own mechanism's words
+                "respond" => "a mechanism's own message was due", // our own mechanism's words
                 _ => "the answer is not of the question's kind",
             };
             let error = Error::Login(sasl::Error::ApiMisuse(words));

@@ -4,6 +4,7 @@ mod channel;
 mod constant_time;
 mod continued;
 mod credentials;
+mod deferred;
 mod error;
 mod exchange;
 mod hashed_token;
@@ -32,6 +33,7 @@ pub use crate::{
     channel::{Binding, BindingType, Channel, TlsVersion, UnknownBindingType},
     continued::Continued,
     credentials::Credentials,
+    deferred::{Deferred, OwnMechanism},
     error::{ApplicationCondition, Error, OAuthFailure, PeerFault, PreparationError, Rejection},
     exchange::{Authenticated, Exchange, Pending, Retry, Turn},
     hashed_token::HashedToken,

@@ -16,7 +16,7 @@ use epode_proto::{
 };
 use epode_testpeer::script::{Framing, Player, Script};
 
-use super::custom::Custom;
+use super::custom::custom;
 
 /// One conversation to be had.
 #[derive(Clone, Debug)]
@@ -257,7 +257,7 @@ impl Case {
             }
         }
         match self.header("custom") {
-            Some(order) => registry.with(Arc::new(Custom::new(&order))),
+            Some(order) => registry.with(Arc::new(custom(&order))),
             None => registry,
         }
     }
