@@ -67,10 +67,11 @@ mod transport;
 pub use rustls;
 
 pub use epode_proto::{
-    self as proto, Advice, Authenticating, Connected, Element, Explanation, FastToken,
-    FastTokenError, InvalidUserAgentId, Jid, JidError, Liveness, LoginReport, NotARequest,
-    Reconnecting, SaslProfile, ServerMemory, ServerMemoryError, SessionState, SessionStateError,
-    Status, StatusCode, StreamManagement, TaskAnswer, TaskOffer, UserAgent, UserAgentId,
+    self as proto, AccountTokens, AccountTokensError, Advice, Authenticating, Connected, Element,
+    Explanation, FastToken, FastTokenError, InvalidUserAgentId, Jid, JidError, Liveness,
+    LoginReport, NotARequest, Reconnect, Reconnecting, SaslProfile, ServerMemory,
+    ServerMemoryError, SessionState, SessionStateError, Status, StatusCode, StreamManagement,
+    TaskAnswer, TaskOffer, UserAgent, UserAgentId,
     bosh::{Attachment, AttachmentError, RestoreError},
     dispatch::{HandlerId, Pattern, TooManyHandlers},
     sasl, stanza,
@@ -79,7 +80,7 @@ pub use epode_proto::{
 pub use crate::{
     builder::{Builder, Client},
     component::ComponentBuilder,
-    driver::{Delivery, NotDelivered, Receipt, Reconnect, RequestError},
+    driver::{Delivery, NotDelivered, Receipt, RequestError},
     error::Error,
     handlers::{Handlers, StanzaStream},
     mechanism::{AsyncMechanism, GivenUp},
@@ -91,9 +92,7 @@ pub use crate::{
         FileSessions, MemorySessions, SessionStore, SessionStoreError, StoredSession,
         StoredSessionError,
     },
-    tokens::{
-        AccountTokens, AccountTokensError, FileTokens, MemoryTokens, TokenStore, TokenStoreError,
-    },
+    tokens::{FileTokens, MemoryTokens, TokenStore, TokenStoreError},
     transport::{
         CertificateProblem, Endpoint, EndpointError, HeaderError, IoFailure, Peer, Phase, Proxy,
         ProxyError, ProxySettings, ProxyUrlError, TlsError, TlsOptions, TransportError,

@@ -7,7 +7,7 @@ use epode_sasl::{self as sasl, Pin};
 
 use crate::{
     ApiMisuse, Element, Error, FastToken, Phase, Profile, ServerMemory, SessionState, Settings,
-    Status, Time,
+    Status, Time, UserAgent,
     action::{Action, Input},
     core::Core,
     error::{PeerFault, Wait},
@@ -104,6 +104,25 @@ impl Connection {
         self.core.has_room()
     }
 
+    /// Whether it takes stanzas: once binding is due, and in a session that goes on over several
+    /// connections also between them.
+    #[must_use]
+    pub fn takes_stanzas(&self) -> bool {
+        let goes_on = self.core.session.jid().is_some();
+        match self.state {
+            State::BindCall(_) | State::Online(_) => true,
+            State::Closed => goes_on && self.core.settings().renewable,
+            State::Close(_) => false,
+            _ => goes_on,
+        }
+    }
+
+    /// Whether both sides count stanzas (XEP-0198) on this connection.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        matches!(&self.state, State::Online(session) if session.is_managed())
+    }
+
     /// Begins anew after the end, with the same settings ([`Settings::renewable`]), and goes on with
     /// the same session; the driver's zero of time is now. Its first action reports
     /// [`Status::Connecting`].
@@ -144,6 +163,12 @@ impl Connection {
     #[must_use]
     pub fn may_begin_early(&self) -> bool {
         matches!(self.state, State::Unopened(_)) && self.core.may_begin_early()
+    }
+
+    /// Hands in what the server learns of this program, for the next connection: what
+    /// [`Settings::user_agent`] does for the first.
+    pub fn set_user_agent(&mut self, user_agent: UserAgent) {
+        self.core.set_user_agent(user_agent);
     }
 
     /// Whether it may go on without TLS
@@ -263,7 +288,7 @@ impl Connection {
             (Input::Answered(..), _) => Some("nobody waits for this answer"),
             (Input::Bind, State::BindCall(_)) => None,
             (Input::Bind, _) => Some("binding is not due"),
-            (Input::Send(element), state) if self.takes_stanzas(state) => {
+            (Input::Send(element), state) if self.takes_stanzas() => {
                 let counts = !matches!(state, State::BindCall(_));
                 let lacks_address =
                     self.core.settings().is_component && element.attr("to").is_none();
@@ -442,17 +467,6 @@ impl Connection {
             (None, Some(refusal)) => Error::Login(refusal),
             (None, None) => Error::ConnectionClosed,
         })
-    }
-
-    /// A session takes stanzas from its first connection to the end of its last.
-    fn takes_stanzas(&self, state: &State) -> bool {
-        let goes_on = self.core.session.jid().is_some();
-        match state {
-            State::BindCall(_) | State::Online(_) => true,
-            State::Closed => goes_on && self.core.settings().renewable,
-            State::Close(_) => false,
-            _ => goes_on,
-        }
     }
 
     fn take_stanza(&mut self, mut state: State, stanza: Element) -> State {

@@ -7,7 +7,7 @@ use epode_sasl::{Credentials, Pin, Question, scram::ScramKeys};
 
 use crate::{
     Element, FastToken, Jid, LoginReport, Phase, Profile, ServerMemory, SessionState, Settings,
-    TaskOffer, Time,
+    TaskOffer, Time, UserAgent,
     action::{Action, Frame, QuestionId},
     error::{Error, Wait},
     framing::{self, FrameError, tcp, websocket},
@@ -467,6 +467,10 @@ impl Core {
 
     pub(crate) fn set_pin(&mut self, pin: Option<Pin>) {
         self.settings.pin = pin;
+    }
+
+    pub(crate) fn set_user_agent(&mut self, user_agent: UserAgent) {
+        self.settings.user_agent = user_agent;
     }
 
     pub(crate) fn set_memory(&mut self, memory: Option<ServerMemory>) {

@@ -14,6 +14,7 @@
 //!   element as XML that the compiler checks.
 //! * [`sasl`] is the `epode-sasl` crate, which does the login.
 
+mod account_tokens;
 mod action;
 pub mod bosh;
 mod connection;
@@ -25,6 +26,7 @@ pub mod framing;
 pub mod jid;
 mod negotiate;
 mod phase;
+mod reconnect;
 pub mod report;
 mod server_memory;
 mod session;
@@ -42,12 +44,14 @@ pub mod xml;
 pub use epode_sasl as sasl;
 
 pub use crate::{
+    account_tokens::{AccountTokens, AccountTokensError},
     action::{Action, Frame, Input, QuestionId},
     connection::Connection,
     error::{Advice, ApiMisuse, Error, PeerFault, Wait},
     fast::{Fast, FastToken, FastTokenError},
     jid::{Jid, JidError},
     phase::Phase,
+    reconnect::{Attempts, Reconnect},
     report::LoginReport,
     server_memory::{ServerMemory, ServerMemoryError},
     session::{

@@ -3,12 +3,14 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use epode_proto::{Fast, SaslProfile, TaskAnswer, TaskOffer, UserAgent, sasl::Secret};
+use epode_proto::{
+    AccountTokens, Fast, SaslProfile, TaskAnswer, TaskOffer, UserAgent, sasl::Secret,
+};
 
 use super::Builder;
 use crate::{
     Error, Reconnect,
-    tokens::{AccountTokens, Beginning, TokenKeeper, TokenStore},
+    tokens::{Beginning, TokenKeeper, TokenStore},
 };
 
 impl Builder {

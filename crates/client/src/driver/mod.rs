@@ -9,7 +9,6 @@ mod inbox;
 mod keeping;
 mod progress;
 mod receipts;
-mod reconnect;
 mod requests;
 mod tokens;
 mod transcript;
@@ -22,8 +21,8 @@ use std::{
 };
 
 use epode_proto::{
-    ApiMisuse, Connection, Element, Input, Jid, LoginReport, QuestionId, SessionMark, Status, Time,
-    Wait, bosh::Attachment, sasl::scram::ScramKeys,
+    ApiMisuse, Attempts, Connection, Element, Input, Jid, LoginReport, QuestionId, Reconnect,
+    SessionMark, Status, Time, Wait, bosh::Attachment, sasl::scram::ScramKeys,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -35,7 +34,6 @@ use self::{
     inbox::{Advanced, HandledCount, Inbox},
     progress::{lost, reason},
     receipts::Receipts,
-    reconnect::Attempts,
     requests::Pending,
     transcript::Transcript,
 };
@@ -46,7 +44,6 @@ pub(crate) use self::{
 };
 pub use self::{
     receipts::{Delivery, NotDelivered, Receipt},
-    reconnect::Reconnect,
     requests::RequestError,
 };
 use crate::{

@@ -44,7 +44,7 @@ impl Driver {
                 self.reach(Ok(Reached::Online));
             }
             Status::ComponentConnected(jid) => {
-                self.attempts.connected(false);
+                self.attempts.connected(self.now(), false);
                 self.begin_session(jid);
                 self.requests.begin_anew();
                 self.reach(Ok(Reached::Online));
@@ -70,7 +70,7 @@ impl Driver {
             return Status::Reconnecting(Reconnecting::new(1, Duration::ZERO, reason));
         }
         let is_wanted = is_session && self.way.is_some() && self.commands.is_some();
-        match self.attempts.next(&reason).filter(|_| is_wanted) {
+        match self.attempts.next(self.now(), &reason).filter(|_| is_wanted) {
             Some((attempt, span)) => {
                 self.wait(span);
                 Status::Reconnecting(Reconnecting::new(attempt, span, reason))
@@ -94,7 +94,7 @@ impl Driver {
     fn connected(&mut self, connected: Connected) {
         let is_new = !connected.resumed;
         self.early = false;
-        self.attempts.connected(connected.resumed);
+        self.attempts.connected(self.now(), connected.resumed);
         self.token_accepted(&connected.mechanism);
         if let Some(keys) = self.keys.take() {
             lock(&self.standing).keys = Some(*keys);

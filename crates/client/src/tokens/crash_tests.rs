@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use epode_proto::{FastToken, Jid, UserAgentId, sasl::HashedToken};
+use epode_proto::{AccountTokens, FastToken, Jid, UserAgentId, sasl::HashedToken};
 
 use super::{FileTokens, TokenStore, TokenStoreError};
 use crate::{
@@ -262,7 +262,7 @@ fn run(path: &Path, server: &mut Server, seen: &mut Seen, doom: &Arc<Mutex<Doom>
 /// Never locked out, never a replay, and the same installation as ever.
 fn check(path: &Path, server: &Server, seen: &mut Seen) {
     let mut found = None;
-    let look = &mut |kept: &mut super::AccountTokens| {
+    let look = &mut |kept: &mut AccountTokens| {
         found = kept.has_token().then(|| kept.user_agent());
     };
     // Another process, on a disk that lasts but is not waited for.

@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use epode_proto::Jid;
+use epode_proto::{AccountTokens, Jid};
 use sha2::{Digest, Sha256};
 
-use super::{AccountTokens, TokenStore, TokenStoreError};
+use super::{TokenStore, TokenStoreError, begun};
 use crate::{
     PrivateFile,
     private_file::{Disk, SystemDisk},
@@ -121,7 +121,7 @@ impl TokenStore for FileTokens {
         let _locked = self.lock()?;
         let found = self.read(&file, account)?;
         let before = found.as_ref().map(AccountTokens::to_json);
-        let mut tokens = found.map_or_else(|| AccountTokens::new(account), Ok)?;
+        let mut tokens = found.map_or_else(|| begun(account), Ok)?;
         change(&mut tokens);
         let after = tokens.to_json();
         if before.as_ref() == Some(&after) {

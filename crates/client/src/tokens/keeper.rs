@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use epode_proto::{FastToken, Jid, ServerMemory, UserAgentId, sasl::MechanismName};
+use epode_proto::{AccountTokens, FastToken, Jid, ServerMemory, UserAgentId, sasl::MechanismName};
 
-use super::{AccountTokens, TokenStore, TokenStoreError};
+use super::{TokenStore, TokenStoreError};
 use crate::driver::unix_time;
 
 /// The tokens of one account, while connections of it are made.

@@ -1,7 +1,6 @@
 //! Where tokens for quick logins are kept, with the id by which a server knows this installation.
 //! What a token is good for is `epode_proto`'s to say.
 
-mod account;
 #[cfg(test)]
 mod crash_tests;
 mod file;
@@ -13,13 +12,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use epode_proto::Jid;
+use epode_proto::{AccountTokens, Jid};
 
+pub use self::file::FileTokens;
 pub(crate) use self::keeper::{Beginning, TokenKeeper};
-pub use self::{
-    account::{AccountTokens, AccountTokensError},
-    file::FileTokens,
-};
 use crate::PrivateFileError;
 
 /// Keeps the [`AccountTokens`] of accounts, from one login to the next.
@@ -94,11 +90,17 @@ impl TokenStore for MemoryTokens {
         let account = account.bare();
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if !accounts.contains_key(&account) {
-            accounts.insert(account.clone(), AccountTokens::new(&account)?);
+            accounts.insert(account.clone(), begun(&account)?);
         }
         accounts.get_mut(&account).map(change);
         Ok(())
     }
+}
+
+/// What is kept of an account of which nothing was.
+fn begun(account: &Jid) -> Result<AccountTokens, TokenStoreError> {
+    AccountTokens::new(account)
+        .ok_or_else(|| TokenStoreError::because("the system gives no random numbers"))
 }
 
 impl fmt::Debug for MemoryTokens {

@@ -125,6 +125,11 @@ impl Online {
         }
     }
 
+    /// Whether both sides count.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.management == Management::On
+    }
+
     /// Asks the server to count, where it offers to.
     fn enable(&mut self, core: &mut Core) {
         let wanted = core.settings().stream_management.filter(|_| core.can_manage());

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use epode_proto::{Advice, Error};
-use tokio::time::Instant;
+use crate::{Advice, Error, Time};
 
 /// How a session whose connection is lost comes back.
 ///
@@ -14,13 +13,16 @@ use tokio::time::Instant;
 /// an account that is disabled or a resource that another program has taken, is the end.
 ///
 /// ```
-/// use epode::{Client, Reconnect};
+/// use epode_proto::{Attempts, Error, Reconnect, Time};
 /// use std::time::Duration;
 ///
 /// let patient = Reconnect::default().longest(Duration::from_secs(3600));
-/// let client = Client::builder("bot@example.org")?.reconnect(patient);
-/// let one_connection = Client::builder("bot@example.org")?.reconnect(Reconnect::off());
-/// # Ok::<(), epode::JidError>(())
+/// let mut attempts = Attempts::new(patient);
+/// attempts.connected(Time::ZERO, false);
+/// let lost = Error::ConnectionLost("it broke".to_owned());
+/// let (attempt, wait) = attempts.next(Time::after(Duration::from_secs(9)), &lost).unwrap();
+/// assert!(attempt == 1 && wait <= Duration::from_secs(1));
+/// assert_eq!(Attempts::new(Reconnect::off()).next(Time::ZERO, &lost), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
@@ -85,33 +87,37 @@ impl Default for Reconnect {
     }
 }
 
-/// The attempts since the last good connection.
+/// The attempts since the last good connection, for drivers. Moments are those of the connection
+/// that they are about.
 #[derive(Debug)]
-pub(super) struct Attempts {
+pub struct Attempts {
     policy: Reconnect,
     made: u32,
     redirected: u32,
     /// Since when there is a session, and whether it was resumed then.
-    connected: Option<(Instant, bool)>,
+    connected: Option<(Time, bool)>,
 }
 
 impl Attempts {
-    pub(super) fn new(policy: Reconnect) -> Self {
+    /// None so far.
+    #[must_use]
+    pub fn new(policy: Reconnect) -> Self {
         Self { policy, made: 0, redirected: 0, connected: None }
     }
 
-    pub(super) fn connected(&mut self, resumed: bool) {
-        self.connected = Some((Instant::now(), resumed));
+    /// There is a session since now, and it is that of an earlier connection or not.
+    pub fn connected(&mut self, now: Time, resumed: bool) {
+        self.connected = Some((now, resumed));
         self.redirected = 0;
     }
 
-    /// When to try again after this end, and which attempt it is; not at all, if it is the end.
-    pub(super) fn next(&mut self, reason: &Error) -> Option<(u32, Duration)> {
+    /// Which attempt comes after this end, and after how long; none, if it is the end.
+    pub fn next(&mut self, now: Time, reason: &Error) -> Option<(u32, Duration)> {
         let connected = self.connected.take();
         let resumed = connected.is_some_and(|(_, resumed)| resumed);
         // One that breaks at once each time would be made without pause.
         let stable = self.policy.longest.min(STABLE);
-        if connected.is_some_and(|(since, _)| since.elapsed() >= stable) {
+        if connected.is_some_and(|(since, _)| since + stable <= now) {
             self.made = 0;
         }
         if self.made >= self.policy.attempts {
@@ -129,17 +135,19 @@ impl Attempts {
     }
 
     /// Whether to go where the server says.
-    pub(super) fn may_follow(&self) -> bool {
+    #[must_use]
+    pub fn may_follow(&self) -> bool {
         self.redirected < self.policy.redirects
     }
 
     /// It is gone there.
-    pub(super) fn follow(&mut self) {
+    pub fn follow(&mut self) {
         self.redirected += 1;
     }
 
     /// Whether the attempt that is being made is the first.
-    pub(super) fn is_first(&self) -> bool {
+    #[must_use]
+    pub fn is_first(&self) -> bool {
         self.made == 1
     }
 }
@@ -167,9 +175,10 @@ const PATIENCE: u32 = 3;
 
 #[cfg(test)]
 mod tests {
-    use epode_proto::{Element, PeerFault, sasl, stream::StreamError};
+    use epode_sasl as sasl;
 
     use super::*;
+    use crate::{Element, PeerFault, stream::StreamError};
 
     fn lost() -> Error {
         Error::ConnectionLost("it broke".to_owned())
@@ -183,23 +192,24 @@ mod tests {
         assert_eq!(policy.span(u32::MAX), Duration::from_secs(300));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn attempts_are_counted_until_a_connection_lasts() {
+    #[test]
+    fn attempts_are_counted_until_a_connection_lasts() {
         let mut attempts = Attempts::new(Reconnect::default().attempts(3));
-        let number = |attempts: &mut Attempts| attempts.next(&lost()).map(|(number, _)| number);
-        assert_eq!(number(&mut attempts), Some(1));
-        attempts.connected(false);
-        assert_eq!(number(&mut attempts), Some(2), "it did not last");
-        attempts.connected(false);
-        tokio::time::advance(STABLE).await;
-        assert_eq!([(); 4].map(|()| number(&mut attempts)), [Some(1), Some(2), Some(3), None]);
+        let number = |attempts: &mut Attempts, now| Some(attempts.next(now, &lost())?.0);
+        assert_eq!(number(&mut attempts, Time::ZERO), Some(1));
+        attempts.connected(Time::ZERO, false);
+        assert_eq!(number(&mut attempts, Time::ZERO), Some(2), "it did not last");
+        attempts.connected(Time::ZERO, false);
+        let later = Time::ZERO + STABLE;
+        let numbers = [(); 4].map(|()| number(&mut attempts, later));
+        assert_eq!(numbers, [Some(1), Some(2), Some(3), None]);
     }
 
     #[test]
     fn each_wait_is_within_its_time() {
         let mut attempts = Attempts::new(Reconnect::default());
         for _ in 0..100 {
-            let (number, wait) = attempts.next(&lost()).expect("there is no limit");
+            let (number, wait) = attempts.next(Time::ZERO, &lost()).expect("there is no limit");
             assert!(wait <= Reconnect::default().span(number), "{number}: {wait:?}");
         }
     }
@@ -216,11 +226,15 @@ mod tests {
             rejected("account-disabled"),
             rejected("credentials-expired"),
         ] {
-            assert_eq!(Attempts::new(Reconnect::default()).next(&reason), None, "{reason}");
+            assert_eq!(
+                Attempts::new(Reconnect::default()).next(Time::ZERO, &reason),
+                None,
+                "{reason}"
+            );
         }
         let wait = rejected("temporary-auth-failure");
-        assert!(Attempts::new(Reconnect::default()).next(&wait).is_some());
-        assert_eq!(Attempts::new(Reconnect::off()).next(&lost()), None);
+        assert!(Attempts::new(Reconnect::default()).next(Time::ZERO, &wait).is_some());
+        assert_eq!(Attempts::new(Reconnect::off()).next(Time::ZERO, &lost()), None);
     }
 
     #[test]
@@ -235,8 +249,8 @@ mod tests {
         };
         let after = |resumed, reason: &Error| {
             let mut attempts = Attempts::new(Reconnect::default());
-            attempts.connected(resumed);
-            attempts.next(reason).is_some()
+            attempts.connected(Time::ZERO, resumed);
+            attempts.next(Time::ZERO, reason).is_some()
         };
         for condition in ["not-well-formed", "bad-format", "invalid-xml"] {
             assert!(after(true, &broken(condition)), "{condition}");
@@ -249,9 +263,13 @@ mod tests {
         assert!(!after(false, &unreadable), "it is its mistake");
         assert!(!after(true, &Error::PeerMisbehaved(PeerFault::ResumedAnother)));
         let mut attempts = Attempts::new(Reconnect::default());
-        attempts.connected(true);
-        assert!(attempts.next(&broken("not-well-formed")).is_some());
-        assert_eq!(attempts.next(&broken("not-well-formed")), None, "there is no session yet");
+        attempts.connected(Time::ZERO, true);
+        assert!(attempts.next(Time::ZERO, &broken("not-well-formed")).is_some());
+        assert_eq!(
+            attempts.next(Time::ZERO, &broken("not-well-formed")),
+            None,
+            "there is no session yet"
+        );
     }
 
     #[test]
@@ -262,7 +280,7 @@ mod tests {
             attempts.follow();
         }
         assert!(!attempts.may_follow());
-        attempts.connected(false);
+        attempts.connected(Time::ZERO, false);
         assert!(attempts.may_follow());
         assert!(!Attempts::new(Reconnect::off()).may_follow());
     }

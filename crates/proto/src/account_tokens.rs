@@ -3,15 +3,14 @@
 
 use std::mem;
 
-use epode_proto::{
-    FastToken, FastTokenError, InvalidUserAgentId, Jid, JidError, ServerMemory, ServerMemoryError,
-    UserAgentId,
-};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::TokenStoreError;
+use crate::{
+    FastToken, FastTokenError, InvalidUserAgentId, Jid, JidError, ServerMemory, ServerMemoryError,
+    UserAgentId,
+};
 
 /// What is kept of one account: by what the server knows this installation again, and the tokens
 /// that it issued (XEP-0484).
@@ -21,9 +20,9 @@ use super::TokenStoreError;
 /// one of both is good.
 ///
 /// ```
-/// use epode::{AccountTokens, FastToken, sasl::HashedToken};
+/// use epode_proto::{AccountTokens, FastToken, sasl::HashedToken};
 ///
-/// let mut tokens = AccountTokens::new(&"alice@example.org".parse()?)?;
+/// let mut tokens = AccountTokens::new(&"alice@example.org".parse()?).expect("there is randomness");
 /// let token = HashedToken::new("HT-SHA-256-EXPR".parse()?, "of the server");
 /// tokens.keep(FastToken::new(token, 1_800_000_000, 0));
 /// let first = tokens.take(1_700_000_000).expect("there is one");
@@ -42,15 +41,12 @@ pub struct AccountTokens {
 }
 
 impl AccountTokens {
-    /// Without a token, and with a new id of this installation.
-    ///
-    /// # Errors
-    ///
-    /// [`TokenStoreError`] where the system has no randomness.
-    pub fn new(account: &Jid) -> Result<Self, TokenStoreError> {
-        let user_agent = UserAgentId::random()
-            .ok_or_else(|| TokenStoreError::because("the system gives no random numbers"))?;
-        Ok(Self { account: account.bare(), user_agent, newest: None, older: None, server: None })
+    /// Without a token, and with a new id of this installation; none where the system has no
+    /// randomness.
+    #[must_use]
+    pub fn new(account: &Jid) -> Option<Self> {
+        let user_agent = UserAgentId::random()?;
+        Some(Self { account: account.bare(), user_agent, newest: None, older: None, server: None })
     }
 
     /// Whose tokens they are.
@@ -247,7 +243,7 @@ const VERSION: u32 = 1;
 
 #[cfg(test)]
 mod tests {
-    use epode_proto::sasl::HashedToken;
+    use epode_sasl::HashedToken;
 
     use super::*;
 
