@@ -1,17 +1,18 @@
 // A connection, as Strophe.js has it: stanzas and status. The login is the core's; handlers are in
-// `handlers.ts`.
+// `handlers.ts`, what outlives a connection is in `sessions.ts`.
 
 import { binaryString } from './bytes.js';
 import { byPriority, judge } from './choice.js';
 import { NS, Status } from './constants.js';
-import { firstMessage } from './core.js';
-import { Driver, type News, type Owner } from './driver.js';
+import { firstMessage, type Proof } from './core.js';
+import { Driver } from './driver.js';
 import { Frames } from './frames.js';
 import { isStanza, offers, stanzasIn, type Received } from './incoming.js';
 import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
 import { error, guard, warn } from './log.js';
 import type { SASLMechanism } from './mechanism.js';
 import { DEFAULT_MECHANISMS, isOwn } from './mechanisms.js';
+import type { News } from './news.js';
 import type {
   ConnectCallback,
   ConnectionOptions,
@@ -22,8 +23,13 @@ import type {
   Sendable,
 } from './options.js';
 import { elementOf, stanzaText, stropheError } from './outgoing.js';
+import type { Owner } from './owner.js';
+import type { LoginReport } from './report.js';
 import { classify } from './secret.js';
-import { TransportChoice } from './transport-choice.js';
+import { Sessions } from './sessions.js';
+import { coreOptions } from './settings.js';
+import type { SessionView } from './stream-management.js';
+import { weigh } from './success.js';
 import type { Opening } from './transport.js';
 import { serialize, toElement } from './xml.js';
 
@@ -35,14 +41,14 @@ import { serialize, toElement } from './xml.js';
  * conn.connect('alice@example.com', password, (status) => …);
  * ```
  */
-export class Connection extends TransportChoice {
+export class Connection extends Sessions {
   /** @internal */
   static readonly plugins = new Map<string, object>();
 
   /** The address: as it was given, and once a resource is bound, with that. */
   override jid = '';
   domain: string | null = null;
-  authzid: string | null = null;
+  override authzid: string | null = null;
   authcid: string | null = null;
   pass: Pass | null = null;
   /** The keys of the last login with SCRAM, for the next one. */
@@ -133,7 +139,7 @@ export class Connection extends TransportChoice {
   }
 
   /** Ends the connection in good order: DISCONNECTING, and DISCONNECTED once the server agrees. */
-  disconnect(reason?: string): void {
+  override disconnect(reason?: string): void {
     this.reason = reason ?? null;
     const driver = this.driver;
     if (!driver) {
@@ -151,11 +157,12 @@ export class Connection extends TransportChoice {
   }
 
   /** Ends the connection at once, and forgets handlers and stanzas. Nobody is told. */
-  reset(): void {
+  override reset(): void {
     this.driver?.abandon();
     this.driver = null;
     this.end();
     this.connected = false;
+    this.tell({ code: Status.DISCONNECTED, condition: 'reset', message: 'the connection was reset' });
   }
 
   /**
@@ -253,12 +260,15 @@ export class Connection extends TransportChoice {
 
   /** The message that one of the nine mechanisms opens with, for classes that derive from it. */
   _firstMessage(mechanism: string): string {
-    const { kind, secret } = classify(this.pass, Object.keys(this.mechanisms));
-    return binaryString(firstMessage(this.settings(), mechanism, kind, secret));
+    return binaryString(firstMessage(this.settings(), mechanism, this.proof()));
   }
 
   protected override get isUnderWay(): boolean {
     return this.driver !== null;
+  }
+
+  protected override get view(): SessionView | null {
+    return this.driver?.view ?? null;
   }
 
   protected override get takesStanzas(): boolean {
@@ -281,9 +291,8 @@ export class Connection extends TransportChoice {
     this.restored = false;
     this._sasl_data = {};
     this.connect_callback = callback ?? null;
-    const { kind, secret } = classify(pass, Object.keys(this.mechanisms));
     const url = this.address;
-    this.driver = new Driver(this.owner(), this.settings(), kind, secret);
+    this.driver = new Driver(this.owner(), this.settings(), this.proof(), this.keeping(this.authzid ?? jid));
     this.driver.start(this._proto, { ...opening, url, jid });
     this.watch();
   }
@@ -308,13 +317,12 @@ export class Connection extends TransportChoice {
   }
 
   /** What the core is told. */
-  private settings(): object {
+  protected override settings(): object {
     return {
       jid: this.jid,
       authcid: this.authcid,
       component: this._proto.isComponent === true,
-      explicitBinding: this.options.explicitResourceBinding === true,
-      allowPlaintext: this.options.dangerAllowPlaintext === true,
+      ...coreOptions(this.options),
       closeTimeout: this.disconnection_timeout,
       mechanisms: Object.entries(this.mechanisms).map(([name, mechanism]) => ({
         name,
@@ -323,6 +331,10 @@ export class Connection extends TransportChoice {
         exposesSecret: mechanism.exposesSecret,
       })),
     };
+  }
+
+  private proof(): Proof {
+    return classify(this.pass, Object.keys(this.mechanisms));
   }
 
   /** What the driver tells goes here. Each driver has one: those before it are not heard. */
@@ -334,12 +346,20 @@ export class Connection extends TransportChoice {
       transmitted: (frame) => this.frames.transmitted(frame, this._proto.showsWrapped),
       showInput: (text) => this.frames.showInput(text),
       showOutput: (text) => this.frames.showOutput(text),
+      judged: () => judge(this, this.sortMechanismsByPriority(Object.values(this.mechanisms))),
+      claimed: () => weigh(this, this._sasl_mechanism, () => this.frames.element()),
       respond: (name, challenge) => this.respond(name, challenge),
       authenticated: () => {
         this.authenticated = true;
         guard(() => this._sasl_mechanism?.onSuccess());
       },
-      reported: (news) => this.reported(news),
+      reported: (news) => {
+        this.reported(news);
+        this.tell(news);
+      },
+      explained: (report) => {
+        this.report = JSON.parse(report) as LoginReport;
+      },
       kept: (keys) => {
         this.scram_keys = JSON.parse(keys) as ScramKeys;
       },
@@ -384,6 +404,7 @@ export class Connection extends TransportChoice {
         const features = this.driver?.features;
         if (features) this.features = toElement(features);
         if (news.jid) this.jid = news.jid;
+        this.begun(news);
         this._changeConnectStatus(code, null);
         return this.watch();
       }
@@ -393,6 +414,13 @@ export class Connection extends TransportChoice {
         this._changeConnectStatus(code, null);
         this.flush();
         return this.watch();
+      case Status.RECONNECTING:
+      case Status.REDIRECT:
+        this.authenticated = false;
+        this.connected = false;
+        this._sasl_mechanism = null;
+        this.interrupted(news);
+        return this._changeConnectStatus(code, condition);
       case Status.DISCONNECTING:
         return this._changeConnectStatus(code, this.reason);
       case Status.DISCONNECTED:

@@ -8,22 +8,33 @@ import {
   Protection,
   redacted,
   SecretKind,
+  Tokens,
 } from '../wasm/epode_wasm.js';
 import { prepare } from './module.js';
 
 let isReady = false;
 
-/** A connection of the core, before it is open. */
-export function newMachine(options: object, kind: SecretKind, secret: string): Machine {
-  return call(() => new Machine(JSON.stringify(options), kind, secret));
+/** What proves who logs in. */
+export interface Proof {
+  kind: SecretKind;
+  secret: string;
+}
+
+/** A connection of the core, before it is open; it goes on with this session, if it can. */
+export function newMachine(options: object, { kind, secret }: Proof, session?: string): Machine {
+  return call(() => new Machine(JSON.stringify(options), kind, secret, session));
+}
+
+/** The tokens of an account. */
+export function newTokens(jid: string): Tokens {
+  return call(() => new Tokens(jid));
 }
 
 /** The message that one of the nine mechanisms opens with, but for SCRAM. */
 export function firstMessage(
   options: object,
   mechanism: string,
-  kind: SecretKind,
-  secret: string,
+  { kind, secret }: Proof,
 ): Uint8Array {
   return call(() => first_message(JSON.stringify(options), mechanism, kind, secret));
 }
@@ -57,4 +68,4 @@ function call<T>(use: () => T): T {
 }
 
 export { Kind, Protection, SecretKind };
-export type { BoshSession, Machine };
+export type { BoshSession, Machine, Tokens };

@@ -1,55 +1,29 @@
 // Drives the core with a transport and the clock. What the core says goes to its owner.
 
-import { newMachine, Kind, Protection, SecretKind, type Machine } from './core.js';
-import { saltedPassword } from './derivation.js';
 import { bytesOf } from './bytes.js';
 import type { Verdict } from './choice.js';
-import { debug } from './log.js';
+import { Status } from './constants.js';
+import { newMachine, Kind, Protection, SecretKind, type Machine, type Proof } from './core.js';
+import { saltedPassword } from './derivation.js';
+import { debug, warn } from './log.js';
+import type { News } from './news.js';
+import type { Keeping, Owner } from './owner.js';
+import { pause } from './pause.js';
 import { isPromise } from './promise.js';
+import { movedTo } from './service.js';
+import type { SessionView } from './stream-management.js';
+import type { Claim } from './success.js';
 import type { Link, Listener, Opening, Transport } from './transport.js';
 
-/** What the core says of a status. */
-export interface News {
-  code: number;
-  condition?: string;
-  message?: string;
-  advice?: string;
-  jid?: string;
-  mechanism?: string;
-  serverProved?: boolean;
-  flights?: number;
-  passedOver?: { mechanism: string; offered: boolean; reason: string }[];
-}
-
-/** Whoever has the connection. Nothing of the core is in use while one of these runs. */
-export interface Owner {
-  /** A frame came. */
-  received(frame: string): void;
-  /** It is the server's offer: the core waits for it until `choose` is called. */
-  offered(): void;
-  /** All that followed from the frame at once has been done. */
-  handled(): void;
-  /** A frame goes out. */
-  transmitted(frame: string): void;
-  /** What the hooks are shown in place of frames came in. */
-  showInput(text: string): void;
-  /** What the hooks are shown in place of frames goes out. */
-  showOutput(text: string): void;
-  /** The message of a mechanism that is JavaScript's. */
-  respond(mechanism: string, challenge: Uint8Array | undefined): unknown;
-  /** The server has accepted the login. */
-  authenticated(): void;
-  reported(news: News): void;
-  kept(keys: string): void;
-  /** The frame that is being handled is a stanza. */
-  delivered(): void;
-}
-
-/** One connection, from before it is open to its end. */
+/** A connection from before it is open to its end, and those that are made in its place. */
 export class Driver {
-  private readonly zero = performance.now();
+  private zero = performance.now();
   private machine: Machine;
+  /** By what a connection is made, and what it is wanted for. */
+  private way: { transport: Transport; opening: Opening } | undefined;
   private link: Link | undefined;
+  /** Calls the next connection off, while it is waited for. */
+  private callOff: (() => void) | undefined;
   private isOpen = false;
   /** A session that is logged in is to be taken over. */
   private takesOver = false;
@@ -58,6 +32,8 @@ export class Driver {
   /** The offer, until the mechanisms are judged. */
   private offer: string | undefined;
   private isReceiving = false;
+  /** Whether a mechanism thinks about a success. */
+  private isWeighing = false;
   private isAuthenticated = false;
   private isOver = false;
   private depth = 0;
@@ -67,17 +43,37 @@ export class Driver {
   constructor(
     private readonly owner: Owner,
     private readonly options: object,
-    kind: SecretKind,
-    secret: string,
+    proof: Proof,
+    private readonly keeping: Keeping = {},
   ) {
-    this.machine = newMachine(options, kind, secret);
+    const unixZero = Math.floor(Date.now() / 1000);
+    this.machine = newMachine({ ...options, unixZero }, proof, keeping.session?.load());
+    const problem = this.machine.session_problem();
+    if (problem !== undefined) warn(`the session that is kept is not used: ${problem}`);
   }
 
   /** Opens a link, for whatever it is wanted. */
   start(transport: Transport, opening: Opening): void {
+    this.way = { transport, opening };
     this.takesOver = opening.joins === true || opening.session !== undefined;
     this.drain();
+    this.prepare(transport, opening);
+  }
+
+  /** Gets the token for the login, if there may be one, and opens a link. */
+  private prepare(transport: Transport, opening: Opening): void {
     if (this.isOver) return;
+    const { tokens } = this.keeping;
+    if (!tokens || opening.joins || opening.session) return this.open(transport, opening);
+    void tokens.take().then((taken) => {
+      if (this.isOver) return;
+      if (taken) this.machine.equip(taken);
+      this.judge(this.owner.judged()); // it may choose as soon as it is open
+      this.open(transport, opening);
+    });
+  }
+
+  private open(transport: Transport, opening: Opening): void {
     try {
       this.link = transport.open(this.listener(opening.joins === true), opening);
     } catch (exception) {
@@ -100,6 +96,12 @@ export class Driver {
     return this.isOver ? undefined : this.machine.features();
   }
 
+  /** The session, to be looked at. */
+  get view(): SessionView | null {
+    if (this.isOver) return null;
+    return { isManaged: this.machine.is_managed(), session: this.machine.session() };
+  }
+
   /** Sends a stanza. Throws a text if that is not possible. */
   send(stanza: string): void {
     this.input((now) => this.machine.send(now, stanza));
@@ -110,9 +112,7 @@ export class Driver {
     const offer = this.offer;
     if (this.isOver || offer === undefined) return;
     this.offer = undefined;
-    for (const { mechanism, usable, priority } of verdicts) {
-      this.machine.judge(mechanism, usable, priority);
-    }
+    this.judge(verdicts);
     this.input((now) => this.machine.received(now, offer));
   }
 
@@ -123,17 +123,35 @@ export class Driver {
 
   /** Ends the connection in good order. */
   close(): void {
-    if (!this.isOver) this.input((now) => this.machine.close(now));
+    if (this.isOver) return;
+    if (this.callOff) {
+      this.renew();
+      this.machine.poll(); // it does not connect
+    }
+    this.input((now) => this.machine.close(now));
   }
 
   /** Ends the connection at once, and says nothing of it. */
   abandon(): void {
     this.isOver = true;
-    clearTimeout(this.timer);
-    const { link } = this;
-    this.link = undefined;
-    link?.close();
+    this.callOff?.();
+    this.hangUp();
+    this.keeping.tokens?.end();
     if (this.depth === 0) this.machine.free();
+  }
+
+  private hangUp(): void {
+    clearTimeout(this.timer);
+    this.question += 1; // whoever answers is too late
+    const { link } = this;
+    [this.link, this.isOpen] = [undefined, false];
+    link?.close();
+  }
+
+  private judge(verdicts: Verdict[]): void {
+    for (const { mechanism, usable, priority } of verdicts) {
+      if (!this.isOver) this.machine.judge(mechanism, usable, priority);
+    }
   }
 
   private listener(isJoining: boolean): Listener {
@@ -178,7 +196,7 @@ export class Driver {
   /** Whose connection it is that was joined becomes known late. */
   private becomes(jid: string): void {
     this.machine.free();
-    this.machine = newMachine({ ...this.options, jid }, SecretKind.None, '');
+    this.machine = newMachine({ ...this.options, jid }, { kind: SecretKind.None, secret: '' });
     this.machine.poll(); // it connects, which was told
   }
 
@@ -196,8 +214,9 @@ export class Driver {
     if (this.isReceiving) return;
     this.isReceiving = true;
     try {
-      for (let frame = this.frames.shift(); frame !== undefined; frame = this.frames.shift()) {
-        if (this.isOver) break;
+      while (!this.isOver && !this.isWeighing) {
+        const frame = this.frames.shift();
+        if (frame === undefined) break;
         this.take(frame);
       }
     } finally {
@@ -207,6 +226,8 @@ export class Driver {
 
   private take(frame: string): void {
     this.owner.received(frame);
+    const claim = this.isOver ? undefined : this.owner.claimed();
+    if (claim) return this.weigh(frame, claim);
     if (!this.isOver && this.offer === undefined && this.machine.is_choosing()) {
       this.offer = frame;
       this.owner.offered();
@@ -214,6 +235,22 @@ export class Driver {
       this.input((now) => this.machine.received(now, frame));
     }
     this.owner.handled();
+  }
+
+  /** A mechanism says whether it believes a success. What comes meanwhile has to wait. */
+  private weigh(frame: string, { mechanism, verdict }: Claim): void {
+    const settle = (believed: unknown) => {
+      this.isWeighing = false;
+      if (this.isOver) return;
+      const refusal = believed === false ? 'the mechanism does not believe the success' : undefined;
+      this.machine.judge_success(mechanism, refusal);
+      this.input((now) => this.machine.received(now, frame));
+      this.owner.handled();
+      this.receive();
+    };
+    if (!isPromise(verdict)) return settle(verdict);
+    this.isWeighing = true;
+    verdict.then(settle, () => settle(false));
   }
 
   private input(give: (now: number) => void): void {
@@ -235,6 +272,7 @@ export class Driver {
         if (kind === undefined) break;
         this.act(kind);
       }
+      this.keep();
     } finally {
       this.depth -= 1;
       if (this.isOver && this.depth === 0) this.machine.free();
@@ -246,6 +284,7 @@ export class Driver {
     switch (kind) {
       case Kind.Transmit: {
         const frame = machine.text();
+        this.keep(); // whatever is sent can be sent again
         try {
           this.link?.send(frame);
         } catch (exception) {
@@ -253,15 +292,21 @@ export class Driver {
         }
         return this.owner.transmitted(frame);
       }
-      case Kind.Report: {
-        const news = JSON.parse(machine.text()) as News;
-        if (news.jid) this.link?.bound?.(news.jid);
-        return this.owner.reported(news);
-      }
+      case Kind.Report:
+        return this.report(JSON.parse(machine.text()) as News);
+      case Kind.Explain:
+        return this.owner.explained(machine.text());
       case Kind.Keep:
         return this.owner.kept(machine.text());
+      case Kind.KeepToken:
+        return this.keeping.tokens?.keep(machine.text());
+      case Kind.ForgetToken:
+        return this.keeping.tokens?.forget();
+      case Kind.Remember:
+        return this.keeping.tokens?.remember(machine.text());
       case Kind.Deliver:
-        return this.deliver(machine.text());
+        this.deliver(machine.text());
+        return this.isOver ? undefined : machine.handled(performance.now() - this.zero);
       case Kind.WakeAt:
         return this.wakeAt(machine.number());
       case Kind.Derive:
@@ -269,7 +314,7 @@ export class Driver {
       case Kind.Respond:
         return this.respond();
       case Kind.Disconnect:
-        return this.abandon();
+        return this.callOff ? this.hangUp() : this.abandon();
     }
   }
 
@@ -278,6 +323,69 @@ export class Driver {
     if (stanza) this.owner.received(stanza);
     if (!this.isOver) this.owner.delivered();
     if (stanza) this.owner.handled();
+  }
+
+  /** Tells the owner, and sees to the next connection where one is to be made. */
+  private report(news: News): void {
+    const { session, tokens } = this.keeping;
+    if (news.jid) this.link?.bound?.(news.jid);
+    if (news.code === Status.CONNECTED) tokens?.connected(news.mechanism ?? '');
+    if (news.code !== Status.DISCONNECTED) {
+      // Where the server's word is followed, it is no failure.
+      return this.elsewhere(news) === null ? this.owner.reported(news) : undefined;
+    }
+    if (news.condition === undefined) session?.clear();
+    this.owner.reported(this.next(news) ?? news);
+  }
+
+  /** What is told in place of this end, if another connection is made. */
+  private next(end: News): News | undefined {
+    const place = this.elsewhere(end);
+    if (place !== null) {
+      this.machine.follow();
+      this.waitFor(0, place);
+      return { code: Status.REDIRECT, condition: place };
+    }
+    const again = this.machine.again();
+    if (again === undefined) return undefined;
+    const news = JSON.parse(again) as News;
+    this.waitFor(news.wait ?? 0);
+    return news;
+  }
+
+  /** Where the server sends us, if that is followed. */
+  private elsewhere({ place }: News): string | null {
+    if (place === undefined || !this.way || !this.machine.may_follow()) return null;
+    return movedTo(this.way.opening.url, place);
+  }
+
+  /** Makes the next connection after so many milliseconds: there, or where the first was made. */
+  private waitFor(wait: number, there?: string): void {
+    const { way } = this;
+    if (!way) return;
+    const { session: _, joins: __, ...opening } = way.opening; // that session is over
+    this.callOff = pause(wait, () => {
+      this.renew();
+      this.drain();
+      this.prepare(way.transport, { ...opening, url: there ?? opening.url });
+    });
+  }
+
+  private renew(): void {
+    this.callOff?.();
+    this.callOff = undefined;
+    [this.frames, this.offer, this.isWeighing] = [[], undefined, false];
+    [this.isAuthenticated, this.takesOver] = [false, false];
+    this.zero = performance.now();
+    this.machine.renew(Math.floor(Date.now() / 1000));
+  }
+
+  /** Keeps the session if it has moved on. */
+  private keep(): void {
+    const { session } = this.keeping;
+    if (!session || this.isOver) return;
+    const state = this.machine.session_to_keep();
+    if (state !== undefined) session.save(state);
   }
 
   private wakeAt(moment: number): void {

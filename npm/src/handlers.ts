@@ -2,6 +2,7 @@
 // handlers. How stanzas come and go is not known here.
 
 import { Answer, type Asker } from './answer.js';
+import { ConnectionEndedError, StanzaError, TimeoutError } from './errors.js';
 import { Hooks } from './frames.js';
 import { Handler, TimedHandler, type HandlerCallback, type HandlerOptions } from './handler.js';
 import { guard, handleError, warn } from './log.js';
@@ -59,6 +60,27 @@ export abstract class Handlers extends Hooks {
     timeout?: number,
   ): string {
     return this.ask(stanza, 'sendPresence', { callback, errback }, timeout);
+  }
+
+  /**
+   * Sends a request, for `await`. It comes to the answer, or is rejected: with a `StanzaError`, a
+   * `TimeoutError` after so many milliseconds, or a `ConnectionEndedError`.
+   */
+  request(stanza: Sendable, timeout = REQUEST_TIMEOUT): Promise<Element> {
+    return new Promise((resolve, reject) => {
+      const begun = Date.now();
+      const refused = (answer: Element | null) => {
+        if (answer) return reject(new StanzaError(answer));
+        const isLate = Date.now() - begun >= timeout;
+        const seconds = Math.round(timeout / 1000);
+        return reject(
+          isLate
+            ? new TimeoutError(`nobody answered within ${seconds} seconds`)
+            : new ConnectionEndedError('the session has ended before the answer came'),
+        );
+      };
+      this.sendIQ(stanza, resolve, refused, timeout);
+    });
   }
 
   /**
@@ -222,8 +244,10 @@ export abstract class Handlers extends Hooks {
       answer.fail();
     };
     const timer = timeout ? this.addTimedHandler(timeout, late) : null;
+    if (timer) timer.user = false; // it is late whether we are connected or not
     return id;
   }
 }
 
 const IDLE_PERIOD = 100;
+const REQUEST_TIMEOUT = 60_000;

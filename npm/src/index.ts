@@ -9,10 +9,15 @@ Object.assign(globalThis, { Strophe, $build, $iq, $msg, $pres, stx, toStanza });
 
 export { redacted } from './redacted.js';
 export { $build, $iq, $msg, $pres, Builder, Stanza, Strophe, stx, toStanza };
+export { ConnectionEndedError, LoginError, StanzaError, TimeoutError } from './errors.js';
+export { MemoryStorageBackend, SessionStorageBackend } from './storage.js';
+export { StreamManagement } from './stream-management.js';
+export { LocalTokenStore, MemoryTokenStore } from './tokens.js';
 export type { BuilderAttributes } from './builder.js';
 export type { Connection } from './connection.js';
 export type { Handler, HandlerCallback, HandlerOptions, TimedHandler } from './handler.js';
 export type { Log } from './log.js';
+export type { LoginOptions, LoginResult } from './login.js';
 export type { SASLMechanism, SASLResponse } from './mechanism.js';
 export type {
   ConnectCallback,
@@ -33,3 +38,8 @@ export type {
   Transport,
   TransportClass,
 } from './transport.js';
+export type { LoginReport, ReportedChoice } from './report.js';
+export type { ReconnectOptions, Sasl2Options } from './settings.js';
+export type { SMState, SMStorageBackend } from './storage.js';
+export type { QueuedStanza, StreamManagementOptions } from './stream-management.js';
+export type { TokenStore } from './tokens.js';

@@ -50,6 +50,13 @@ export class SASLMechanism {
     return this.onChallenge(connection, null);
   }
 
+  /**
+   * The server claims success: may it be believed? `data` came with the claim, a character for each
+   * byte; null is none. `false`, or what it throws or its promise is rejected with, ends the login
+   * with AUTHFAIL. A mechanism without this method takes no data.
+   */
+  onSuccessData?(connection: Connection, data: string | null): unknown;
+
   /** The server has refused, or the login was given up. */
   onFailure(): void {
     this._connection = null;

@@ -4,6 +4,9 @@ import type { Builder } from './builder.js';
 import type { Connection } from './connection.js';
 import type { Cookies } from './cookies.js';
 import type { SASLMechanism } from './mechanism.js';
+import type { ReconnectOptions, Sasl2Options } from './settings.js';
+import type { StreamManagementOptions } from './stream-management.js';
+import type { TokenStore } from './tokens.js';
 
 /** What a connection is told before it begins. */
 export interface ConnectionOptions {
@@ -32,6 +35,17 @@ export interface ConnectionOptions {
   sync?: boolean;
   /** SCRAM is used where there is no Web Crypto API, too: its keys are derived in wasm. */
   deriveInWasm?: boolean;
+  /** Stream management (XEP-0198), where the server offers it. */
+  enableStreamManagement?: boolean;
+  streamManagement?: StreamManagementOptions;
+  /** SASL2 (XEP-0388) and Bind 2 (XEP-0386), where the server offers them. */
+  sasl2?: boolean | Sasl2Options;
+  /** Where tokens for quick logins (XEP-0484) are kept: the next login needs no password. */
+  tokens?: TokenStore;
+  /** A connection that is lost is made anew. */
+  reconnect?: boolean | ReconnectOptions;
+  /** The report of each login is in `connection.report`. */
+  report?: boolean;
   /** Secrets may go over connections that anybody on the way can read. For test networks only. */
   dangerAllowPlaintext?: boolean;
 }

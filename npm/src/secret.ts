@@ -1,6 +1,6 @@
 // What the argument `pass` of `connect` is: a password, a token, keys, or nothing.
 
-import { SecretKind } from './core.js';
+import { SecretKind, type Proof } from './core.js';
 import { wantToken } from './mechanisms.js';
 import type { Pass } from './options.js';
 
@@ -8,10 +8,7 @@ import type { Pass } from './options.js';
  * What the core is told of it. A string is a token only where no mechanism would take a password:
  * a password must not reach a server as a token.
  */
-export function classify(
-  pass: Pass | null,
-  mechanisms: string[],
-): { kind: SecretKind; secret: string } {
+export function classify(pass: Pass | null, mechanisms: string[]): Proof {
   const value: unknown = pass instanceof String ? String(pass) : pass;
   if (value === null || value === '') return { kind: SecretKind.None, secret: '' };
   if (typeof value === 'string') {

@@ -29,6 +29,13 @@ export function resolveService(service: string, protocol: string | undefined): s
   return url.href;
 }
 
+/** The address to which a server leads from another, if it protects as much (RFC 7395, section 3.6.1). */
+export function movedTo(address: string, place: string): string | null {
+  if (!/^wss?:\/\//.test(place) || !URL.canParse(place)) return null;
+  const isAsGood = protectionOf(place) === 'encrypted' || /^ws:/.test(address);
+  return isAsGood && /^wss?:/.test(address) ? place : null;
+}
+
 /** What protects the way. A browser tells no more of it than its address does. */
 export function protectionOf(address: string): Protection {
   const { protocol, hostname } = new URL(address);

@@ -31,6 +31,8 @@ import {
 import { parse, xmlGenerator } from './platform.js';
 import { Request } from './request.js';
 import { Stanza } from './stanza.js';
+import { MemoryStorageBackend, SessionStorageBackend } from './storage.js';
+import { StreamManagement } from './stream-management.js';
 import type { TransportClass } from './transport.js';
 import { Websocket } from './websocket.js';
 import { WorkerWebsocket } from './worker-transport.js';
@@ -68,6 +70,10 @@ export const Strophe = {
   SASLSHA384,
   SASLSHA512,
   SASLXOAuth2,
+
+  StreamManagement,
+  MemoryStorageBackend,
+  SessionStorageBackend,
 
   Status,
   ErrorCondition,

@@ -1,7 +1,7 @@
 // The small server of the command `epode`, started for a test; and the way to it.
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import WebSocket from 'ws';
@@ -15,6 +15,8 @@ export interface Server {
   url: string;
   /** Where it listens for BOSH; a server that plays a transcript does not. */
   bosh: string;
+  /** Where it listens for WebSockets over TLS, and the file of the authority to trust there. */
+  tls: { url: string; ca: string };
   stop(): Promise<void>;
 }
 
@@ -49,9 +51,19 @@ export async function play(transcript: string): Promise<Server> {
 
 /** Leads every WebSocket to this server, whatever host it names. */
 export function redirect(server: Pick<Server, 'url'>): void {
+  lead(server.url, {});
+}
+
+/** The same over TLS: the server offers what it offers to those alone whom nobody else hears. */
+export function redirectOverTls({ tls: { url, ca } }: Server): void {
+  const options = { ca: readFileSync(ca), servername: 'example.com' };
+  lead(url, options);
+}
+
+function lead(there: string, options: WebSocket.ClientOptions): void {
   globalThis.WebSocket = class extends WebSocket {
     constructor(_url: string, protocols?: string) {
-      super(server.url, protocols);
+      super(there, protocols, options);
     }
   } as unknown as typeof globalThis.WebSocket;
 }
@@ -72,8 +84,10 @@ function start(args: string[], env: Record<string, string>): Promise<Server> {
     child.once('exit', (code) => failed(new Error(`the server ended with ${code}: ${text}`)));
     child.stdout.on('data', (data: Buffer) => {
       text += data.toString();
-      const [url, bosh] = [/^ws +(\S+)$/m, /^BOSH +(\S+)$/m].map((line) => line.exec(text)?.[1]);
-      if (url && (bosh || args[0] === '--script')) ready({ url, bosh: bosh ?? '', stop });
+      const told = (name: string) => new RegExp(`^${name} +(\\S+)$`, 'm').exec(text)?.[1] ?? '';
+      const [url, bosh, ca] = [told('ws'), told('BOSH'), told('CA')];
+      const isScript = args[0] === '--script';
+      if (url && (ca || isScript)) ready({ url, bosh, tls: { url: told('wss'), ca }, stop });
     });
   });
 }

@@ -19,8 +19,16 @@ pub enum Kind {
     /// The text is the JSON of the keys that this login leaves.
     Keep,
     /// The frame that was received last is the application's; or the text, where there are no
-    /// frames.
+    /// frames. Say `handled` once it has it.
     Deliver,
+    /// The text is the JSON of a token for the next login.
+    KeepToken,
+    /// The token that was handed in is good for nothing any more.
+    ForgetToken,
+    /// The text is the JSON of what is remembered of the server.
+    Remember,
+    /// The text is the JSON of the report of a login.
+    Explain,
     /// Call again with `tick` when so many milliseconds have passed since zero: the number.
     WakeAt,
     /// Close the WebSocket.

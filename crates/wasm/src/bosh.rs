@@ -308,7 +308,7 @@ mod tests {
     /// What a connection reports when this session ends, before it was open or after.
     fn reports(bosh: &Bosh, is_open: bool) -> Vec<String> {
         let options = r#"{"jid":"alice@example.com","mechanisms":[]}"#;
-        let mut machine = Machine::new(options, SecretKind::None, String::new()).unwrap();
+        let mut machine = Machine::new(options, SecretKind::None, String::new(), None).unwrap();
         if is_open {
             machine.opened_bosh(0.0, Protection::Encrypted).unwrap();
         }
@@ -386,7 +386,7 @@ mod tests {
     fn an_end_is_told_to_the_connection() {
         let (mut bosh, number) = opened();
         let machine =
-            Machine::new(r#"{"jid":"a@b","mechanisms":[]}"#, SecretKind::None, String::new());
+            Machine::new(r#"{"jid":"a@b","mechanisms":[]}"#, SecretKind::None, String::new(), None);
         let early = machine.unwrap().bosh_ended(0.0, &bosh);
         assert_eq!(early.unwrap_err(), "the BOSH session is not over");
         bosh.answered(1.0, number, 404, b"");

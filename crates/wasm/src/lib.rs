@@ -10,8 +10,10 @@ mod mechanisms;
 mod moment;
 mod news;
 mod options;
+mod session;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod transcript;
 
 pub use crate::{
@@ -19,5 +21,6 @@ pub use crate::{
     bosh::Bosh,
     machine::{Machine, first_message},
     options::{Protection, SecretKind},
+    tokens::Tokens,
     transcript::redacted,
 };

@@ -3,7 +3,8 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use epode_proto::{
-    Action, Connection, Element, Error, Input, Jid, Phase, QuestionId,
+    Action, Attempts, Connection, Element, Error, Input, Jid, Phase, QuestionId, SessionMark, Time,
+    UserAgent,
     sasl::{
         Answer, Question, Response,
         scram::{Derivation, Progress, ScramKeys},
@@ -17,8 +18,8 @@ use crate::{
     bosh::Bosh,
     mechanisms::{self, Listed},
     moment::{millis, time},
-    news::News,
     options::{Options, Protection, SecretKind},
+    session,
 };
 
 /// A connection without I/O: one input in, then `poll` until there is no action.
@@ -27,33 +28,74 @@ use crate::{
 /// throws a text, and changes nothing.
 #[wasm_bindgen]
 pub struct Machine {
-    connection: Connection,
+    pub(crate) connection: Connection,
     listed: Vec<Arc<Listed>>,
-    asked: Option<Asked>,
+    pub(crate) asked: Option<Asked>,
     /// What comes, comes in frames, which JavaScript has then.
     has_frames: bool,
     payload: Payload,
+    pub(crate) now: Time,
+    /// How often it was made anew since it was good.
+    pub(crate) attempts: Attempts,
+    pub(crate) is_renewable: bool,
+    pub(crate) was_online: bool,
+    /// Why the last connection ended.
+    pub(crate) end: Option<Error>,
+    pub(crate) user_agent: UserAgent,
+    /// Tokens have been handed in before.
+    pub(crate) is_equipped: bool,
+    /// What of the session is kept.
+    pub(crate) kept: Option<SessionMark>,
+    pub(crate) session_problem: Option<String>,
 }
 
 /// A question that waits for JavaScript's answer.
-enum Asked {
+pub(crate) enum Asked {
     Derive(QuestionId, Derivation),
     Respond(QuestionId),
 }
 
 #[wasm_bindgen]
 impl Machine {
-    /// A connection that waits for its WebSocket.
+    /// A connection that waits for its WebSocket; it goes on with a session of an earlier one, if
+    /// there is one and it is this account's.
     ///
     /// # Errors
     ///
     /// A text that says which of the options is wrong.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &str, kind: SecretKind, secret: String) -> Result<Self, String> {
+    pub fn new(
+        options: &str,
+        kind: SecretKind,
+        secret: String,
+        session: Option<String>,
+    ) -> Result<Self, String> {
         let secret = kind.secret(secret)?;
-        let (settings, listed) = Options::parse(options)?.settings(secret)?;
-        let connection = Connection::new(settings);
-        Ok(Self { connection, listed, asked: None, has_frames: true, payload: Payload::default() })
+        let options = Options::parse(options)?;
+        let (attempts, is_renewable) = (Attempts::new(options.reconnect()), options.is_renewable());
+        let (user_agent, unix) = (options.user_agent()?, options.unix_zero());
+        let (mut settings, listed) = options.settings(secret)?;
+        let session = session.map(|text| session::read(&text, settings.jid(), unix)).transpose();
+        let session_problem = session.as_ref().err().cloned();
+        if let Ok(Some(session)) = session {
+            settings = settings.session(session);
+        }
+        Ok(Self {
+            connection: Connection::new(settings),
+            listed,
+            asked: None,
+            has_frames: true,
+            payload: Payload::default(),
+            now: Time::ZERO,
+            attempts,
+            is_renewable,
+            was_online: false,
+            end: None,
+            user_agent,
+            is_equipped: false,
+            kept: None,
+            session_problem,
+        })
     }
 
     /// Whether the next frame may lead to the choice of a mechanism: `judge` each before.
@@ -69,6 +111,14 @@ impl Machine {
         }
     }
 
+    /// What a mechanism of JavaScript's says of the success that the next frame claims: why it is
+    /// none, if so.
+    pub fn judge_success(&self, mechanism: &str, refusal: Option<String>) {
+        if let Some(listed) = self.listed.iter().find(|listed| listed.is(mechanism)) {
+            listed.judge_success(refusal);
+        }
+    }
+
     /// The server has accepted the login.
     #[must_use]
     pub fn is_authenticated(&self) -> bool {
@@ -76,6 +126,8 @@ impl Machine {
             self.connection.phase(),
             Phase::BindHeader
                 | Phase::BindFeatures
+                | Phase::Resumed
+                | Phase::BoundFeatures
                 | Phase::BindCall
                 | Phase::Bound
                 | Phase::Session
@@ -86,7 +138,7 @@ impl Machine {
     /// Stanzas can be sent.
     #[must_use]
     pub fn takes_stanzas(&self) -> bool {
-        matches!(self.connection.phase(), Phase::BindCall | Phase::Online)
+        self.connection.takes_stanzas()
     }
 
     /// The last features that the server sent, as XML.
@@ -329,8 +381,11 @@ impl Machine {
 }
 
 impl Machine {
-    fn handle(&mut self, now: f64, input: Input<'_>) -> Result<(), String> {
-        self.connection.handle(time(now), input).map_err(|misuse| misuse.to_string())
+    pub(crate) fn handle(&mut self, now: f64, input: Input<'_>) -> Result<(), String> {
+        let now = time(now);
+        self.connection.handle(now, input).map_err(|misuse| misuse.to_string())?;
+        self.now = now;
+        Ok(())
     }
 
     fn not_due(&mut self, asked: Option<Asked>) -> Result<(), String> {
@@ -344,15 +399,19 @@ impl Machine {
                 (Kind::Transmit, Payload::text(String::from_utf8_lossy(frame.as_bytes())))
             }
             Action::Ask(id, question) => return self.ask(id, question),
-            Action::Report(status) => (Kind::Report, Payload::text(News::of(&status).json())),
+            Action::Report(status) => (Kind::Report, Payload::text(self.news(&status)?.json())),
+            Action::Reported(report) => (Kind::Explain, Payload::text(report.to_json())),
             Action::Keep(keys) => (Kind::Keep, Payload::text(keys.to_json().as_str())),
+            Action::KeepToken(token) => (Kind::KeepToken, Payload::text(token.to_json().as_str())),
+            Action::ForgetToken => (Kind::ForgetToken, Payload::default()),
+            Action::Remember(server) => (Kind::Remember, Payload::text(server.to_json())),
             Action::Deliver(_) if self.has_frames => (Kind::Deliver, Payload::default()),
             Action::Deliver(stanza) => (Kind::Deliver, Payload::text(stanza.to_xml())),
             Action::WakeAt(at) => {
                 (Kind::WakeAt, Payload { number: millis(at), ..Payload::default() })
             }
             Action::Disconnect => (Kind::Disconnect, Payload::default()),
-            // Of stream management, which is not asked for, and of what needs another transport.
+            // Of what becomes of each stanza, and of what needs another transport.
             _ => return None,
         })
     }

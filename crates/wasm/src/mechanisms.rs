@@ -2,13 +2,13 @@
 //! The messages of the latter are asked for; they are not known here.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicI32, Ordering},
 };
 
 use epode_proto::sasl::{
-    Answer, Challenge, Channel, Context, Credentials, Error, Exchange, Mechanism, MechanismFactory,
-    MechanismName, PeerFault, Policy, Question, Registry, ServerProof, Skip, Step, Turn,
+    Channel, Context, Credentials, Deferred, Error, Exchange, Mechanism, MechanismFactory,
+    MechanismName, OwnMechanism, PeerFault, Policy, Registry, Skip, Turn,
     mechanisms::{
         anonymous::Anonymous,
         external::External,
@@ -19,7 +19,6 @@ use epode_proto::sasl::{
     },
 };
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 /// A mechanism as JavaScript describes it.
 #[derive(Debug, Deserialize)]
@@ -35,31 +34,36 @@ pub(crate) struct Listing {
 /// A mechanism that JavaScript judges before it is chosen.
 #[derive(Debug)]
 pub(crate) struct Listed {
-    name: MechanismName,
+    factory: Box<dyn MechanismFactory>,
     usable: AtomicBool,
     priority: AtomicI32,
-    messages: Messages,
+    own: Option<Arc<Own>>,
 }
 
-/// Where its messages come from.
+/// A mechanism whose messages are JavaScript's.
 #[derive(Debug)]
-enum Messages {
-    BuiltIn(Box<dyn MechanismFactory>),
-    Own { client_first: bool, exposes_secret: bool },
+struct Own {
+    name: MechanismName,
+    client_first: bool,
+    exposes_secret: bool,
+    /// What JavaScript says of the success that the server claims, if it says anything.
+    success: Mutex<Option<Result<(), String>>>,
 }
 
 impl Listing {
     /// None for a name that no server can offer, or that is not known here.
     pub(crate) fn known(self) -> Option<Listed> {
         let name: MechanismName = self.name.parse().ok()?;
-        let messages = if self.own {
-            let Self { client_first, exposes_secret, .. } = self;
-            Messages::Own { client_first, exposes_secret }
-        } else {
-            Messages::BuiltIn(built_in(&name)?)
+        let Self { own, client_first, exposes_secret, .. } = self;
+        let success = Mutex::default();
+        let own = own
+            .then(|| Arc::new(Own { name: name.clone(), client_first, exposes_secret, success }));
+        let factory: Box<dyn MechanismFactory> = match &own {
+            Some(own) => Box::new(Deferred::new(Arc::<Own>::clone(own))),
+            None => built_in(&name)?,
         };
         let (usable, priority) = (AtomicBool::new(false), AtomicI32::new(0));
-        Some(Listed { name, usable, priority, messages })
+        Some(Listed { factory, usable, priority, own })
     }
 }
 
@@ -72,7 +76,7 @@ impl Listed {
     }
 
     pub(crate) fn is(&self, name: &str) -> bool {
-        self.name.as_str() == name
+        self.name().as_str() == name
     }
 
     /// Takes JavaScript's verdict, which holds until the next.
@@ -80,11 +84,18 @@ impl Listed {
         self.usable.store(usable, Ordering::Relaxed);
         self.priority.store(priority, Ordering::Relaxed);
     }
+
+    /// Takes JavaScript's verdict on the success that the next frame claims: why it is none, if so.
+    pub(crate) fn judge_success(&self, refusal: Option<String>) {
+        if let Some(own) = &self.own {
+            *own.verdict() = Some(refusal.map_or(Ok(()), Err));
+        }
+    }
 }
 
 impl MechanismFactory for Listed {
     fn name(&self) -> &MechanismName {
-        &self.name
+        self.factory.name()
     }
 
     fn priority(&self) -> i32 {
@@ -92,80 +103,55 @@ impl MechanismFactory for Listed {
     }
 
     fn exposes_secret(&self) -> bool {
-        match &self.messages {
-            Messages::BuiltIn(factory) => factory.exposes_secret(),
-            Messages::Own { exposes_secret, .. } => *exposes_secret,
-        }
+        self.factory.exposes_secret()
     }
 
     fn test(&self, cx: &Context<'_>) -> Result<(), Skip> {
         if !self.usable.load(Ordering::Relaxed) {
             return Err(Skip::Other("its test says no".to_owned()));
         }
-        match &self.messages {
-            // Whether there is a certificate is between the browser and the server.
-            Messages::BuiltIn(_) if self.name == MechanismName::EXTERNAL => Ok(()),
-            Messages::BuiltIn(factory) => factory.test(cx),
-            Messages::Own { .. } => Ok(()),
-        }
+        // Whether there is a certificate is between the browser and the server.
+        if *self.name() == MechanismName::EXTERNAL { Ok(()) } else { self.factory.test(cx) }
     }
 
     fn begin(&self) -> Box<dyn Mechanism> {
-        match &self.messages {
-            Messages::BuiltIn(factory) => factory.begin(),
-            Messages::Own { client_first, .. } => Box::new(Own {
-                name: self.name.clone(),
-                client_first: *client_first,
-                has_spoken: false,
-            }),
-        }
+        self.factory.begin()
     }
-}
-
-/// A login whose messages JavaScript is asked for.
-#[derive(Debug)]
-struct Own {
-    name: MechanismName,
-    client_first: bool,
-    has_spoken: bool,
 }
 
 impl Own {
-    fn ask(&self, data: Option<&[u8]>) -> Step {
-        let data = data.map(|data| Zeroizing::new(data.to_vec()));
-        Step::Ask(Question::Respond(Challenge { mechanism: self.name.clone(), data }))
-    }
-
-    fn fault(&self, fault: PeerFault) -> Error {
-        Error::PeerMisbehaved { mechanism: self.name.clone(), fault }
+    fn verdict(&self) -> MutexGuard<'_, Option<Result<(), String>>> {
+        self.success.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Mechanism for Own {
-    fn start(&mut self, _: &Context<'_>) -> Result<Step, Error> {
-        Ok(if self.client_first { self.ask(None) } else { Step::Wait })
+/// The name and the messages are all that counts: its place and its test are those of [`Listed`].
+impl OwnMechanism for Own {
+    fn name(&self) -> &MechanismName {
+        &self.name
     }
 
-    fn challenge(&mut self, _: &Context<'_>, challenge: &[u8]) -> Result<Step, Error> {
-        Ok(self.ask(Some(challenge)))
+    fn priority(&self) -> i32 {
+        0
     }
 
-    fn answer(&mut self, _: &Context<'_>, answer: Answer) -> Result<Step, Error> {
-        match answer {
-            Answer::Response(response) => {
-                self.has_spoken = true;
-                Ok(Step::Send(response))
-            }
-            _ => Err(Error::ApiMisuse("a mechanism's own message was due")),
-        }
+    fn client_first(&self) -> bool {
+        self.client_first
     }
 
-    /// A class in JavaScript has no say in this, so data that it cannot check is refused.
-    fn verify(&mut self, _: &Context<'_>, last: Option<&[u8]>) -> Result<ServerProof, Error> {
-        match last {
-            _ if !self.has_spoken => Err(self.fault(PeerFault::SuccessTooSoon)),
-            None | Some([]) => Ok(ServerProof::NotOffered),
-            Some(_) => Err(self.fault(PeerFault::UnexpectedSuccessData)),
+    fn exposes_secret(&self) -> bool {
+        self.exposes_secret
+    }
+
+    /// Where JavaScript has not looked at the data, there may be none.
+    fn success(&self, data: Option<&[u8]>) -> Result<(), Error> {
+        match (self.verdict().take(), data) {
+            (Some(verdict), _) => verdict.map_err(Error::Refused),
+            (None, None | Some([])) => Ok(()),
+            (None, Some(_)) => Err(Error::PeerMisbehaved {
+                mechanism: self.name.clone(),
+                fault: PeerFault::UnexpectedSuccessData,
+            }),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A status as JSON. No status has room for a secret.
 
 use epode_proto::{
-    Status,
+    Error, Status,
     sasl::{PassedOver, ServerProof},
 };
 use serde::Serialize;
@@ -27,6 +27,18 @@ pub(crate) struct News {
     flights: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     passed_over: Option<Vec<Passed>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carbons: Option<bool>,
+    /// Where the server sends us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
+    /// Which attempt to reconnect it is, and in how many milliseconds it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait: Option<f64>,
 }
 
 /// A mechanism that is not used.
@@ -50,23 +62,37 @@ impl News {
                 news.mechanism = Some(login.mechanism.to_string());
                 news.server_proved = Some(login.proof == ServerProof::Proven);
                 news.flights = Some(login.flights);
+                (news.resumed, news.carbons) = (Some(login.resumed), Some(login.carbons));
             }
             Status::Attached(jid) | Status::ComponentConnected(jid) => {
-                news.jid = Some(jid.to_string())
+                news.jid = Some(jid.to_string());
             }
-            _ => {
-                if let Some(error) = status.error() {
-                    news.condition = Some(error.condition().to_owned());
-                    news.message = Some(error.to_string());
-                    news.advice = Some(error.advice().to_string());
-                }
+            Status::Reconnecting(again) => {
+                news.attempt = Some(again.attempt);
+                news.wait = Some(again.wait.as_secs_f64() * 1000.0);
             }
+            _ => {}
+        }
+        if let Some(error) = status.error() {
+            news.condition = Some(error.condition().to_owned());
+            news.message = Some(error.to_string());
+            news.advice = Some(error.advice().to_string());
+            news.place = place(error).map(str::to_owned);
         }
         news
     }
 
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Where the server sends us.
+fn place(error: &Error) -> Option<&str> {
+    match error {
+        Error::Redirected(uri) => Some(uri),
+        Error::Stream(error) => error.see_other_host.as_deref(),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use epode_proto::{
-    Jid, Settings, Timeouts,
+    Fast, Jid, Reconnect, SaslProfile, Settings, StreamManagement, Timeouts, UserAgent,
     sasl::{Channel, Credentials, Policy, Secret, scram::ScramKeys},
 };
 use serde::Deserialize;
@@ -28,6 +28,62 @@ pub(crate) struct Options {
     allow_plaintext: bool,
     /// How long the server may take to close its side, in milliseconds.
     close_timeout: Option<u32>,
+    /// The zero of time, in seconds since 1970.
+    #[serde(default)]
+    unix_zero: u64,
+    stream_management: Option<Management>,
+    sasl2: Option<Sasl2>,
+    /// Whether there are tokens for quick logins, and what for.
+    tokens: Option<TokenUse>,
+    reconnect: Option<Policed>,
+    #[serde(default)]
+    report: bool,
+}
+
+/// What is wanted of stream management (XEP-0198).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Management {
+    /// After how many stanzas an acknowledgement is asked for; 0 is never.
+    max_unacked: Option<u32>,
+    request_resume: Option<bool>,
+    /// In seconds.
+    max: Option<u32>,
+}
+
+/// What goes along with a login by SASL2 (XEP-0388).
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Sasl2 {
+    user_agent: Option<Agent>,
+    tag: Option<String>,
+    #[serde(default)]
+    carbons: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Agent {
+    id: Option<String>,
+    software: Option<String>,
+    device: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+enum TokenUse {
+    LogIn,
+    LogOut,
+}
+
+/// How a lost connection is made anew; spans are milliseconds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Policed {
+    first: Option<u32>,
+    longest: Option<u32>,
+    attempts: Option<u32>,
+    redirects: Option<u32>,
 }
 
 /// What kind of secret there is.
@@ -77,9 +133,31 @@ impl Options {
         Ok(credentials)
     }
 
+    /// The zero of time, in seconds since 1970.
+    pub(crate) fn unix_zero(&self) -> u64 {
+        self.unix_zero
+    }
+
+    /// How a lost connection is made anew; not at all, unless somebody wants it.
+    pub(crate) fn reconnect(&self) -> Reconnect {
+        self.reconnect.as_ref().map_or_else(Reconnect::off, Policed::policy)
+    }
+
+    /// Whether the connection may have to be made anew.
+    pub(crate) fn is_renewable(&self) -> bool {
+        self.reconnect.is_some() || self.tokens.is_some()
+    }
+
+    /// What the server learns of the program, but for the id that comes with tokens.
+    pub(crate) fn user_agent(&self) -> Result<UserAgent, String> {
+        let agent = self.sasl2.as_ref().and_then(|sasl2| sasl2.user_agent.as_ref());
+        agent.map_or_else(|| Ok(UserAgent::default()), Agent::user_agent)
+    }
+
     /// The settings, and the mechanisms whose tests JavaScript will tell the outcome of.
     pub(crate) fn settings(self, secret: Secret) -> Result<(Settings, Vec<Arc<Listed>>), String> {
         let jid: Jid = self.jid.parse().map_err(|error| format!("the JID: {error}"))?;
+        let (user_agent, is_renewable) = (self.user_agent()?, self.is_renewable());
         let listed = self.mechanisms.into_iter().filter_map(Listing::known).map(Arc::new);
         let listed: Vec<Arc<Listed>> = listed.collect();
         let mut timeouts = Timeouts::default();
@@ -90,6 +168,8 @@ impl Options {
         if self.allow_plaintext {
             policy = policy.danger_allow_plaintext();
         }
+        let management = self.stream_management.as_ref().filter(|_| !self.component);
+        let management = management.map(Management::wanted);
         let settings = if self.component {
             Settings::component(jid, "").secret(secret)
         } else {
@@ -99,7 +179,9 @@ impl Options {
             .registry(Arc::new(Listed::registry(&listed)))
             .policy(Arc::new(policy))
             .explicit_binding(self.explicit_binding)
-            .stream_management(None)
+            .stream_management(management)
+            .user_agent(user_agent)
+            .unix_zero(self.unix_zero)
             .timeouts(timeouts);
         if self.component && self.allow_plaintext {
             settings = settings.danger_allow_unencrypted_stream();
@@ -107,7 +189,84 @@ impl Options {
         if let Some(authcid) = self.authcid {
             settings = settings.authcid(authcid);
         }
-        Ok((settings, listed))
+        if is_renewable {
+            settings = settings.renewable();
+        }
+        if self.report {
+            settings = settings.report();
+        }
+        Ok((with_sasl2(settings, self.sasl2, self.tokens), listed))
+    }
+}
+
+/// The profile that every server knows, unless more is wanted.
+fn with_sasl2(settings: Settings, sasl2: Option<Sasl2>, tokens: Option<TokenUse>) -> Settings {
+    if sasl2.is_none() && tokens.is_none() {
+        return settings.sasl_profile(SaslProfile::Sasl1);
+    }
+    let Sasl2 { tag, carbons, .. } = sasl2.unwrap_or_default();
+    let mut settings = settings.sasl_profile(SaslProfile::Either).carbons(carbons);
+    if let Some(tag) = tag {
+        settings = settings.bind_tag(tag);
+    }
+    match tokens {
+        Some(TokenUse::LogIn) => settings.fast(Fast::wanted()),
+        Some(TokenUse::LogOut) => settings.fast(Fast::wanted().invalidate()),
+        None => settings,
+    }
+}
+
+impl Management {
+    fn wanted(&self) -> StreamManagement {
+        let resume = self.request_resume.unwrap_or(true);
+        // What the page has not handled when it goes away comes again.
+        let mut wanted = StreamManagement::default().resume(resume).when_handled();
+        wanted = match self.max_unacked {
+            // Only when the server is silent, to see whether it is there.
+            Some(0) => wanted.every(u32::MAX).after(Duration::MAX),
+            Some(stanzas) => wanted.every(stanzas),
+            None => wanted,
+        };
+        match self.max {
+            Some(seconds) => wanted.max(Duration::from_secs(seconds.into())),
+            None => wanted,
+        }
+    }
+}
+
+impl Agent {
+    fn user_agent(&self) -> Result<UserAgent, String> {
+        let mut agent = UserAgent::default();
+        if let Some(id) = &self.id {
+            agent =
+                agent.id(id.parse().map_err(|error| format!("the user agent's id: {error}"))?);
+        }
+        if let Some(name) = &self.software {
+            agent = agent.software(name);
+        }
+        if let Some(description) = &self.device {
+            agent = agent.device(description);
+        }
+        Ok(agent)
+    }
+}
+
+impl Policed {
+    fn policy(&self) -> Reconnect {
+        let mut policy = Reconnect::default();
+        if let Some(span) = self.first {
+            policy = policy.first(Duration::from_millis(span.into()));
+        }
+        if let Some(span) = self.longest {
+            policy = policy.longest(Duration::from_millis(span.into()));
+        }
+        if let Some(count) = self.attempts {
+            policy = policy.attempts(count);
+        }
+        if let Some(count) = self.redirects {
+            policy = policy.redirects(count);
+        }
+        policy
     }
 }
 

@@ -34,7 +34,8 @@ fn actions(machine: &mut Machine) -> Vec<(Kind, String)> {
 
 fn offered(name: &str, own: bool, protection: Protection) -> Machine {
     let options = options(&listing(name, own));
-    let mut machine = Machine::new(&options, SecretKind::Password, "secret".to_owned()).unwrap();
+    let mut machine =
+        Machine::new(&options, SecretKind::Password, "secret".to_owned(), None).unwrap();
     machine.opened(0.0, protection).unwrap();
     machine.received(1.0, OPEN).unwrap();
     assert!(machine.is_choosing());
@@ -65,7 +66,8 @@ fn plain_does_not_go_out_in_the_clear() {
 #[test]
 fn a_mechanism_that_was_not_judged_is_not_used() {
     let options = options(&listing("PLAIN", false));
-    let mut machine = Machine::new(&options, SecretKind::Password, "secret".to_owned()).unwrap();
+    let mut machine =
+        Machine::new(&options, SecretKind::Password, "secret".to_owned(), None).unwrap();
     machine.opened(0.0, Protection::Encrypted).unwrap();
     machine.received(1.0, OPEN).unwrap();
     actions(&mut machine);
@@ -102,7 +104,7 @@ fn an_own_mechanism_that_refuses_aborts_the_login() {
 #[test]
 fn inputs_out_of_place_are_words_and_no_panics() {
     let options = options(&listing("PLAIN", false));
-    let mut machine = Machine::new(&options, SecretKind::None, String::new()).unwrap();
+    let mut machine = Machine::new(&options, SecretKind::None, String::new(), None).unwrap();
     let misuse = |words| format!("wrong use of the library: {words}");
     let message = "<message xmlns='jabber:client'/>";
     assert_eq!(
@@ -124,7 +126,7 @@ fn inputs_out_of_place_are_words_and_no_panics() {
 #[test]
 fn wrong_options_say_what_is_wrong() {
     let refused = |options: &str, kind, secret: &str| {
-        let machine = Machine::new(options, kind, secret.to_owned());
+        let machine = Machine::new(options, kind, secret.to_owned(), None);
         machine.err().expect("it is refused")
     };
     assert!(refused("{", SecretKind::None, "").starts_with("the options: "));
@@ -162,7 +164,7 @@ fn damaged_frames_are_no_panics() {
             damaged[position] = damage;
             let damaged = String::from_utf8_lossy(&damaged);
             let secret = "secret".to_owned();
-            let mut machine = Machine::new(&options, SecretKind::Password, secret).unwrap();
+            let mut machine = Machine::new(&options, SecretKind::Password, secret, None).unwrap();
             machine.opened(0.0, Protection::Encrypted).unwrap();
             machine.judge("SCRAM-SHA-1", true, 60);
             for frame in login[..index].iter().copied().chain([&*damaged, login[index]]) {
@@ -181,7 +183,8 @@ fn damaged_frames_are_no_panics() {
 fn a_component_speaks_over_a_stream() {
     let options = r#"{"jid":"bridge.example.com","mechanisms":[],"component":true}"#;
     let component = || {
-        Machine::new(options, SecretKind::Password, "s3cr3t".to_owned()).expect("it is a component")
+        Machine::new(options, SecretKind::Password, "s3cr3t".to_owned(), None)
+            .expect("it is a component")
     };
     let mut machine = component();
     machine.opened_tcp(0.0, Protection::Loopback).unwrap();
