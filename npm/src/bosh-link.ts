@@ -13,7 +13,7 @@ export class BoshLink implements Link {
   private readonly exchanges = new Map<number, Exchange>();
   private listener: Listener | null;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private lastCall: ReturnType<typeof setTimeout> | undefined;
+  private deadline: ReturnType<typeof setTimeout> | undefined;
   private isMoving = false;
   private isDone = false;
   /** The listener knows of it. */
@@ -26,8 +26,10 @@ export class BoshLink implements Link {
     private readonly transport: Bosh,
   ) {
     this.listener = listener;
+    const takesOver = session.jid() !== undefined;
+    if (takesOver) this.deadline = setTimeout(() => this.giveUp(), TAKE_OVER_LIMIT);
     queueMicrotask(() => {
-      if (session.jid() === undefined && this.listener) {
+      if (!takesOver && this.listener) {
         this.isTold = true;
         this.listener.opened(protectionOf(posting.url), 'bosh');
       }
@@ -47,7 +49,8 @@ export class BoshLink implements Link {
     this.listener = null;
     if (!this.session.is_given_up()) this.transport.moved(undefined);
     if (!this.session.is_over()) this.session.send(CLOSE);
-    this.lastCall = setTimeout(() => this.finish(), CLOSE_LIMIT);
+    clearTimeout(this.deadline);
+    this.deadline = setTimeout(() => this.finish(), CLOSE_LIMIT);
     this.moveSoon();
   }
 
@@ -91,6 +94,7 @@ export class BoshLink implements Link {
   private hear(): void {
     if (!this.isTold && this.session.is_confirmed()) {
       this.isTold = true;
+      clearTimeout(this.deadline);
       this.listener?.attached(this.session.jid() ?? '');
     }
     while (this.isTold) {
@@ -128,6 +132,11 @@ export class BoshLink implements Link {
     }
   }
 
+  /** A request of the page before may never have reached the server, which waits for it. */
+  private giveUp(): void {
+    this.listener?.lost('the server did not answer for the session that was to be taken over');
+  }
+
   /** Gives a request up. */
   private give(number: number | undefined): void {
     const exchange = number === undefined ? undefined : this.exchanges.get(number);
@@ -161,7 +170,7 @@ export class BoshLink implements Link {
     if (this.isDone) return;
     this.isDone = true;
     clearTimeout(this.timer);
-    clearTimeout(this.lastCall);
+    clearTimeout(this.deadline);
     for (const exchange of this.exchanges.values()) exchange.abort();
     this.exchanges.clear();
     this.session.free();
@@ -188,5 +197,6 @@ class Exchange {
 }
 
 const CLOSE = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
+const TAKE_OVER_LIMIT = 20_000;
 /** The server need not hear it: a session without requests expires. */
 const CLOSE_LIMIT = 5000;

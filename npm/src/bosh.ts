@@ -32,6 +32,7 @@ export class Bosh implements Transport {
       url: opening.url,
       headers: { 'Content-Type': session.content_type(), ...options.customHeaders },
       credentials: options.withCredentials ? 'include' : 'same-origin',
+      outlivesPage: options.keepalive === true,
       limit: session.response_limit(),
     } as const;
     this.link = new BoshLink(session, posting, listener, this);

@@ -77,7 +77,7 @@ export class Driver {
     try {
       this.link = transport.open(this.listener(opening.joins === true), opening);
     } catch (exception) {
-      this.lost(words(exception), opening.joins === true);
+      this.lost(words(exception));
     }
   }
 
@@ -179,7 +179,7 @@ export class Driver {
       receivedBytes: (bytes) => {
         if (!this.isOver) this.input((now) => this.machine.received_bytes(now, bytes));
       },
-      lost: (why) => this.lost(why, isJoining),
+      lost: (why) => this.lost(why),
       leaving: () => this.close(),
       ended: (session) => {
         if (!this.isOver) this.input((now) => this.machine.bosh_ended(now, session));
@@ -200,11 +200,11 @@ export class Driver {
     this.machine.poll(); // it connects, which was told
   }
 
-  private lost(why: string, isJoining: boolean): void {
+  private lost(why: string): void {
     if (this.isOver) return;
     this.input((now) => {
       if (this.isOpen) this.machine.lost(now, why);
-      else if (isJoining) this.machine.not_attached(now, why);
+      else if (this.takesOver) this.machine.not_attached(now, why);
       else this.machine.not_opened(now, why);
     });
   }
@@ -288,7 +288,7 @@ export class Driver {
         try {
           this.link?.send(frame);
         } catch (exception) {
-          return this.lost(words(exception), false);
+          return this.lost(words(exception));
         }
         return this.owner.transmitted(frame);
       }

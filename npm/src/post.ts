@@ -5,6 +5,8 @@ export interface Posting {
   url: string;
   headers: Record<string, string>;
   credentials: RequestCredentials;
+  /** What is short arrives, even if the page is left meanwhile. */
+  outlivesPage: boolean;
   /** So many bytes of an answer are read, and one more if there is one. */
   limit: number;
 }
@@ -19,9 +21,17 @@ export interface Reply {
 /** Posts a text. It is not sent on to where a server redirects it: a secret may be in it. */
 export async function post(how: Posting, body: string, signal: AbortSignal): Promise<Reply> {
   const { url, headers, credentials, limit } = how;
-  const method = 'POST';
-  const options = { method, headers, credentials, body, signal, cache: 'no-store' } as const;
-  const response = await fetch(url, { ...options, redirect: 'manual' });
+  const keepalive = how.outlivesPage && body.length < MOST_OUTLIVING;
+  const response = await fetch(url, {
+    method: 'POST',
+    headers,
+    credentials,
+    body,
+    signal,
+    keepalive,
+    cache: 'no-store',
+    redirect: 'manual',
+  });
   // Browsers do not tell which redirection it is.
   const status = response.type === 'opaqueredirect' ? 302 : response.status;
   const lines = [...response.headers].map(([name, value]) => `${name}: ${value}`);
@@ -54,3 +64,6 @@ async function read(response: Response, limit: number): Promise<Uint8Array> {
   }
   return body.subarray(0, limit);
 }
+
+/** Browsers grant 64 KiB to all requests of a page together, in UTF-8. */
+const MOST_OUTLIVING = 8 * 1024;

@@ -4,7 +4,7 @@ import { Strophe } from 'strophejs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Heard } from './heard.js';
 
-const { ATTACHED, CONNECTING, CONNFAIL, DISCONNECTED, DISCONNECTING, ERROR } = Strophe.Status;
+const { ATTACHED, ATTACHFAIL, CONNECTING, CONNFAIL, DISCONNECTED, DISCONNECTING, ERROR } = Strophe.Status;
 
 type Answer = Response | Error | 'silence';
 type Connection = InstanceType<typeof Strophe.Connection>;
@@ -162,6 +162,23 @@ describe('the session is not created', () => {
 });
 
 describe('a session that is logged in', () => {
+  test('is not taken over where the server is silent', async () => {
+    answering();
+    const heard = new Heard();
+    const connection = new Strophe.Connection('https://example.com/http-bind');
+    connection.attach(...SESSION, heard.callback);
+    await vi.advanceTimersByTimeAsync(19_999);
+    expect(heard.codes).toEqual([CONNECTING]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(heard.all.slice(1)).toEqual([
+      [ATTACHFAIL, 'connection-failed'],
+      [DISCONNECTED, 'connection-failed'],
+    ]);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(signals.every((signal) => signal.aborted)).toBe(true);
+  });
+
   test.each<[string, () => Answer, string]>([
     ['no XML', () => ok('It works!'), 'bad-format'],
     ['another sid', () => ok(body("sid='b2'")), 'bad-format'],

@@ -24,25 +24,33 @@ let server: Server;
 let page: Page;
 let heard: Heard;
 
-/** A page that can be left: its requests break off, and nothing more is heard from it. */
+/**
+ * A page that can be left: its requests reach the server, but it hears and says nothing more. Its
+ * connections are known by a header.
+ */
 class Page {
+  private static readonly all: Page[] = [];
+  readonly number = Page.all.push(this) - 1;
   readonly requests: RequestInit[] = [];
-  private readonly unload = new AbortController();
+  private isLeft = false;
 
   constructor() {
-    vi.stubGlobal('fetch', (url: string, init: RequestInit) => this.ask(url, init));
+    vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
+      const number = (init.headers as Record<string, string>)['X-Page'];
+      return Page.all[Number(number)]?.ask(url, init);
+    });
   }
 
   leave(): void {
-    this.unload.abort();
+    this.isLeft = true;
   }
 
   private ask(url: string, init: RequestInit): Promise<Response> {
+    if (this.isLeft) return new Promise(() => {});
     this.requests.push(init);
-    const signal = AbortSignal.any([this.unload.signal, init.signal as AbortSignal]);
     return new Promise((answered, broken) => {
-      const unlessLeft = (tell: () => void) => this.unload.signal.aborted || tell();
-      fetchOf(url, { ...init, signal }).then(
+      const unlessLeft = (tell: () => void) => this.isLeft || tell();
+      fetchOf(url, init).then(
         (response) => unlessLeft(() => answered(response)),
         (reason) => unlessLeft(() => broken(reason)),
       );
@@ -73,7 +81,8 @@ afterEach(() => {
 });
 
 function make(options: Options = {}): Connection {
-  return new Strophe.Connection(server.bosh, options);
+  const customHeaders = { 'X-Page': String(page.number), ...options.customHeaders };
+  return new Strophe.Connection(server.bosh, { ...options, customHeaders });
 }
 
 async function login(options: Options = {}): Promise<Connection> {
@@ -124,7 +133,7 @@ describe('over BOSH', () => {
   });
 
   test('wait, hold and route are what the session is asked for with', async () => {
-    const connection = make({ contentType: 'text/xml', customHeaders: { 'X-Page': '7' } });
+    const connection = make({ contentType: 'text/xml', customHeaders: { 'X-Own': '7' } });
     connection.maxRetries = 2;
     connection.connect('alice@example.com', 's3cr3t', heard.callback, 30, 1, 'xmpp:example.com:5222');
     await heard.until(CONNECTED);
@@ -133,7 +142,7 @@ describe('over BOSH', () => {
     for (const attribute of ["wait=.30.", "hold=.1.", 'route=.xmpp:example.com:5222.', 'content=.text/xml.']) {
       expect(first?.body).toMatch(new RegExp(` ${attribute}`));
     }
-    expect(first?.headers).toEqual({ 'Content-Type': 'text/xml', 'X-Page': '7' });
+    expect(first?.headers).toMatchObject({ 'Content-Type': 'text/xml', 'X-Own': '7' });
     expect(first?.credentials).toBe('same-origin');
     expect(first?.redirect).toBe('manual');
   });
@@ -202,6 +211,7 @@ describe('a session goes on', () => {
     const first = await login({ keepalive: true });
     await echo(first, 'one');
     page.leave();
+    expect(page.requests.every(({ keepalive }) => keepalive)).toBe(true);
 
     page = new Page();
     heard = new Heard();
