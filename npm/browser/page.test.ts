@@ -81,11 +81,39 @@ test('secrets are masked, and nothing else is', async () => {
   }
 });
 
+test('each mechanism has its verdict, and each wait its time', async () => {
+  const [pane] = await panes(await open(server.page));
+  const rowsBelow = async (summary: string) => {
+    await pane.getByText(summary, { exact: true }).click();
+    const details = pane.locator('details', { hasText: summary });
+    const cells = await details.getByRole('row').allInnerTexts();
+    await pane.getByText(summary, { exact: true }).click();
+    return cells.slice(1).map((text) => text.split('\t'));
+  };
+  await logIn(pane);
+  await connected(pane);
+  const verdicts = await rowsBelow('Why this mechanism');
+  expect(verdicts[0]).toEqual(['SCRAM-SHA-512', 'yes', 'used: its priority, 72, is the highest']);
+  for (const mechanism of ['SCRAM-SHA-384', 'SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN', 'OAUTHBEARER', 'X-OAUTH2', 'ANONYMOUS']) {
+    expect(verdicts).toContainEqual([mechanism, 'yes', expect.stringMatching(/./)]);
+  }
+  expect(verdicts).toContainEqual(['EXTERNAL', 'no', 'not offered by the server']);
+  const derivation = 'our part: keys are derived';
+  expect(await rowsBelow('Where the time went')).toContainEqual([derivation, expect.stringMatching(/^[\d.]+ ms$/)]);
+  await pane.getByRole('button', { name: 'Log out' }).click();
+  await pane.getByRole('button', { name: 'Log in' }).click();
+  await connected(pane);
+  const waits = await rowsBelow('Where the time went');
+  expect(waits).toContainEqual(['the resource', expect.stringMatching(/ ms$/)]);
+  expect(waits.map(([words]) => words)).not.toContain(derivation);
+});
+
 test('a wrong password is told, and the field is there to be corrected', async () => {
   const [pane] = await panes(await open(server.page));
   await pane.getByLabel('Password', { exact: true }).fill('wrong');
   await logIn(pane, 'SCRAM-SHA-256');
   await status(pane).getByText('not-authorized').waitFor();
+  await steps(pane).getByText('Ask for the secret once more.').waitFor();
   const field = pane.getByLabel('Password', { exact: true });
   expect(await field.evaluate((element) => element === document.activeElement)).toBe(true);
   await pane.getByRole('button', { name: 'alice@localhost' }).click();

@@ -1,13 +1,13 @@
 // One account: its form, and what comes of what is asked for there.
 
-import { Strophe, type Connection } from 'epode';
+import { Strophe, type Connection, type LoginReport } from 'epode';
 import { Chat } from './chat.js';
 import type { Hints } from './hints.js';
 import { count } from './kept-keys.js';
 import { LoginForm, type Request } from './login-form.js';
 import { choiceOf } from './mechanisms.js';
 import { make, part } from './parts.js';
-import { failureWords, ReportView, type LoginReport } from './report-view.js';
+import { failureWords, ReportView } from './report-view.js';
 import { milliseconds, Steps, type Tone } from './steps.js';
 import { Transcript } from './transcript.js';
 import { serviceOf, TRANSPORTS } from './transports.js';
@@ -92,6 +92,8 @@ export class Pane {
         return this.connected(connection, request);
       case Status.DISCONNECTING:
         return this.step('Disconnecting', '', 'busy');
+      case Status.RECONNECTING:
+        return this.step('Reconnecting', condition ?? '', 'busy');
       case Status.DISCONNECTED:
         return this.over();
       default:
@@ -116,7 +118,7 @@ export class Pane {
     if (isWatched) this.chat.focus();
   }
 
-  private explain({ report }: Connection & { report?: LoginReport | null }): void {
+  private explain({ report }: Connection): void {
     if (!report || report === this.explained) return;
     this.explained = report;
     this.report.show(report);

@@ -1,21 +1,8 @@
 // The report of a login: why this mechanism and no other, and where the time went.
 
+import type { LoginReport } from 'epode';
 import { make, part } from './parts.js';
 import { milliseconds } from './steps.js';
-
-/** What is shown of the report of a login. What begins with the offer is missing where there was none. */
-export interface LoginReport {
-  chosen?: { mechanism: string; priority: number; binding: string | null } | null;
-  passed_over?: { mechanism: string; offered: boolean; reason: string }[];
-  encryption?: string;
-  bindings?: string[];
-  stages: { phase: string; milliseconds: number }[];
-  flights: number;
-  outcome: string;
-  error?: string;
-  text?: string;
-  findings: { finding: string; text: string }[];
-}
 
 export class ReportView {
   private readonly choice: HTMLElement;
