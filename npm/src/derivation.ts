@@ -15,6 +15,7 @@ export async function saltedPassword(derivation: Derivation): Promise<Uint8Array
   const { hash, password, salt, iterations } = derivation;
   const bytes = new TextEncoder().encode(password);
   const key = await subtle.importKey('raw', bytes, 'PBKDF2', false, ['deriveBits']);
+  bytes.fill(0);
   const length = hash === 'SHA-1' ? 160 : Number(hash.slice(4));
   const bits = await subtle.deriveBits({ name: 'PBKDF2', hash, salt, iterations }, key, length);
   return new Uint8Array(bits);

@@ -1,15 +1,14 @@
 // Drives the core with a transport and the clock. What the core says goes to its owner.
 
-import { bytesOf } from './bytes.js';
 import type { Verdict } from './choice.js';
 import { Status } from './constants.js';
 import { newMachine, Kind, Protection, SecretKind, type Machine, type Proof } from './core.js';
-import { saltedPassword } from './derivation.js';
-import { debug, warn } from './log.js';
+import { debug, warn, words } from './log.js';
 import type { News } from './news.js';
 import type { Keeping, Owner } from './owner.js';
 import { pause } from './pause.js';
 import { isPromise } from './promise.js';
+import { derive, respond, type Question } from './questions.js';
 import { movedTo } from './service.js';
 import type { SessionView } from './stream-management.js';
 import type { Claim } from './success.js';
@@ -310,9 +309,11 @@ export class Driver {
       case Kind.WakeAt:
         return this.wakeAt(machine.number());
       case Kind.Derive:
-        return void this.derive();
-      case Kind.Respond:
-        return this.respond();
+        return void derive(machine, this.asked());
+      case Kind.Respond: {
+        const [mechanism, challenge] = [machine.subject(), machine.bytes()];
+        return respond(() => this.owner.respond(mechanism, challenge), this.asked());
+      }
       case Kind.Disconnect:
         return this.callOff ? this.hangUp() : this.abandon();
     }
@@ -395,65 +396,20 @@ export class Driver {
     this.timer = setTimeout(() => this.input((now) => this.machine.tick(now)), wait);
   }
 
-  /** Gives an answer, unless its question is gone. */
-  private answer(question: number, give: (now: number) => void): void {
-    if (this.isOver || question !== this.question) return;
-    try {
-      this.input(give);
-    } catch (late) {
-      debug(`an answer came too late: ${words(late)}`);
-    }
-  }
-
-  private async derive(): Promise<void> {
+  /** The question that the core asks now. There is one at a time. */
+  private asked(): Question {
     this.question += 1;
     const question = this.question;
-    const derivation = {
-      hash: this.machine.subject(),
-      password: this.machine.text(),
-      salt: new Uint8Array(this.machine.bytes() ?? []),
-      iterations: this.machine.number(),
-    };
-    const salted = await saltedPassword(derivation).catch(() => null);
-    if (salted) {
-      this.answer(question, (now) => this.machine.derived(now, salted));
-      return;
-    }
-    let isDone = false;
-    while (!isDone && !this.isOver && question === this.question) {
-      this.answer(question, (now) => {
-        isDone = true; // whatever it throws
-        isDone = this.machine.derive(now);
-      });
-      await new Promise((done) => setTimeout(done, 0));
-    }
-  }
-
-  private respond(): void {
-    this.question += 1;
-    const question = this.question;
-    const [mechanism, challenge] = [this.machine.subject(), this.machine.bytes()];
-    const refuse = (why: unknown) => {
-      this.answer(question, (now) => this.machine.refuse(now, words(why)));
-    };
-    const settle = (response: unknown) => {
-      if (typeof response !== 'string') return refuse('the mechanism gave the login up');
-      let message: Uint8Array;
+    const isOpen = () => !this.isOver && question === this.question;
+    const answer: Question['answer'] = (give) => {
+      if (!isOpen()) return;
       try {
-        message = bytesOf(response);
-      } catch (exception) {
-        return refuse(exception);
+        this.input((now) => give(this.machine, now));
+      } catch (late) {
+        debug(`an answer came too late: ${words(late)}`);
       }
-      this.answer(question, (now) => this.machine.respond(now, message));
     };
-    let response: unknown;
-    try {
-      response = this.owner.respond(mechanism, challenge);
-    } catch (exception) {
-      return refuse(exception);
-    }
-    if (isPromise(response)) response.then(settle, refuse);
-    else settle(response);
+    return { isOpen, answer };
   }
 }
 
@@ -462,7 +418,3 @@ const PROTECTIONS = {
   loopback: Protection.Loopback,
   encrypted: Protection.Encrypted,
 };
-
-function words(exception: unknown): string {
-  return exception instanceof Error ? exception.message : String(exception);
-}

@@ -32,6 +32,11 @@ export const warn = (message: string): void => log(LogLevel.WARN, message);
 export const error = (message: string): void => log(LogLevel.ERROR, message);
 export const fatal = (message: string): void => log(LogLevel.FATAL, message);
 
+/** What an exception says. */
+export function words(exception: unknown): string {
+  return exception instanceof Error ? exception.message : String(exception);
+}
+
 /** An exception that nobody else takes. */
 export function handleError(exception: unknown): void {
   const text = exception instanceof Error ? (exception.stack ?? exception.message) : exception;
