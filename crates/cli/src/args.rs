@@ -91,11 +91,15 @@ pub(crate) struct ServeArgs {
     /// Give browsers a page on which to log in, step by step, and to chat
     #[arg(long)]
     pub(crate) web: bool,
+    /// Take logins by token in early data of TLS, for login --danger-early-data
+    #[arg(long)]
+    pub(crate) early_data: bool,
     /// Misbehave: play this transcript to every client instead
     #[arg(
         long, value_name = "FILE",
         conflicts_with_all = [
-            "domain", "listen", "port", "accounts", "password_file", "password_env", "web"
+            "domain", "listen", "port", "accounts", "password_file", "password_env", "web",
+            "early_data"
         ]
     )]
     pub(crate) script: Option<PathBuf>,
@@ -553,6 +557,7 @@ Examples:
   epode serve
   epode serve --port 5280 --account alice --account bob
   epode serve --web --port 5280
+  epode serve --early-data
   epode serve --script hostile.txt";
 
 const LOGIN_HELP: &str = "\

@@ -10,7 +10,7 @@ use epode::{
     },
 };
 use epode_testpeer::{
-    ListenOptions, Outcome, Running, RunningScript, Server, listen_script,
+    EarlyData, ListenOptions, Outcome, Running, RunningScript, Server, listen_script,
     script::{Mismatch, Script},
 };
 use zeroize::Zeroizing;
@@ -43,6 +43,9 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
             .account(&account.user, &account.password)
             .token(&account.user, &account.token)
             .certificate_account(&account.user);
+    }
+    if args.early_data {
+        builder = builder.early_data(EarlyData::Taken);
     }
     if args.web {
         builder = web_page::add_to(builder, &hints(args, &accounts))?;

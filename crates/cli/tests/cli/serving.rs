@@ -214,6 +214,22 @@ async fn a_password_of_ones_own_is_neither_shown_nor_copied() {
     assert_eq!(folder.names(), ["pw"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn early_data_is_taken_where_that_is_asked_for() {
+    for (flag, is_taken) in [("--early-data", true), ("", false)] {
+        let folder = Folder::new();
+        folder.put("pw", "hunter2\n", 0o600);
+        let serving = Serving::start(&folder, &format!("--password-file pw {flag}")).await;
+        let (via, ca) = (serving.find("direct TLS "), serving.find("CA "));
+        let login = format!("login alice@localhost --via {via} --ca {ca} --password-file pw");
+        let run = run(&format!("{login} --fast --danger-early-data"), &folder).await;
+        let early = "# in early data of TLS: without a round trip of its own";
+        assert_eq!(run.expect(0).stdout.contains(early), is_taken, "{run:?}");
+        serving.stop(rustix::process::Signal::TERM).await;
+    }
+}
+
 #[cfg(not(feature = "web"))]
 #[tokio::test]
 async fn a_binary_without_the_page_says_how_to_get_one_with_it() {
