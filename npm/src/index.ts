@@ -7,8 +7,9 @@ import { Strophe } from './strophe.js';
 // Plugins and pages without modules look for these names there.
 Object.assign(globalThis, { Strophe, $build, $iq, $msg, $pres, stx, toStanza });
 
-export { redacted } from './redacted.js';
 export { $build, $iq, $msg, $pres, Builder, Stanza, Strophe, stx, toStanza };
+export { redacted } from './redacted.js';
+export { Request } from './request.js';
 export { ConnectionEndedError, LoginError, StanzaError, TimeoutError } from './errors.js';
 export { MemoryStorageBackend, SessionStorageBackend } from './storage.js';
 export { StreamManagement } from './stream-management.js';

@@ -11,7 +11,7 @@ afterEach(() => vi.unstubAllGlobals());
 describe('names', () => {
   test('are exported, and put onto the page', () => {
     const names = ['$build', '$iq', '$msg', '$pres', 'Strophe', 'stx', 'toStanza'];
-    for (const name of [...names, 'Builder', 'Stanza']) expect(epode).toHaveProperty(name);
+    for (const name of [...names, 'Builder', 'Request', 'Stanza']) expect(epode).toHaveProperty(name);
     for (const name of names) expect(globalThis).toHaveProperty(name);
     for (const name of ['WebSocket', 'DOMParser', 'XMLSerializer', 'document']) {
       expect(globalThis).toHaveProperty(name);
