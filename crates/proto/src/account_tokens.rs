@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     FastToken, FastTokenError, InvalidUserAgentId, Jid, JidError, ServerMemory, ServerMemoryError,
     UserAgentId,
+    json_object::{self, Unreadable},
 };
 
 /// What is kept of one account: by what the server knows this installation again, and the tokens
@@ -156,19 +157,12 @@ impl AccountTokens {
     ///
     /// [`AccountTokensError`] says what is wrong, without quoting a token. Nothing is guessed.
     pub fn from_json(json: &str) -> Result<Self, AccountTokensError> {
-        // The parser would take a list for an object.
-        if json.trim_ascii_start().starts_with('[') {
-            return Err(AccountTokensError::Json { line: 1, column: 1 });
-        }
-        let error = |error: serde_json::Error| AccountTokensError::Json {
-            line: error.line(),
-            column: error.column(),
-        };
-        let Version { version } = serde_json::from_str(json).map_err(error)?;
+        let error = |Unreadable { line, column }| AccountTokensError::Json { line, column };
+        let Version { version } = json_object::read(json).map_err(error)?;
         if version != VERSION {
             return Err(AccountTokensError::Version { found: version });
         }
-        let parsed: Json<'_> = serde_json::from_str(json).map_err(error)?;
+        let parsed: Json<'_> = json_object::read(json).map_err(error)?;
         let token = |raw: Option<&RawValue>| raw.map(|raw| FastToken::from_json(raw.get()));
         Ok(Self {
             account: parsed.account.parse()?,

@@ -7,6 +7,8 @@ use epode_sasl::{HashedToken, InvalidMechanismName, Registry};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::json_object::{self, Unreadable};
+
 /// What is wanted of tokens; nothing by default. They are used where the server offers them, over
 /// an encrypted connection, and by a program that the server knows again
 /// ([`UserAgent::id`](crate::UserAgent::id)).
@@ -140,12 +142,8 @@ impl FastToken {
     ///
     /// [`FastTokenError`] says what is wrong, without quoting it.
     pub fn from_json(json: &str) -> Result<Self, FastTokenError> {
-        // The parser would take a list for an object.
-        if json.trim_ascii_start().starts_with('[') {
-            return Err(FastTokenError::Json { line: 1, column: 1 });
-        }
-        let mut parsed: Json = serde_json::from_str(json)
-            .map_err(|error| FastTokenError::Json { line: error.line(), column: error.column() })?;
+        let mut parsed: Json = json_object::read(json)
+            .map_err(|Unreadable { line, column }| FastTokenError::Json { line, column })?;
         let token = Zeroizing::new(std::mem::take(&mut parsed.token));
         if parsed.version != VERSION {
             return Err(FastTokenError::Version { found: parsed.version });

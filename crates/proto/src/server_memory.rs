@@ -3,7 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Jid, negotiate::offer::LoginOffer};
+use crate::{
+    Jid,
+    json_object::{self, Unreadable},
+    negotiate::offer::LoginOffer,
+};
 
 /// What a server offered to an account: with that the next login begins along with the stream
 /// ([`Settings::memory`](crate::Settings::memory)). It holds no secret; whoever changes it can cost a
@@ -39,14 +43,8 @@ impl ServerMemory {
     ///
     /// [`ServerMemoryError`] says where it is wrong.
     pub fn from_json(json: &str) -> Result<Self, ServerMemoryError> {
-        // The parser would take a list for an object.
-        if json.trim_ascii_start().starts_with('[') {
-            return Err(ServerMemoryError::Json { line: 1, column: 1 });
-        }
-        let parsed: Json = serde_json::from_str(json).map_err(|error| ServerMemoryError::Json {
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let parsed: Json = json_object::read(json)
+            .map_err(|Unreadable { line, column }| ServerMemoryError::Json { line, column })?;
         if parsed.version != VERSION {
             return Err(ServerMemoryError::Version { found: parsed.version });
         }

@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{AttachError, Granted, LONGEST_SID, MAX_RID};
-use crate::{Jid, JidError, xml};
+use crate::{
+    Jid, JidError,
+    json_object::{self, Unreadable},
+    xml,
+};
 
 /// A session that was created and logged in, as it is handed from one program to another or kept
 /// over a restart.
@@ -127,14 +131,8 @@ impl Attachment {
     ///
     /// [`AttachmentError`] says what is wrong, without quoting the ids.
     pub fn from_json(json: &str) -> Result<Self, AttachmentError> {
-        // The parser would take a list for an object.
-        if json.trim_ascii_start().starts_with('[') {
-            return Err(AttachmentError::Json { line: 1, column: 1 });
-        }
-        let parsed: Json = serde_json::from_str(json).map_err(|error| AttachmentError::Json {
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let parsed: Json = json_object::read(json)
+            .map_err(|Unreadable { line, column }| AttachmentError::Json { line, column })?;
         let attachment = Self::new(parsed.jid.parse()?, &parsed.sid, parsed.rid)?;
         Ok(Self { granted: parsed.granted(), saved: parsed.saved, ..attachment })
     }

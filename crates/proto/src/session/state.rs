@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Element, Jid, JidError,
     bosh::RestoreError,
+    json_object::{self, Unreadable},
     xml::{Limits, XmlError, parse_document},
 };
 
@@ -141,14 +142,8 @@ impl SessionState {
     ///
     /// [`SessionStateError`] says what is wrong, without quoting it.
     pub fn from_json(json: &str) -> Result<Self, SessionStateError> {
-        // The parser would take a list for an object.
-        if json.trim_ascii_start().starts_with('[') {
-            return Err(SessionStateError::Json { line: 1, column: 1 });
-        }
-        let parsed: Json = serde_json::from_str(json).map_err(|error| SessionStateError::Json {
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let parsed: Json = json_object::read(json)
+            .map_err(|Unreadable { line, column }| SessionStateError::Json { line, column })?;
         let jid: Jid = parsed.jid.parse()?;
         if jid.resource().is_none() {
             return Err(SessionStateError::NoResource);
