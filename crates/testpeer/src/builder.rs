@@ -22,7 +22,7 @@ use crate::offer::{BindingList, DowngradeHash};
 use crate::sasl::{self, CustomMechanism, SaslCondition, SaslOptions};
 use crate::server::{Config, LegacySession, Limits, Server, StartTls};
 use crate::session::sasl2::Sasl2Options;
-use crate::transport::{EarlyData, WebFiles};
+use crate::transport::{EarlyData, WebFile, WebFiles};
 
 /// Collects the parts of a [`Server`]; made by [`Server::builder`].
 ///
@@ -266,6 +266,10 @@ impl ServerBuilder {
     /// A file that browsers get at this path, on the ports of the WebSocket. What belongs to a page
     /// may use scripts, WebAssembly and connections of this server alone. Default none.
     ///
+    /// A server that has files is its pages' alone: it answers to `localhost`, to addresses of this
+    /// machine's own and to the one that it was reached at, and to no other name; and pages of other
+    /// sites can use neither its files nor its WebSocket nor BOSH.
+    ///
     /// # Panics
     ///
     /// If the path is not that of a URL, the type is not the value of a header, or the path is one
@@ -280,7 +284,33 @@ impl ServerBuilder {
     where
         C: Into<Cow<'static, [u8]>>,
     {
-        self.0.web_files.add(path, content_type, contents.into());
+        self.0.web_files.add(path, WebFile::new(content_type, contents.into()));
+        self
+    }
+
+    /// A [`web_file`](Self::web_file) for those alone who have this key, and send it as
+    /// `Authorization: Bearer KEY`.
+    ///
+    /// # Panics
+    ///
+    /// As [`web_file`](Self::web_file).
+    ///
+    /// ```
+    /// # use epode_testpeer::Server;
+    /// let builder = Server::builder("localhost");
+    /// let server = builder.guarded_web_file("/accounts", "text/plain", b"alice", "9f3c").build();
+    /// ```
+    pub fn guarded_web_file<C>(
+        mut self,
+        path: &str,
+        content_type: &str,
+        contents: C,
+        key: &str,
+    ) -> Self
+    where
+        C: Into<Cow<'static, [u8]>>,
+    {
+        self.0.web_files.add(path, WebFile::new(content_type, contents.into()).with_key(key));
         self
     }
 

@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -22,23 +23,26 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::own_pages::OwnPages;
 use super::shutdown::Shutdown;
 use super::{bosh, tcp, websocket};
 use crate::bosh::{BoshFault, HTTP_BIND};
 use crate::server::Server;
 use crate::session::SessionChannel;
 
-/// Serves one HTTP connection, to its end or that of the WebSocket that it becomes.
+/// Serves one HTTP connection, to its end or that of the WebSocket that it becomes. The client has
+/// reached it at this address, if at any.
 pub(super) async fn serve<S>(
     stream: S,
     server: &Server,
     channel: SessionChannel,
+    address: Option<IpAddr>,
     shutdown: &mut Shutdown,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = *server.limits();
-    let visit = Visit::new(server, channel, shutdown.clone());
+    let visit = Visit::new(server, channel, address, shutdown.clone());
     let service = service_fn(|request| Box::pin(visit.answer(request)));
     let mut connection = http1::Builder::new()
         .max_buf_size(BUFFER)
@@ -68,6 +72,8 @@ pub(super) async fn serve<S>(
 struct Visit<'a> {
     server: &'a Server,
     channel: SessionChannel,
+    /// Those whose requests are taken alone, where the server has any.
+    pages: Option<OwnPages>,
     shutdown: Shutdown,
     phase: Mutex<Phase>,
 }
@@ -90,9 +96,16 @@ enum Served {
 }
 
 impl<'a> Visit<'a> {
-    fn new(server: &'a Server, channel: SessionChannel, shutdown: Shutdown) -> Self {
+    fn new(
+        server: &'a Server,
+        channel: SessionChannel,
+        address: Option<IpAddr>,
+        shutdown: Shutdown,
+    ) -> Self {
         let phase = Mutex::new(Phase::Waiting(Instant::now() + server.limits().handshake));
-        Self { server, channel, shutdown, phase }
+        let pages = OwnPages { is_encrypted: channel.is_encrypted(), address };
+        let pages = (!server.config().web_files.is_empty()).then_some(pages);
+        Self { server, channel, pages, shutdown, phase }
     }
 
     fn phase(&self) -> Phase {
@@ -106,10 +119,12 @@ impl<'a> Visit<'a> {
     async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Content>> {
         let limits = self.server.limits();
         self.enter(Phase::Answering);
-        let response = match request.uri().path() {
-            websocket::PATH => upgrade(&request),
-            PATH => self.bosh(request).await?,
-            path => match self.server.config().web_files.answer(request.method(), path) {
+        let refused = self.pages.as_ref().and_then(|pages| pages.admit(&request).err());
+        let response = match (refused, request.uri().path()) {
+            (Some((status, reason)), _) => text(status, reason),
+            (None, websocket::PATH) => upgrade(&request),
+            (None, PATH) => self.bosh(request).await?,
+            (None, _) => match self.server.config().web_files.answer(&request) {
                 Some(response) => response.map(Content::Whole),
                 None => text(StatusCode::NOT_FOUND, WHAT_IS_HERE),
             },
@@ -128,10 +143,13 @@ impl<'a> Visit<'a> {
             Method::GET | Method::HEAD => text(StatusCode::OK, WHAT_IS_BOSH),
             _ => text(StatusCode::METHOD_NOT_ALLOWED, WHAT_IS_BOSH),
         };
-        // Any page may use it: what it gives is had with a password, not with a cookie.
         let headers = response.headers_mut();
+        headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+        if self.pages.is_some() {
+            return Ok(response);
+        }
+        // Any page may use it: what it gives is had with a password, not with a cookie.
         for (name, value) in [
-            (ALLOW, METHODS),
             (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
             (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
             (ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type"),

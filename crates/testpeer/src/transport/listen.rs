@@ -58,6 +58,7 @@ pub struct Running {
     bosh_url: String,
     secure_bosh_url: String,
     web_url: String,
+    secure_web_url: String,
     component_url: Option<String>,
     ca_pem: String,
     clients: Vec<ClientCertificate>,
@@ -166,6 +167,7 @@ impl Server {
             bosh_url: format!("http://{ws}{}", http::PATH),
             secure_bosh_url: format!("https://{wss}{}", http::PATH),
             web_url: format!("http://{ws}/"),
+            secure_web_url: format!("https://{wss}/"),
             component_url,
             ca_pem: certificates.ca_pem,
             clients: certificates.clients,
@@ -222,6 +224,12 @@ impl Running {
     #[must_use]
     pub fn web_url(&self) -> &str {
         &self.web_url
+    }
+
+    /// The URL below which browsers get files over TLS, on the port of [`wss_url`](Self::wss_url).
+    #[must_use]
+    pub fn secure_web_url(&self) -> &str {
+        &self.secure_web_url
     }
 
     /// Where external components connect (XEP-0114), as `tcp://127.0.0.1:5347`, if the server has
@@ -327,11 +335,12 @@ async fn serve(
 ) {
     // Without it, small frames wait for each other's acknowledgements; a failure costs only time.
     let _ = stream.set_nodelay(true);
+    let address = stream.local_addr().ok().map(|address| address.ip());
     let (server, tls, shutdown) = (&server, &*tls, &mut shutdown);
     let plaintext = SessionChannel::plaintext();
     match kind {
         Kind::Tcp => tcp::serve(stream, server, plaintext, Some(tls), shutdown).await,
-        Kind::Http => http::serve(stream, server, plaintext, shutdown).await,
+        Kind::Http => http::serve(stream, server, plaintext, address, shutdown).await,
         Kind::Component => tcp::serve_component(stream, server, shutdown).await,
         Kind::DirectTls if server.config().early_data != EarlyData::Absent => {
             tcp::serve_early(stream, server, tls, shutdown).await;
@@ -344,7 +353,7 @@ async fn serve(
         Kind::Https => {
             let secured = tls.accept(Entrance::Http, stream, shutdown).await;
             if let Some((stream, channel)) = secured {
-                http::serve(stream, server, channel, shutdown).await;
+                http::serve(stream, server, channel, address, shutdown).await;
             }
         }
     }

@@ -35,7 +35,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        http::serve(stream, self, channel, &mut Shutdown::never()).await;
+        http::serve(stream, self, channel, None, &mut Shutdown::never()).await;
     }
 
     /// As [`serve_http`](Self::serve_http), for a stream over which a WebSocket handshake comes.

@@ -9,6 +9,7 @@ mod early_stream;
 mod http;
 mod listen;
 mod memory;
+mod own_pages;
 mod scripted;
 mod scripted_stream;
 mod shutdown;
@@ -24,4 +25,4 @@ pub use certificates::{
 pub use listen::{ListenOptions, Running};
 pub use scripted::{Outcome, RunningScript, listen_script};
 pub use tls::{EarlyData, TlsVersions};
-pub(crate) use web_files::WebFiles;
+pub(crate) use web_files::{WebFile, WebFiles};
