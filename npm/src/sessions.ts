@@ -2,6 +2,7 @@
 // status. How connections are made is not known here.
 
 import { Status } from './constants.js';
+import { getBareJidFromJid } from './jid.js';
 import { warn } from './log.js';
 import { loggedIn, passOf, type LoginOptions, type LoginResult } from './login.js';
 import { logOut } from './logout.js';
@@ -77,6 +78,19 @@ export abstract class Sessions extends TransportChoice {
       opening: { url: this.address, jid: this.authzid },
       tokens: new TokenKeeper(tokens, this.authzid),
     });
+  }
+
+  /**
+   * Whether the option `tokens` has a token with which this account can log in: a page that knows
+   * need not ask for the password. The server may refuse it still.
+   */
+  async hasToken(jid: string): Promise<boolean> {
+    const { tokens } = this.options;
+    if (!tokens) return false;
+    const keeper = new TokenKeeper(tokens, getBareJidFromJid(jid) ?? jid);
+    const isThere = await keeper.has();
+    keeper.end();
+    return isThere;
   }
 
   /** Whether the session is that of an earlier connection (XEP-0198). */

@@ -21,6 +21,18 @@ export class TokenKeeper {
     this.tokens = newTokens(jid);
   }
 
+  /** Whether the next login can begin with a token; none is used by asking. */
+  async has(): Promise<boolean> {
+    try {
+      const kept = await exclusively(this.store, this.name, async () => this.store.load(this.jid));
+      if (kept) this.tokens.take(kept, Date.now() / 1000);
+      return this.tokens.has_token();
+    } catch (exception) {
+      warn(`the token is not seen: ${String(exception)}`);
+      return false;
+    }
+  }
+
   /** What the next login begins with; null if that cannot be kept, or not in time. */
   async take(): Promise<Tokens | null> {
     const unix = Date.now() / 1000;

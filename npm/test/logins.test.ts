@@ -215,6 +215,7 @@ describe('quick logins', () => {
     const second = await alice.login(token);
     expect(second).toMatchObject({ mechanism: expect.stringMatching(/^HT-/) as string, flights: 1 });
     expect(await alice.logout()).toBe(true);
+    expect(await alice.hasToken('alice@example.com')).toBe(false);
     expect(tokens.load('alice@example.com')).toBeNull();
     expect(await alice.logout()).toBe(false);
     const error = await rejection(connection({ tokens }).login(token));
@@ -228,6 +229,27 @@ describe('quick logins', () => {
     server: { offer: { sasl2: { mechanisms: string[] } } };
   }
   const read = (text: string | null | undefined) => JSON.parse(text ?? 'null') as Kept;
+
+  test('whether there is one can be asked, and uses none', async () => {
+    const tokens = new MemoryTokenStore();
+    const alice = connection({ tokens });
+    expect(await alice.hasToken('alice@example.com')).toBe(false);
+    expect(tokens.load('alice@example.com')).toBeNull();
+    await alice.login(ALICE);
+    await vi.waitFor(async () => expect(await alice.hasToken('alice@example.com')).toBe(true));
+    const kept = tokens.load('alice@example.com');
+    expect(await connection({ tokens }).hasToken('alice@example.com/elsewhere')).toBe(true);
+    expect(tokens.load('alice@example.com')).toBe(kept);
+
+    expect(await connection({ tokens }).hasToken('bob@example.com')).toBe(false);
+    expect(await connection().hasToken('alice@example.com')).toBe(false);
+    const expired = kept?.replace(/"expiry":\d+/, '"expiry":1') ?? '';
+    tokens.save('alice@example.com', expired);
+    expect(await alice.hasToken('alice@example.com')).toBe(false);
+    tokens.save('alice@example.com', '{');
+    expect(await alice.hasToken('alice@example.com')).toBe(false);
+    await expect(alice.hasToken('a@b@c')).rejects.toThrow(/^the JID: /);
+  });
 
   test('a count is kept before it is sent, and a new token before the one before it goes', async () => {
     const memory = new MemoryTokenStore();
