@@ -32,7 +32,12 @@ export class Chat {
     if (!this.log.childElementCount) this.to.value = jid;
   }
 
-  /** A login has succeeded. Whoever is not present gets no messages. */
+  /** Whether somebody is logged in, or soon will be again. */
+  get isOpen(): boolean {
+    return this.connection !== null;
+  }
+
+  /** A session has begun. Whoever is not present gets no messages. */
   begin(connection: Connection): void {
     this.connection = connection;
     this.box.hidden = false;

@@ -3,26 +3,32 @@
 import type { Pass } from 'epode';
 import type { Hints } from './hints.js';
 import { KeptKeys } from './kept-keys.js';
+import { KeptToken } from './kept-token.js';
 import { choiceOf, CHOICES, type SecretName } from './mechanisms.js';
 import { field, make, part } from './parts.js';
+import type { Stage } from './session-buttons.js';
 
 /** What was asked for. */
 export interface Request {
   jid: string;
   mechanism: string;
   transport: string;
+  /** By SASL2 (XEP-0388), where the server has it. */
+  isSasl2: boolean;
   pass: Pass | null;
-  /** Whether the pass is the keys of an earlier login. */
-  isByKeys: boolean;
+  /** What of an earlier login takes the place of the secret. */
+  by: 'secret' | 'keys' | 'token';
 }
 
 export class LoginForm {
   readonly kept: KeptKeys;
+  readonly token: KeptToken;
   private readonly form: HTMLFormElement;
   private readonly jid: HTMLInputElement;
   private readonly secret: HTMLInputElement;
   private readonly mechanism: HTMLSelectElement;
   private readonly transport: HTMLSelectElement;
+  private readonly profile: HTMLSelectElement;
   private lastSecretName: SecretName = 'Password';
 
   constructor(root: HTMLElement, private readonly hints: Hints, transports: Iterable<string>) {
@@ -31,31 +37,35 @@ export class LoginForm {
     this.secret = field(this.form, 'secret');
     this.mechanism = field<HTMLSelectElement>(this.form, 'mechanism');
     this.transport = field<HTMLSelectElement>(this.form, 'transport');
+    this.profile = field<HTMLSelectElement>(this.form, 'profile');
+    this.jid.placeholder = `name@${hints.domain}`;
     this.mechanism.append(...Array.from(CHOICES.keys(), (name) => new Option(name)));
     this.transport.append(...Array.from(transports, (name) => new Option(name)));
     this.kept = new KeptKeys(this.form, () => this.adapt());
+    this.token = new KeptToken(this.form);
     this.mechanism.addEventListener('change', () => this.mechanismChanged());
     this.jid.addEventListener('input', () => this.adapt());
     this.showHints();
     this.adapt();
   }
 
-  /** Calls this when a login is asked for. */
-  onRequest(callback: (request: Request) => void): void {
+  /** Calls these when a login is asked for, and when the token is to be forgotten. */
+  onRequest(callback: (request: Request) => void, forget: () => void): void {
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
       callback(this.request());
     });
+    this.token.onRequest(({ jid, transport }) => {
+      callback({ jid, mechanism: 'Automatic', transport, isSasl2: true, pass: null, by: 'token' });
+    }, forget);
   }
 
   /** Nothing can be asked for while a login lasts, and nothing is to be seen of it once it is done. */
-  lock(state: 'open' | 'busy' | 'online'): void {
-    const isLocked = state !== 'open';
-    part(this.form, 'fields').hidden = state === 'online';
-    part(this.form, 'enter').hidden = state === 'online';
+  lock(stage: Stage): void {
+    const isDone = stage === 'online' || stage === 'lost';
+    for (const name of ['fields', 'login-buttons']) part(this.form, name).hidden = isDone;
     for (const element of this.form.elements) {
-      if ('leave' in (element as HTMLElement).dataset) continue;
-      (element as HTMLInputElement).disabled = isLocked;
+      if (!element.closest('[data-session]')) (element as HTMLInputElement).disabled = stage !== 'open';
     }
     this.adapt();
   }
@@ -78,7 +88,8 @@ export class LoginForm {
     const [jid, mechanism, transport] = [this.jid.value.trim(), this.mechanism.value, this.transport.value];
     const keys = this.kept.keysFor(jid, mechanism);
     const pass = keys ?? passOf(this.secretName, this.secret.value);
-    return { jid, mechanism, transport, pass, isByKeys: keys !== null };
+    const isSasl2 = this.profile.value === 'SASL2';
+    return { jid, mechanism, transport, isSasl2, pass, by: keys ? 'keys' : 'secret' };
   }
 
   private get secretName(): SecretName {

@@ -29,7 +29,7 @@ export class ReportView {
 
     const waits = waitsOf(report);
     this.waits.hidden = waits.length === 0;
-    part(this.root, 'waits-text').textContent = flightWords(report.flights);
+    part(this.root, 'waits-text').textContent = `The login took ${flightWords(report)}`;
     part(this.root, 'wait-rows').replaceChildren(...waits.map(([words, time]) => row(words, milliseconds(time))));
   }
 }
@@ -49,8 +49,9 @@ function choiceWords({ chosen, bindings, encryption }: LoginReport): string {
   return `The connection is ${channel}. The login is not bound to it: ${why}.`;
 }
 
-function flightWords(flights: number): string {
-  return `The page spoke ${flights} times before it was done; each time is a wait of one round trip.`;
+/** How often a login waited for the server. */
+export function flightWords({ flights }: LoginReport): string {
+  return `${flights} round ${flights === 1 ? 'trip' : 'trips'}.`;
 }
 
 /** How long each phase lasted, until the last began. */
@@ -76,6 +77,7 @@ const PHASES: Record<string, string> = {
   BindHeader: 'the header after the login',
   BindFeatures: 'what it offers then',
   BoundFeatures: 'what it offers then',
+  Resumed: 'the session of before',
   Bound: 'the resource',
   Session: 'the session',
   Closing: 'the end',

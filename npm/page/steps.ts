@@ -26,9 +26,9 @@ export class Steps {
     this.list.append(item);
   }
 
-  /** More about the step that failed. */
+  /** More about the last step that came to something. */
   explain(words: string): void {
-    this.list.querySelector('li[data-tone="bad"]')?.append(make('p', [words]));
+    [...this.list.querySelectorAll('li:is([data-tone="bad"], [data-tone="good"])')].at(-1)?.append(make('p', [words]));
   }
 }
 

@@ -29,14 +29,16 @@ export function serve(password: string): Promise<Server> {
 
 /** A server with a page for browsers. */
 export interface WebServer extends Server {
-  /** Where the page is. */
+  /** Where the page is, with the key to its accounts. */
   page: string;
+  /** The same over TLS. */
+  securePage: string;
 }
 
 /** The server of a person who tries the page: it makes its passwords itself. */
 export async function serveWeb(): Promise<WebServer> {
   const server = await start(['--web'], {});
-  return { ...server, page: new URL('/', server.url.replace('ws:', 'http:')).href };
+  return { ...server, page: server.told('page'), securePage: server.told('page, TLS') };
 }
 
 /** A server that plays a transcript. */
@@ -68,7 +70,10 @@ function lead(there: string, options: WebSocket.ClientOptions): void {
   } as unknown as typeof globalThis.WebSocket;
 }
 
-function start(args: string[], env: Record<string, string>): Promise<Server> {
+/** A server, and what it has told of itself. */
+type Started = Server & { told(name: string): string };
+
+function start(args: string[], env: Record<string, string>): Promise<Started> {
   const child = spawn(BINARY, ['serve', ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -87,7 +92,8 @@ function start(args: string[], env: Record<string, string>): Promise<Server> {
       const told = (name: string) => new RegExp(`^${name} +(\\S+)$`, 'm').exec(text)?.[1] ?? '';
       const [url, bosh, ca] = [told('ws'), told('BOSH'), told('CA')];
       const isScript = args[0] === '--script';
-      if (url && (ca || isScript)) ready({ url, bosh, tls: { url: told('wss'), ca }, stop });
+      if (!url || (!ca && !isScript)) return;
+      ready({ url, bosh, tls: { url: told('wss'), ca }, stop, told });
     });
   });
 }

@@ -88,7 +88,8 @@ pub(crate) struct ServeArgs {
     pub(crate) accounts: Vec<String>,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    /// Give browsers a page on which to log in, step by step, and to chat
+    /// Give browsers a page on which to log in, step by step, and to chat; pages of other sites are
+    /// refused then
     #[arg(long)]
     pub(crate) web: bool,
     /// Take logins by token in early data of TLS, for login --danger-early-data

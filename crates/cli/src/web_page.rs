@@ -6,13 +6,6 @@ use serde::Serialize;
 
 use crate::exit::Failure;
 
-/// What the page knows of the server that it comes from.
-#[derive(Serialize)]
-pub(crate) struct Hints<'a> {
-    pub(crate) domain: &'a str,
-    pub(crate) accounts: Vec<Hint<'a>>,
-}
-
 /// An account to log in to. A secret that is not to be told is none.
 #[derive(Serialize)]
 pub(crate) struct Hint<'a> {
@@ -21,10 +14,12 @@ pub(crate) struct Hint<'a> {
     pub(crate) token: Option<&'a str>,
 }
 
-/// Has the server give the page to browsers.
+/// Has the server give the page to browsers, and the accounts to pages that have the key.
 pub(crate) fn add_to(
     mut server: ServerBuilder,
-    hints: &Hints<'_>,
+    domain: &str,
+    accounts: &[Hint<'_>],
+    key: &str,
 ) -> Result<ServerBuilder, Failure> {
     let Some(files) = FILES else {
         return Err(Failure::usage("--web needs a page, and this binary was built without it")
@@ -33,10 +28,27 @@ pub(crate) fn add_to(
     for (path, content_type, contents) in files {
         server = server.web_file(path, content_type, contents);
     }
-    let hints = serde_json::to_vec(hints)
-        .map_err(|error| Failure::internal(format!("the page's hints: {error}")))?;
-    Ok(server.web_file("/hints.json", "application/json", hints))
+    let domain = json(&Domain { domain })?;
+    Ok(server.web_file("/server.json", JSON, domain).guarded_web_file(
+        "/accounts.json",
+        JSON,
+        json(&accounts)?,
+        key,
+    ))
 }
+
+/// What any page may know of the server.
+#[derive(Serialize)]
+struct Domain<'a> {
+    domain: &'a str,
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value)
+        .map_err(|error| Failure::internal(format!("what the page is told: {error}")))
+}
+
+const JSON: &str = "application/json";
 
 /// Path, content type, contents.
 type File = (&'static str, &'static str, &'static [u8]);

@@ -24,7 +24,7 @@ use crate::{
     secret_file::SecretFile,
     secrets::{self, Source},
     shell_word::shell_word,
-    web_page::{self, Hint, Hints},
+    web_page::{self, Hint},
 };
 
 pub(crate) async fn run(args: &ServeArgs) -> Result<Exit, Failure> {
@@ -47,8 +47,13 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     if args.early_data {
         builder = builder.early_data(EarlyData::Taken);
     }
-    if args.web {
-        builder = web_page::add_to(builder, &hints(args, &accounts))?;
+    let page_key = if args.web { Some(random_word()?) } else { None };
+    if let Some(key) = &page_key {
+        builder = web_page::add_to(builder, &args.domain, &hints(args, &accounts), key)?;
+        if args.listen.is_loopback() {
+            // What is shown of SASL2 is to be seen without a certificate that browsers ask about.
+            builder = builder.sasl2_unencrypted();
+        }
     }
     // The flag's range ends three below the last port.
     let port = |offset| if args.port == 0 { 0 } else { args.port + offset };
@@ -61,7 +66,7 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let folder = PrivateFolder::make().map_err(|error| {
         Failure::internal(format!("cannot make a folder for certificates and secrets: {error}"))
     })?;
-    let notice = Notice { domain: &args.domain, running: &running, web: args.web };
+    let notice = Notice { domain: &args.domain, running: &running, page_key };
     let output = Output::new(false);
     output.text(
         &notice.whole(&folder, &accounts).map_err(|error| Failure::internal(error.to_string()))?,
@@ -111,15 +116,15 @@ fn users(args: &ServeArgs) -> Vec<&str> {
     }
 }
 
-/// What the page tells: the secrets that were made here, where nobody else can reach it.
-fn hints<'a>(args: &'a ServeArgs, accounts: &'a [Account]) -> Hints<'a> {
+/// What the page knows: the secrets that were made here, where nobody reads along on the way.
+fn hints<'a>(args: &ServeArgs, accounts: &'a [Account]) -> Vec<Hint<'a>> {
     let is_private = args.listen.is_loopback();
     let hint = |account: &'a Account| Hint {
         jid: format!("{}@{}", account.user, args.domain),
         password: (is_private && account.source.is_none()).then_some(&*account.password),
         token: is_private.then_some(&*account.token),
     };
-    Hints { domain: &args.domain, accounts: accounts.iter().map(hint).collect() }
+    accounts.iter().map(hint).collect()
 }
 
 /// Judges a password as a login would, before the server has to.
@@ -134,7 +139,8 @@ fn check(password: &Zeroizing<String>, source: &Source) -> Result<(), Failure> {
 struct Notice<'a> {
     domain: &'a str,
     running: &'a Running,
-    web: bool,
+    /// What a page needs to be told of the accounts, if there is a page.
+    page_key: Option<Zeroizing<String>>,
 }
 
 impl Notice<'_> {
@@ -148,6 +154,13 @@ impl Notice<'_> {
         let mut lines = vec![
             "The server runs until Ctrl-C and forgets everything then.".to_owned(),
             String::new(),
+        ];
+        if let Some(key) = &self.page_key {
+            // Behind the mark, it goes into no log of requests.
+            lines.push(format!("page        {}#key={}", running.web_url(), **key));
+            lines.push(format!("page, TLS   {}#key={}", running.secure_web_url(), **key));
+        }
+        lines.extend([
             format!("domain      {}", self.domain),
             format!("ws          {}", running.ws_url()),
             format!("wss         {}", running.wss_url()),
@@ -156,10 +169,7 @@ impl Notice<'_> {
             format!("STARTTLS    {}", self.starttls()),
             format!("direct TLS  {}", self.direct_tls()),
             format!("CA          {}", ca.display()),
-        ];
-        if self.web {
-            lines.push(format!("page        {}", running.web_url()));
-        }
+        ]);
         let mut logins = Vec::new();
         for account in accounts {
             self.account(folder, &ca, account, &mut lines, &mut logins)?;
