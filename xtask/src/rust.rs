@@ -5,6 +5,7 @@
 use crate::{
     failure::Failure,
     tool::Tool,
+    web,
     workspace::{self, Workspace},
 };
 
@@ -28,22 +29,21 @@ pub(crate) fn fmt(workspace: &Workspace, extra: &[String]) -> Result<(), Failure
 /// Lints of all members and all targets, warnings denied.
 pub(crate) fn clippy(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
     component(workspace, "clippy", "clippy")?;
-    workspace::run(
-        workspace
-            .cargo(["clippy", "--workspace", "--all-targets", "--features", FEATURES])
-            .args(extra)
-            .args(["--", "-D", "warnings"]),
-    )
+    clippy_with(workspace, FEATURES, extra)
 }
 
 /// The documentation of all members, warnings denied: a broken link is an error.
 pub(crate) fn doc(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
-    workspace::run(
-        workspace
-            .cargo(["doc", "--workspace", "--features", FEATURES, "--no-deps"])
-            .args(extra)
-            .env("RUSTDOCFLAGS", "-D warnings"),
-    )
+    doc_with(workspace, FEATURES, extra)
+}
+
+/// Both once more with the page in the command: of all else, the work is done by then.
+pub(crate) fn check_web(workspace: &Workspace, extra: &[String]) -> Result<(), Failure> {
+    component(workspace, "clippy", "clippy")?;
+    web::ensure_page(workspace)?;
+    let features = format!("{FEATURES},epode-cli/web");
+    clippy_with(workspace, &features, extra)?;
+    doc_with(workspace, &features, extra)
 }
 
 /// Lints once for each set of features of the published crates, without `web`.
@@ -69,6 +69,24 @@ pub(crate) fn bench(workspace: &Workspace, extra: &[String]) -> Result<(), Failu
     Ok(())
 }
 
+fn clippy_with(workspace: &Workspace, features: &str, extra: &[String]) -> Result<(), Failure> {
+    workspace::run(
+        workspace
+            .cargo(["clippy", "--workspace", "--all-targets", "--features", features])
+            .args(extra)
+            .args(["--", "-D", "warnings"]),
+    )
+}
+
+fn doc_with(workspace: &Workspace, features: &str, extra: &[String]) -> Result<(), Failure> {
+    workspace::run(
+        workspace
+            .cargo(["doc", "--workspace", "--features", features, "--no-deps"])
+            .args(extra)
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
 /// A toolchain of the minimal profile lacks some subcommands, and rustup has them.
 fn component(workspace: &Workspace, name: &str, subcommand: &str) -> Result<(), Failure> {
     if workspace::output(&mut workspace.cargo([subcommand, "--version"])).is_some() {
@@ -78,7 +96,8 @@ fn component(workspace: &Workspace, name: &str, subcommand: &str) -> Result<(), 
     workspace::run(workspace.command("rustup").args(["component", "add", name]))
 }
 
-/// All that are not there by default, but for `epode-cli/web`: that wants what the step `wasm` makes.
+/// All that are not there by default, but for `epode-cli/web`: that wants what the step `wasm` makes,
+/// and is looked at by [`check_web`].
 const FEATURES: &str = "epode/aws-lc-rs,epode/webpki-roots,xtask/bindgen";
 
 /// The crates that other people build with features of their choice.

@@ -87,7 +87,15 @@ const STEPS: &[Step] = &[
     Step {
         name: "ci",
         about: "what CI runs after `cargo test`",
-        action: Action::All(&["test-tools", "check", "wasm", "npm", "browser", "interop"]),
+        action: Action::All(&[
+            "test-tools",
+            "check",
+            "wasm",
+            "check-web",
+            "npm",
+            "browser",
+            "interop",
+        ]),
     },
     Step {
         name: "check",
@@ -121,6 +129,11 @@ const STEPS: &[Step] = &[
         name: "wasm",
         about: "the crates without I/O for the browser, and npm/dist; installs a toolchain with apt",
         action: Action::Do(wasm::build),
+    },
+    Step {
+        name: "check-web",
+        about: "lints and documentation once more, with the page that `wasm` makes in the command",
+        action: Action::Do(rust::check_web),
     },
     Step {
         name: "npm",
@@ -189,7 +202,18 @@ mod tests {
         let names: Vec<&str> = expand("ci").unwrap().iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names,
-            ["test-tools", "fmt", "clippy", "doc", "powerset", "wasm", "npm", "browser", "interop"]
+            [
+                "test-tools",
+                "fmt",
+                "clippy",
+                "doc",
+                "powerset",
+                "wasm",
+                "check-web",
+                "npm",
+                "browser",
+                "interop"
+            ]
         );
     }
 

@@ -29,4 +29,12 @@ pub(crate) fn browser(workspace: &Workspace, extra: &[String]) -> Result<(), Fai
     servers::lend(workspace, command.env("EPODE", workspace.target("debug").join("epode")))
 }
 
+/// The page has to be there to be put into the command.
+pub(crate) fn ensure_page(workspace: &Workspace) -> Result<(), Failure> {
+    if workspace.path("npm/dist/page/index.html").exists() {
+        return Ok(());
+    }
+    Err(Failure::Missing("there is no page in npm/dist: `cargo xtask wasm` makes it".to_owned()))
+}
+
 const COMMAND: [&str; 6] = ["build", "--quiet", "-p", "epode-cli", "--features", "web"];

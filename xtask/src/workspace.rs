@@ -30,6 +30,11 @@ impl Workspace {
         }
     }
 
+    /// A file or folder of the project.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
     /// A folder below the build folder, so that `cargo clean` takes it along.
     pub(crate) fn target(&self, name: &str) -> PathBuf {
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
