@@ -418,8 +418,9 @@ impl Builder {
         self
     }
 
-    /// Gives a report of each login to `sink`, once it is done or has failed: what was offered and
-    /// chosen, what was checked, how long each step took. No secret is in it.
+    /// Gives a report of each login to `sink`, once it is done or has failed and before the status
+    /// says so: what was offered and chosen, what was checked, how long each step took. No secret is
+    /// in it.
     ///
     /// ```
     /// let client = epode::Client::builder("alice@example.org")?

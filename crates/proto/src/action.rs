@@ -88,7 +88,7 @@ pub enum Action {
     Explain(Box<Explanation>),
     /// Give this to the application, which asked for it with
     /// [`Settings::report`](crate::Settings::report). It comes once for each connection, when the
-    /// login is done or over.
+    /// login is done or over, before the status that tells it.
     Reported(Box<LoginReport>),
     /// Give these to the application, once, if it wants to log in with them next time.
     Keep(ScramKeys),

@@ -301,11 +301,14 @@ impl Core {
         }
     }
 
-    /// The login is over, one way or the other: gives the report to who asked for it.
+    /// The login is over, one way or the other: gives the report to who asked for it, before the
+    /// status that says so. Whoever hears of that has the report at hand.
     pub(crate) fn finish_report(&mut self) {
         if let Some(mut report) = self.report.take() {
             report.flights = self.flights;
-            self.push(Action::Reported(report));
+            let is_status = |action: &Action| matches!(action, Action::Report(_));
+            let place = self.actions.iter().rposition(is_status).unwrap_or(self.actions.len());
+            self.actions.insert(place, Action::Reported(report));
         }
     }
 

@@ -238,6 +238,10 @@ impl<'a> Driver<'a> {
                 Action::Deliver(element) => self.delivered.push(element),
                 Action::Explain(explanation) => self.explained = Some(*explanation),
                 Action::Reported(report) => {
+                    let is_told = self.statuses.last().is_some_and(|status| {
+                        matches!(status, Status::Connected(_) | Status::Disconnected(_))
+                    });
+                    assert!(!is_told, "the report comes before its status");
                     self.show(|| format!("{report}{}", report.to_json()));
                     self.reports.push(*report);
                 }
