@@ -260,7 +260,32 @@ async fn a_password_that_is_wrong_now_is_tried_once() {
     let expected = [Reconnecting, Connecting, Authenticating, AuthFail, Disconnected];
     assert_eq!(codes(&statuses), expected, "{statuses:?}");
     let end = session.ended().await.expect("it was not asked for");
-    assert_eq!(end.condition(), "stale-keys"); // another salt: only the keys of SCRAM were kept
+    assert_eq!(end.condition(), "not-authorized");
+}
+
+#[tokio::test]
+async fn a_server_that_has_salted_anew_has_the_session_again() {
+    let [running, other] = [4096, 5000].map(|iterations| {
+        let server = Server::builder("localhost").account("alice", PASSWORD);
+        let server = server.iterations(iterations).build();
+        async move { server.listen(ListenOptions::default()).await.unwrap() }
+    });
+    let (running, other) = (running.await, other.await);
+    let port = |running: &Running| running.ws_url().parse::<Endpoint>().unwrap().port();
+    let line = Line::to(port(&running)).await;
+    let url = format!("ws://127.0.0.1:{}/xmpp-websocket", line.port);
+    let builder = Client::builder("alice@localhost/desk").unwrap().endpoint(&url).unwrap();
+    let mut builder = builder.proxies(ProxySettings::none()).password(PASSWORD).reconnect(soon());
+    let mut events = builder.watch();
+    let session = builder.connect().await.unwrap();
+    until(&mut events, StatusCode::Connected).await;
+    for there in [&other, &running] {
+        line.target.send_replace(port(there));
+        line.cut();
+        let statuses = until(&mut events, StatusCode::Connected).await;
+        assert!(!is_resumed(&statuses), "{statuses:?}");
+    }
+    session.disconnect().await.unwrap();
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ pub struct Settings {
     /// The resource of the JID is the application's choice, not that of an earlier session.
     wants_resource: bool,
     secret: Secret,
+    /// Keys of the password, from the last login, where both are needed again.
+    keys: Option<ScramKeys>,
     authcid: Option<String>,
     someone_to_ask: bool,
     pub(crate) pin: Option<Pin>,
@@ -58,6 +60,7 @@ impl Settings {
             wants_resource: jid.resource().is_some(),
             jid,
             secret,
+            keys: None,
             authcid: None,
             someone_to_ask: false,
             pin: None,
@@ -239,7 +242,9 @@ impl Settings {
     }
 
     /// Keeps what it takes to log in again ([`Connection::renew`](crate::Connection::renew)): the
-    /// keys of a login with SCRAM, and where there are none, the secret.
+    /// secret, and the keys of a login with SCRAM. With keys only SCRAM is used, and nothing is derived
+    /// while they fit; a password that was given is for the case that the server has salted anew.
+    /// All of it is wiped on drop.
     #[must_use]
     pub fn renewable(mut self) -> Self {
         self.renewable = true;
@@ -339,13 +344,20 @@ impl Settings {
     pub(crate) fn take_credentials(&mut self) -> Credentials {
         let secret =
             if self.renewable { self.secret.duplicate() } else { std::mem::take(&mut self.secret) };
-        self.describe(secret)
+        match (&self.keys, secret) {
+            (Some(keys), Secret::Password(password)) => {
+                self.describe(Secret::Keys(keys.clone())).with_password_of_keys(password)
+            }
+            (_, secret) => self.describe(secret),
+        }
     }
 
-    /// What the next login needs in place of the secret.
+    /// What the next login begins with in place of the secret.
     pub(crate) fn keep_keys(&mut self, keys: &ScramKeys) {
-        if self.renewable {
-            self.secret = Secret::Keys(keys.clone());
+        match self.secret {
+            _ if !self.renewable => {}
+            Secret::Password(_) => self.keys = Some(keys.clone()),
+            _ => self.secret = Secret::Keys(keys.clone()),
         }
     }
 

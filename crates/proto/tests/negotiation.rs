@@ -34,6 +34,43 @@ fn the_keys_of_one_login_do_for_the_next() {
     }
 }
 
+/// Whoever logs in again by itself has the password at hand when the keys no longer fit: it is
+/// derived from once more, and never sent.
+#[test]
+fn a_server_that_has_salted_anew_is_logged_in_to_again() {
+    let case = Case::named("login-scram-sha-1");
+    let mut first = Driver::new(&case, case.settings().renewable());
+    assert_eq!(play(&mut first, &mut case.player()), Ok(()));
+    let mut connection = first.connection;
+
+    let text = include_str!("transcripts/login-stale-keys-and-somebody-to-ask.xml")
+        .replace("<mechanism>SCRAM-SHA-1</mechanism>", "%each%")
+        .replace("xmpp-bind'/></iq>", "xmpp-bind'><resource>phone</resource></bind></iq>");
+    let offers = [
+        ("<mechanism>SCRAM-SHA-1</mechanism>", Some("derive")),
+        // Now the keys fit.
+        ("<mechanism>SCRAM-SHA-1</mechanism>", None),
+        ("", None),
+    ];
+    for (offer, question) in offers {
+        connection.renew(0).expect("it is over");
+        let case = Case::parse("salted-anew", &text.replace("%each%", offer));
+        let case = case.expect("it is a transcript").remove(0);
+        let mut again = Driver::new(&case, case.settings());
+        again.connection = connection;
+        let played = play(&mut again, &mut case.player());
+        assert_eq!(again.asked, Vec::from_iter(question), "{:?}", again.statuses);
+        if offer.is_empty() {
+            let conditions: Vec<_> = again.errors().iter().map(|it| it.condition()).collect();
+            assert_eq!(conditions, ["no-auth-mech"]); // though there is PLAIN
+        } else {
+            assert_eq!(played, Ok(()));
+            assert!(again.is_connected(), "{:?}", again.statuses);
+        }
+        connection = again.connection;
+    }
+}
+
 /// Open, auth, response, open, bind: no login by SCRAM needs more round trips.
 #[test]
 fn scram_takes_five_flights() {

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     HashedToken,
-    scram::ScramKeys,
+    scram::{Hash, ScramKeys},
     secret::{Secret, SecretKind},
 };
 
@@ -22,6 +22,7 @@ pub struct Credentials {
     authzid: Option<String>,
     account: Option<String>,
     secret: Secret,
+    keys_password: Option<Zeroizing<String>>,
     may_ask: bool,
 }
 
@@ -84,6 +85,23 @@ impl Credentials {
         self
     }
 
+    /// The password that the keys were derived from. Where they no longer fit, others are derived
+    /// from it in place of [`Error::StaleKeys`](crate::Error::StaleKeys): for their hash or a longer
+    /// one. It is used for nothing else, so that the login is no weaker than one by the keys.
+    ///
+    /// ```
+    /// # fn example(keys: epode_sasl::scram::ScramKeys, password: zeroize::Zeroizing<String>) {
+    /// use epode_sasl::Credentials;
+    ///
+    /// let credentials = Credentials::keys("alice", keys).with_password_of_keys(password);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_password_of_keys(mut self, password: Zeroizing<String>) -> Self {
+        self.keys_password = Some(password);
+        self
+    }
+
     /// Says that somebody is there to ask: keys that no longer fit then lead to one
     /// [`Question::Secret`](crate::Question::Secret) instead of
     /// [`Error::StaleKeys`](crate::Error::StaleKeys).
@@ -115,6 +133,18 @@ impl Credentials {
     #[must_use]
     pub fn secret(&self) -> &Secret {
         &self.secret
+    }
+
+    /// The password that the keys were derived from, if it is known.
+    pub(crate) fn password_of_keys(&self) -> Option<&str> {
+        self.keys_password.as_ref().map(|password| password.as_str())
+    }
+
+    /// Whether these keys are good for SCRAM with a hash, or others can be derived that are no
+    /// weaker.
+    pub(crate) fn keys_serve(&self, keys: &ScramKeys, hash: Hash) -> bool {
+        let is_longer = hash.output_length() > keys.hash().output_length();
+        keys.hash() == hash || (self.keys_password.is_some() && is_longer)
     }
 
     /// A password that was asked for, and is needed again.

@@ -194,7 +194,9 @@ impl Policy {
         // Who has keys or a token means to log in with them: nothing that does without a secret
         // comes instead.
         match cx.credentials.secret() {
-            Secret::Keys(keys) if Hash::of(name) != Some(keys.hash()) => {
+            Secret::Keys(keys)
+                if Hash::of(name).is_none_or(|hash| !cx.credentials.keys_serve(keys, hash)) =>
+            {
                 return Err(Skip::KeysOfAnotherHash(keys.hash()));
             }
             Secret::HashedToken(token) if token.mechanism() != name => {

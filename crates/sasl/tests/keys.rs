@@ -175,6 +175,52 @@ fn stale_keys_and_a_refusal() {
     }
 }
 
+/// Nobody is asked where the password is at hand, and the server has to prove itself as ever.
+#[test]
+fn stale_keys_of_a_password_that_is_known() {
+    for stale in stale() {
+        let begin = || {
+            let who = Credentials::keys("user", stale.clone())
+                .with_password_of_keys("pencil".to_owned().into())
+                .with_someone_to_ask();
+            let login = at_server_first(&Policy::default(), who);
+            let turn = login.challenge(published::SERVER_FIRST.as_bytes());
+            servers_move(derive(turn))
+        };
+        let (login, sent) = begin();
+        assert_eq!(sent.unwrap().as_bytes(), published::CLIENT_FINAL.as_bytes());
+        let authenticated = login.success(Some(published::SERVER_FINAL.as_bytes())).unwrap();
+        assert_eq!(*authenticated.keys().unwrap().to_json(), published::KEYS);
+        assert!(begin().0.success(None).is_err());
+        assert!(begin().0.success(Some(b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAA=")).is_err());
+    }
+}
+
+/// The password is there for no weaker login than one by the keys.
+#[test]
+fn a_password_of_keys_is_for_their_hash_and_longer_ones() {
+    let select = |hash, offered: MechanismName| {
+        let count = NonZeroU32::new(4096).unwrap();
+        let keys = ScramKeys::from_salted_password(hash, b"x", b"salt".to_vec(), count);
+        let who = Credentials::keys("user", keys).with_password_of_keys("pencil".to_owned().into());
+        let offered = [offered];
+        Policy::default().select(&Registry::default(), &who, &best_channel(), &offered)
+    };
+    for hash in Hash::ALL {
+        let refusal = select(hash, MechanismName::PLAIN).unwrap_err();
+        assert_eq!(refusal.passed_over[0].reason, Skip::NeedsSecret(SecretKind::Password));
+        for offered in Hash::ALL {
+            match select(hash, offered.mechanism()) {
+                Ok(_) => assert!(offered.output_length() >= hash.output_length()),
+                Err(refusal) => {
+                    assert!(offered.output_length() < hash.output_length());
+                    assert_eq!(refusal.passed_over[0].reason, Skip::KeysOfAnotherHash(hash));
+                }
+            }
+        }
+    }
+}
+
 /// Keys of another hash are for another mechanism, even where a person could be asked, and PLAIN
 /// never has a use for keys.
 #[test]

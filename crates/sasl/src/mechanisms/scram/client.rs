@@ -86,7 +86,7 @@ impl MechanismFactory for Scram {
         }
         match cx.credentials.secret() {
             Secret::Password(_) | Secret::Ask(SecretKind::Password) => Ok(()),
-            Secret::Keys(keys) if keys.hash() == self.hash => Ok(()),
+            Secret::Keys(keys) if cx.credentials.keys_serve(keys, self.hash) => Ok(()),
             Secret::Keys(keys) => Err(Skip::KeysOfAnotherHash(keys.hash())),
             _ => Err(Skip::NeedsSecret(SecretKind::Password)),
         }
@@ -245,17 +245,21 @@ impl Login {
     }
 
     fn find_keys(&mut self, cx: &Context<'_>, terms: Terms) -> Result<Step, Error> {
-        let because_keys_are_stale = match cx.credentials.secret() {
-            Secret::Password(password) => return self.derive(password, terms),
-            Secret::Keys(keys) if keys.fit(self.scram.hash, &terms.salt, terms.iterations) => {
-                return Ok(self.prove(&terms, keys.clone()));
-            }
-            Secret::Keys(_) if !cx.credentials.may_ask() => {
-                return Err(Error::StaleKeys { iterations: terms.iterations });
-            }
-            Secret::Keys(_) => true,
-            _ => false,
-        };
+        let because_keys_are_stale =
+            match (cx.credentials.secret(), cx.credentials.password_of_keys()) {
+                (Secret::Password(password), _) => return self.derive(password, terms),
+                (Secret::Keys(keys), _)
+                    if keys.fit(self.scram.hash, &terms.salt, terms.iterations) =>
+                {
+                    return Ok(self.prove(&terms, keys.clone()));
+                }
+                (Secret::Keys(_), Some(password)) => return self.derive(password, terms),
+                (Secret::Keys(_), None) if !cx.credentials.may_ask() => {
+                    return Err(Error::StaleKeys { iterations: terms.iterations });
+                }
+                (Secret::Keys(_), None) => true,
+                _ => false,
+            };
         self.state = State::Password(ExpectPassword { terms, because_keys_are_stale });
         Ok(Step::Ask(Question::Secret(SecretKind::Password)))
     }
