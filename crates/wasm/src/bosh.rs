@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use epode_proto::{
     Jid,
-    bosh::{self, Attachment, End, RequestId, Response, Session},
+    bosh::{self, Attachment, End, Patience, RequestId, Response, Session},
 };
 use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -27,6 +27,7 @@ pub struct Bosh {
     last: u32,
     replaced: Option<u32>,
     rid: u64,
+    is_poll: bool,
     body: Zeroizing<String>,
 }
 
@@ -105,7 +106,7 @@ impl Bosh {
     pub fn poll_request(&mut self, now: f64) -> Option<u32> {
         let request = self.session.poll_request(time(now))?;
         self.replaced = request.replaces.and_then(|id| self.number_of(id));
-        self.rid = request.rid();
+        (self.rid, self.is_poll) = (request.rid(), request.is_poll());
         let body = String::from_utf8_lossy(request.body.as_bytes());
         self.body = Zeroizing::new(body.into_owned());
         self.last = self.last.wrapping_add(1);
@@ -123,6 +124,12 @@ impl Bosh {
     #[must_use]
     pub fn rid(&self) -> f64 {
         self.rid as f64
+    }
+
+    /// Whether that request says nothing: the server may keep it waiting.
+    #[must_use]
+    pub fn is_poll(&self) -> bool {
+        self.is_poll
     }
 
     /// The number of an earlier attempt at the same, which is to be given up.
@@ -160,6 +167,17 @@ impl Bosh {
     /// The moment has come that `wake_at` named.
     pub fn tick(&mut self, now: f64) {
         self.session.handle_timeout(time(now));
+    }
+
+    /// How long answers may take from now on, in whole seconds: so many times what the server may
+    /// wait; and so many times that where it has no reason to wait. A few seconds are always
+    /// granted beyond what it may wait.
+    pub fn set_timeouts(&mut self, primary: f64, secondary: f64) {
+        let wait = self.session.granted().wait.as_secs_f64();
+        let known = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let span = |seconds: f64| known(seconds).max(LEAST_PATIENCE);
+        let held = span((primary * wait).floor() - wait);
+        self.session.set_patience(Patience::new(held, span((secondary * wait).floor())));
     }
 
     /// Whether the server has answered for a session that was taken over.
@@ -233,6 +251,7 @@ impl Bosh {
             last: 0,
             replaced: None,
             rid: 0,
+            is_poll: false,
             body: Zeroizing::default(),
         }
     }
@@ -280,6 +299,8 @@ fn unix_seconds(unix_millis: f64) -> u64 {
     (unix_millis / 1000.0) as u64
 }
 
+/// What a phone may need to find its network.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 const LARGEST_REQUEST: usize = 1024 * 1024;
 const MOST_WAITING: usize = 16 * 1024 * 1024;
 
@@ -380,6 +401,31 @@ mod tests {
         assert_eq!(bosh.poll_frame(), None, "nobody waits for that answer");
         bosh.answered(at, third, 200, CREATED.as_bytes());
         assert!(bosh.poll_frame().is_some());
+    }
+
+    #[test]
+    fn patience_is_a_part_of_what_the_server_may_wait() {
+        // The session was created with 30 seconds.
+        for (primary, secondary, expected) in [
+            (1.1, 0.1, [35.0, 35.0]), // 3 seconds would be too little
+            (1.5, 0.2, [45.0, 36.0]),
+            (2.0, 0.39, [60.0, 41.0]),
+            (0.0, 0.0, [35.0, 35.0]),
+            (f64::NAN, f64::NEG_INFINITY, [35.0, 35.0]),
+        ] {
+            let (mut bosh, first) = opened();
+            bosh.set_timeouts(primary, secondary);
+            assert_eq!(bosh.wake_at(), Some(expected[0] * 1000.0), "{primary}");
+            bosh.answered(0.0, first, 200, CREATED.as_bytes());
+            while bosh.poll_frame().is_some() {}
+            bosh.poll_request(5000.0).expect("the server is asked");
+            assert!(bosh.is_poll());
+            bosh.send("<presence xmlns='jabber:client'/>").unwrap();
+            bosh.poll_request(30_000.0).expect("it is sent");
+            assert!(!bosh.is_poll());
+            let due = expected[1] * 1000.0; // the first is not kept waiting beside the second
+            assert_eq!(bosh.wake_at().map(|at| at.min(due)), Some(due), "{secondary}");
+        }
     }
 
     #[test]

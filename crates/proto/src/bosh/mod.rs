@@ -53,7 +53,7 @@ pub use self::{
     condition::Condition,
     end::{AttachError, End, Failure, Fault, NoRandomness, PauseError, SendError},
     granted::Granted,
-    options::{Limits, Options},
+    options::{Limits, Options, Patience},
     request::{Request, RequestId},
     session::{Response, Session},
 };

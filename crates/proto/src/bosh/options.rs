@@ -21,7 +21,7 @@ pub struct Options {
     pub(super) secure: bool,
     pub(super) content_type: String,
     pub(super) key_sequence: bool,
-    pub(super) patience: Duration,
+    pub(super) patience: Patience,
     pub(super) attempts: u32,
     pub(super) back_off: Duration,
     pub(super) limits: Limits,
@@ -88,8 +88,8 @@ impl Options {
     /// for again; 10 seconds by default, a day at most. Large requests have a second more for each
     /// 8 KiB.
     #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience.min(LONGEST_PATIENCE);
+    pub fn patience(mut self, patience: impl Into<Patience>) -> Self {
+        self.patience = patience.into();
         self
     }
 
@@ -124,8 +124,6 @@ impl Options {
     }
 }
 
-const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
-
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -135,7 +133,7 @@ impl Default for Options {
             secure: false,
             content_type: "text/xml; charset=utf-8".to_owned(),
             key_sequence: false,
-            patience: Duration::from_secs(10),
+            patience: Duration::from_secs(10).into(),
             attempts: 5,
             back_off: Duration::from_secs(1),
             limits: Limits::default(),
@@ -143,6 +141,43 @@ impl Default for Options {
         }
     }
 }
+
+/// How long an answer may take beyond what the server may wait, a day at most.
+///
+/// ```
+/// use epode_proto::bosh::{Options, Patience};
+/// use std::time::Duration;
+///
+/// let seconds = Duration::from_secs;
+/// let options = Options::default().patience(seconds(5)); // for all answers
+/// let options = Options::default().patience(Patience::new(seconds(60), seconds(5)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    held: Duration,
+    due: Duration,
+}
+
+impl Patience {
+    /// With a request that the server may keep waiting, and with one that it has no reason to, since
+    /// it has a later one.
+    #[must_use]
+    pub fn new(held: Duration, due: Duration) -> Self {
+        Self { held: held.min(LONGEST_PATIENCE), due: due.min(LONGEST_PATIENCE) }
+    }
+
+    pub(super) fn with(self, is_held: bool) -> Duration {
+        if is_held { self.held } else { self.due }
+    }
+}
+
+impl From<Duration> for Patience {
+    fn from(patience: Duration) -> Self {
+        Self::new(patience, patience)
+    }
+}
+
+const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How large requests and answers may be, and how much may wait.
 ///

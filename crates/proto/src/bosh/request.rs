@@ -17,9 +17,16 @@ pub struct Request {
     /// The bytes, UTF-8. They may hold a password: drivers should not keep copies.
     pub body: Frame,
     pub(super) rid: u64,
+    pub(super) is_poll: bool,
 }
 
 impl Request {
+    /// Whether it says nothing, and only gives the server something to answer when it likes.
+    #[must_use]
+    pub fn is_poll(&self) -> bool {
+        self.is_poll
+    }
+
     /// The request id inside the body (XEP-0124, section 14), the same for each attempt.
     #[must_use]
     pub fn rid(&self) -> u64 {
@@ -157,7 +164,8 @@ mod tests {
     #[test]
     fn debug_shows_no_ids() {
         let body = Head::new(123_456).with(&[]);
-        let request = Request { id: RequestId(1), replaces: None, body, rid: 123_456 };
+        let id = RequestId(1);
+        let request = Request { id, replaces: None, body, rid: 123_456, is_poll: true };
         assert_eq!(
             format!("{request:?}"),
             "Request { id: RequestId(1), replaces: None, body: Frame(64 bytes), .. }"

@@ -104,7 +104,8 @@ impl Window {
             State::Due(_, replaces) => replaces,
             State::Asked(_) | State::Answered(_) => None,
         };
-        Some(Request { id, replaces, body: entry.body.clone(), rid: entry.rid })
+        let is_poll = entry.content == Content::Empty;
+        Some(Request { id, replaces, body: entry.body.clone(), rid: entry.rid, is_poll })
     }
 
     fn first_due(&self) -> Option<usize> {
@@ -282,7 +283,8 @@ impl Window {
         let is_held = held <= usize::from(granted.hold);
         let wait = if is_held { granted.wait } else { Duration::ZERO };
         let size = self.entries[index].body.as_bytes().len();
-        Some(last + wait + options.patience + Duration::from_secs(size as u64 / SLOWEST))
+        let patience = options.patience.with(is_held);
+        Some(last + wait + patience + Duration::from_secs(size as u64 / SLOWEST))
     }
 }
 

@@ -9,8 +9,8 @@ use std::{collections::VecDeque, fmt, time::Duration};
 use zeroize::Zeroizing;
 
 use super::{
-    Attachment, End, Failure, Granted, MAX_RID, NoRandomness, Options, PauseError, Request,
-    RequestId, SendError,
+    Attachment, End, Failure, Granted, MAX_RID, NoRandomness, Options, Patience, PauseError,
+    Request, RequestId, SendError,
     keys::KeySequence,
     outbox::Outbox,
     pace::Pace,
@@ -302,6 +302,12 @@ impl Session {
         let seconds = u16::try_from(span.as_secs().max(1)).unwrap_or(u16::MAX);
         self.outbox.pause(seconds);
         Ok(())
+    }
+
+    /// How long answers may take from now on, in place of [`Options::patience`]: for whoever knows
+    /// better once it is known what the server [granted](Self::granted).
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.options.patience = patience;
     }
 
     /// Makes no more empty requests, so that none is under way soon; for a session that is to be
