@@ -29,6 +29,12 @@ pub enum Kind {
     Remember,
     /// The text is the JSON of the report of a login.
     Explain,
+    /// The server has taken the stanzas up to this number.
+    Acknowledged,
+    /// The server acknowledges nothing: no more becomes known of the stanzas up to this number.
+    Unmanaged,
+    /// The stanza of this number was lost with its session.
+    Dropped,
     /// Call again with `tick` when so many milliseconds have passed since zero: the number.
     WakeAt,
     /// Close the WebSocket.
@@ -47,5 +53,9 @@ pub(crate) struct Payload {
 impl Payload {
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self { text: Zeroizing::new(text.into()), ..Self::default() }
+    }
+
+    pub(crate) fn number(number: f64) -> Self {
+        Self { number, ..Self::default() }
     }
 }

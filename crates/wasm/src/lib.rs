@@ -10,7 +10,9 @@ mod mechanisms;
 mod moment;
 mod news;
 mod options;
+mod questions;
 mod session;
+mod stream_parser;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -19,8 +21,10 @@ mod transcript;
 pub use crate::{
     action::Kind,
     bosh::Bosh,
-    machine::{Machine, first_message},
+    machine::Machine,
+    mechanisms::first_message,
     options::{Protection, SecretKind},
+    stream_parser::{StreamNews, StreamParser},
     tokens::Tokens,
     transcript::redacted,
 };

@@ -1,24 +1,20 @@
 //! The machine as a class of JavaScript. Every input has a method, and time is its argument.
+//! What it asks during a login, and the answers to that, are in `questions.rs`.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use epode_proto::{
-    Action, Attempts, Connection, Element, Error, Input, Jid, Phase, QuestionId, SessionMark, Time,
-    UserAgent,
-    sasl::{
-        Answer, Question, Response,
-        scram::{Derivation, Progress, ScramKeys},
-    },
+    Action, Attempts, Connection, Element, Error, Input, Jid, Phase, SessionMark, Time, UserAgent,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
-use zeroize::Zeroizing;
 
 use crate::{
     action::{Kind, Payload},
     bosh::Bosh,
-    mechanisms::{self, Listed},
+    mechanisms::Listed,
     moment::{millis, time},
     options::{Options, Protection, SecretKind},
+    questions::Asked,
     session,
 };
 
@@ -47,12 +43,6 @@ pub struct Machine {
     /// What of the session is kept.
     pub(crate) kept: Option<SessionMark>,
     pub(crate) session_problem: Option<String>,
-}
-
-/// A question that waits for JavaScript's answer.
-pub(crate) enum Asked {
-    Derive(QuestionId, Derivation),
-    Respond(QuestionId),
 }
 
 #[wasm_bindgen]
@@ -251,14 +241,17 @@ impl Machine {
         self.handle(now, Input::Tick)
     }
 
-    /// A stanza is to be sent.
+    /// A stanza is to be sent. Gives its number, by which `Acknowledged` and the like tell what
+    /// becomes of it; none before there is a session.
     ///
     /// # Errors
     ///
     /// A text, if it is not well-formed, no stanza, or there is no session.
-    pub fn send(&mut self, now: f64, stanza: &str) -> Result<(), String> {
+    pub fn send(&mut self, now: f64, stanza: &str) -> Result<Option<f64>, String> {
         let element = Element::parse(stanza).map_err(|error| error.to_string())?;
-        self.handle(now, Input::Send(element))
+        let is_counted = self.connection.phase() != Phase::BindCall;
+        self.handle(now, Input::Send(element))?;
+        Ok(is_counted.then(|| self.connection.session().sent() as f64))
     }
 
     /// The resource is to be bound.
@@ -277,71 +270,6 @@ impl Machine {
     /// None that is known.
     pub fn close(&mut self, now: f64) -> Result<(), String> {
         self.handle(now, Input::Close)
-    }
-
-    /// The mechanism's message.
-    ///
-    /// # Errors
-    ///
-    /// A text, if it is not due.
-    pub fn respond(&mut self, now: f64, message: Vec<u8>) -> Result<(), String> {
-        let answer = Answer::Response(Response::new(message));
-        match self.asked.take() {
-            Some(Asked::Respond(id)) => self.handle(now, Input::Answered(id, answer)),
-            other => self.not_due(other),
-        }
-    }
-
-    /// The salted password, where the platform derived it.
-    ///
-    /// # Errors
-    ///
-    /// A text, if it is not due.
-    pub fn derived(&mut self, now: f64, salted_password: Vec<u8>) -> Result<(), String> {
-        let salted_password = Zeroizing::new(salted_password);
-        match self.asked.take() {
-            Some(Asked::Derive(id, derivation)) => {
-                let (hash, count) = (derivation.hash(), derivation.iterations());
-                let salt = derivation.salt().to_vec();
-                let keys = ScramKeys::from_salted_password(hash, &salted_password, salt, count);
-                self.handle(now, Input::Answered(id, Answer::Keys(keys)))
-            }
-            other => self.not_due(other),
-        }
-    }
-
-    /// Derives for some milliseconds here. True when it is done.
-    ///
-    /// # Errors
-    ///
-    /// A text, if it is not due.
-    pub fn derive(&mut self, now: f64) -> Result<bool, String> {
-        match self.asked.take() {
-            Some(Asked::Derive(id, derivation)) => match derivation.advance(SLICE) {
-                Progress::More(rest) => {
-                    self.asked = Some(Asked::Derive(id, rest));
-                    Ok(false)
-                }
-                Progress::Done(keys) => {
-                    self.handle(now, Input::Answered(id, Answer::Keys(keys))).map(|()| true)
-                }
-            },
-            other => self.not_due(other).map(|()| true),
-        }
-    }
-
-    /// There is no answer to the question; the words reach the application.
-    ///
-    /// # Errors
-    ///
-    /// A text, if none was asked.
-    pub fn refuse(&mut self, now: f64, why: String) -> Result<(), String> {
-        match self.asked.take() {
-            Some(Asked::Derive(id, _) | Asked::Respond(id)) => {
-                self.handle(now, Input::Answered(id, Answer::Refuse(why)))
-            }
-            None => self.not_due(None),
-        }
     }
 
     /// The next thing to do, if any.
@@ -388,11 +316,6 @@ impl Machine {
         Ok(())
     }
 
-    fn not_due(&mut self, asked: Option<Asked>) -> Result<(), String> {
-        self.asked = asked;
-        Err("nobody waits for this answer".to_owned())
-    }
-
     fn translate(&mut self, action: Action) -> Option<(Kind, Payload)> {
         Some(match action {
             Action::Transmit(frame) => {
@@ -407,56 +330,13 @@ impl Machine {
             Action::Remember(server) => (Kind::Remember, Payload::text(server.to_json())),
             Action::Deliver(_) if self.has_frames => (Kind::Deliver, Payload::default()),
             Action::Deliver(stanza) => (Kind::Deliver, Payload::text(stanza.to_xml())),
-            Action::WakeAt(at) => {
-                (Kind::WakeAt, Payload { number: millis(at), ..Payload::default() })
-            }
+            Action::Acknowledged(number) => (Kind::Acknowledged, Payload::number(number as f64)),
+            Action::Unmanaged(number) => (Kind::Unmanaged, Payload::number(number as f64)),
+            Action::Dropped(number) => (Kind::Dropped, Payload::number(number as f64)),
+            Action::WakeAt(at) => (Kind::WakeAt, Payload::number(millis(at))),
             Action::Disconnect => (Kind::Disconnect, Payload::default()),
-            // Of what becomes of each stanza, and of what needs another transport.
+            // Of what is on its way, and of what needs another transport.
             _ => return None,
         })
     }
-
-    fn ask(&mut self, id: QuestionId, question: Question) -> Option<(Kind, Payload)> {
-        match question {
-            Question::Derive(derivation) => {
-                let payload = Payload {
-                    subject: derivation.hash().name().to_owned(),
-                    bytes: Some(Zeroizing::new(derivation.salt().to_vec())),
-                    number: derivation.iterations().get().into(),
-                    ..Payload::text(derivation.password())
-                };
-                self.asked = Some(Asked::Derive(id, derivation));
-                Some((Kind::Derive, payload))
-            }
-            Question::Respond(challenge) => {
-                self.asked = Some(Asked::Respond(id));
-                let subject = challenge.mechanism.to_string();
-                let payload = Payload { subject, bytes: challenge.data, ..Payload::default() };
-                Some((Kind::Respond, payload))
-            }
-            // Nobody was said to be there to ask, so no other question comes; if one did, its
-            // deadline would end the login.
-            _ => None,
-        }
-    }
 }
-
-/// The message that one of the nine mechanisms opens with, but for SCRAM: for classes that derive
-/// from theirs. The options are those of a [`Machine`].
-///
-/// # Errors
-///
-/// A text that says what is missing.
-#[wasm_bindgen]
-pub fn first_message(
-    options: &str,
-    mechanism: &str,
-    kind: SecretKind,
-    secret: String,
-) -> Result<Vec<u8>, String> {
-    let credentials = Options::parse(options)?.credentials(kind.secret(secret)?)?;
-    mechanisms::first_message(mechanism, credentials)
-}
-
-/// A few milliseconds of work.
-const SLICE: NonZeroU32 = NonZeroU32::new(16_384).expect("it is not 0");

@@ -19,6 +19,9 @@ use epode_proto::sasl::{
     },
 };
 use serde::Deserialize;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::options::{Options, SecretKind};
 
 /// A mechanism as JavaScript describes it.
 #[derive(Debug, Deserialize)]
@@ -156,9 +159,25 @@ impl OwnMechanism for Own {
     }
 }
 
-/// The message that one of the nine opens with: for classes that derive from theirs, and send
-/// something else before or instead. That of SCRAM would be of no use without what follows.
-pub(crate) fn first_message(name: &str, credentials: Credentials) -> Result<Vec<u8>, String> {
+/// The message that one of the nine mechanisms opens with, but for SCRAM: for classes that derive
+/// from theirs. The options are those of a [`Machine`].
+///
+/// # Errors
+///
+/// A text that says what is missing.
+#[wasm_bindgen]
+pub fn first_message(
+    options: &str,
+    mechanism: &str,
+    kind: SecretKind,
+    secret: String,
+) -> Result<Vec<u8>, String> {
+    let credentials = Options::parse(options)?.credentials(kind.secret(secret)?)?;
+    opening_of(mechanism, credentials)
+}
+
+/// That of SCRAM would be of no use without what follows.
+fn opening_of(name: &str, credentials: Credentials) -> Result<Vec<u8>, String> {
     let known = name.parse().ok().filter(|name| !is_scram(name));
     let factory = known.and_then(|name| built_in(&name));
     let factory = factory.ok_or_else(|| format!("the messages of {name} are the core's alone"))?;
