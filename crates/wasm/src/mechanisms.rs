@@ -160,7 +160,7 @@ impl OwnMechanism for Own {
 }
 
 /// The message that one of the nine mechanisms opens with, but for SCRAM: for classes that derive
-/// from theirs. The options are those of a [`Machine`].
+/// from theirs. The options are those of a [`Machine`](crate::Machine).
 ///
 /// # Errors
 ///
