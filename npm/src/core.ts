@@ -8,6 +8,8 @@ import {
   Protection,
   redacted,
   SecretKind,
+  StreamNews,
+  StreamParser,
   Tokens,
 } from '../wasm/epode_wasm.js';
 import { prepare } from './module.js';
@@ -49,6 +51,11 @@ export function attachBoshSession(options: object, session: string, account?: st
   return call(() => BoshSession.attach(JSON.stringify(options), session, account, Date.now()));
 }
 
+/** The stream of a component's server, before its first byte. */
+export function newStreamParser(): StreamParser {
+  return call(() => new StreamParser());
+}
+
 /** A frame without its secrets. */
 export function redact(frame: string): string {
   return call(() => redacted(frame));
@@ -67,5 +74,5 @@ function call<T>(use: () => T): T {
   }
 }
 
-export { Kind, Protection, SecretKind };
-export type { BoshSession, Machine, Tokens };
+export { Kind, Protection, SecretKind, StreamNews };
+export type { BoshSession, Machine, StreamParser, Tokens };

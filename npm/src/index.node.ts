@@ -4,6 +4,7 @@
 import { DOMImplementation, DOMParser, XMLSerializer } from '@xmldom/xmldom';
 import WebSocket from 'ws';
 import { Component } from './component.js';
+import { ComponentParser } from './component-parser.js';
 import { Connection } from './connection.js';
 import { setPlatform, xmlGenerator } from './platform.js';
 import { Strophe } from './strophe.js';
@@ -22,7 +23,7 @@ setPlatform({
 });
 
 Connection.addProtocol('component', Component);
-Object.assign(Strophe, { Component });
+Object.assign(Strophe, { Component, ComponentParser });
 
 // Programs look for these there, as in a browser. What is there already stays.
 for (const [name, value] of Object.entries({ WebSocket, DOMParser, XMLSerializer })) {
@@ -36,4 +37,5 @@ function onError(level: string, message: string): void {
 }
 
 export * from './index.js';
-export { Component };
+export { Component, ComponentParser };
+export type { StreamParserHandlers } from './component-parser.js';
