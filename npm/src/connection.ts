@@ -1,31 +1,24 @@
 // A connection, as Strophe.js has it: stanzas and status. The login is the core's; handlers are in
-// `handlers.ts`, what outlives a connection is in `sessions.ts`.
+// `handlers.ts`, mechanisms in `authentication.ts`, what outlives a connection in `sessions.ts`.
 
-import { binaryString } from './bytes.js';
-import { byPriority, judge } from './choice.js';
+import type { Verdict } from './choice.js';
 import { NS, Status } from './constants.js';
-import { firstMessage, type Proof } from './core.js';
 import { Driver } from './driver.js';
 import { Frames } from './frames.js';
 import { isStanza, offers, stanzasIn, type Received } from './incoming.js';
 import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
 import { error, guard, warn } from './log.js';
-import type { SASLMechanism } from './mechanism.js';
-import { DEFAULT_MECHANISMS, isOwn } from './mechanisms.js';
 import type { News } from './news.js';
 import type {
   ConnectCallback,
   ConnectionOptions,
   ConnectionPlugin,
   Pass,
-  SASLMechanismClass,
   ScramKeys,
-  Sendable,
 } from './options.js';
-import { elementOf, stanzaText, stropheError } from './outgoing.js';
 import type { Owner } from './owner.js';
 import type { LoginReport } from './report.js';
-import { classify } from './secret.js';
+import type { Sender } from './sending.js';
 import { Sessions } from './sessions.js';
 import { coreOptions } from './settings.js';
 import type { SessionView } from './stream-management.js';
@@ -48,29 +41,13 @@ export class Connection extends Sessions {
   /** The address: as it was given, and once a resource is bound, with that. */
   override jid = '';
   domain: string | null = null;
-  override authzid: string | null = null;
-  authcid: string | null = null;
-  pass: Pass | null = null;
-  /** The keys of the last login with SCRAM, for the next one. */
-  scram_keys: ScramKeys | null = null;
   /** What the server offered last. */
   features: Element | null = null;
-  /** The mechanisms, by their names. */
-  mechanisms: Record<string, SASLMechanism> = Object.create(null) as Record<string, SASLMechanism>;
   override authenticated = false;
   connected = false;
   disconnecting = false;
-  paused = false;
   connect_callback: ConnectCallback | null = null;
   disconnection_timeout = 3000;
-  /** Whether the login begins by itself; else it waits for {@link authenticate}. */
-  do_authentication = true;
-  /** The mechanism in use, while it is. */
-  _sasl_mechanism: SASLMechanism | null = null;
-  /** What a mechanism of one's own wants to remember during a login; the core keeps nothing here. */
-  _sasl_data: Record<string, unknown> = {};
-  /** What is to be sent. */
-  _data: Element[] = [];
 
   private driver: Driver | null = null;
   private reason: string | null = null;
@@ -116,19 +93,6 @@ export class Connection extends Sessions {
     this.begin(jid, pass ?? null, authcid, callback, { wait, hold, route });
   }
 
-  /**
-   * Begins the login, if the server has made its offer, with these mechanisms or all that are
-   * known. The core does it, and reports what comes of it.
-   */
-  authenticate(mechanisms: SASLMechanism[] = Object.values(this.mechanisms)): void {
-    this._attemptSASLAuth(mechanisms);
-  }
-
-  /** The order in which mechanisms are tried. */
-  sortMechanismsByPriority(mechanisms: SASLMechanism[]): SASLMechanism[] {
-    return byPriority(mechanisms);
-  }
-
   /** Binds a resource, after BINDREQUIRED. */
   bind(): void {
     try {
@@ -165,45 +129,6 @@ export class Connection extends Sessions {
     this.tell({ code: Status.DISCONNECTED, condition: 'reset', message: 'the connection was reset' });
   }
 
-  /**
-   * Sends stanzas.
-   *
-   * @throws {Error} named `StropheError` for what cannot be sent.
-   */
-  override send(stanza: Sendable | Sendable[] | null): void {
-    if (stanza === null) return;
-    for (const one of Array.isArray(stanza) ? stanza : [stanza]) this._data.push(elementOf(one));
-    if (!this.paused || !this.takesStanzas) this.sendQueued();
-  }
-
-  /** Sends what was held back. */
-  flush(): void {
-    if (!this.paused) this.sendQueued();
-  }
-
-  /** Holds stanzas back. */
-  pause(): void {
-    this.paused = true;
-  }
-
-  /** Sends them, and those to come. */
-  resume(): void {
-    this.paused = false;
-    if (this.takesStanzas) this.flush();
-  }
-
-  /** Makes the mechanisms of these classes the ones that are known. */
-  registerSASLMechanisms(classes: SASLMechanismClass[] = DEFAULT_MECHANISMS): void {
-    this.mechanisms = Object.create(null) as Record<string, SASLMechanism>;
-    for (const one of classes) this.registerSASLMechanism(one);
-  }
-
-  /** Adds a mechanism, for the next `connect`. */
-  registerSASLMechanism(one: SASLMechanismClass): void {
-    const mechanism = new one();
-    this.mechanisms[mechanism.mechname] = mechanism;
-  }
-
   /** Whether the server's last features have resources bound. */
   get do_bind(): boolean {
     return offers(this.features, NS.BIND);
@@ -221,21 +146,6 @@ export class Connection extends Sessions {
       guard(() => plugin.statusChanged?.(status, condition));
     }
     guard(() => this.connect_callback?.(status, condition, element));
-  }
-
-  /**
-   * Called with the offer of the server. Whoever replaces it may call it later: until then the
-   * login waits, but not longer than its deadline.
-   */
-  _connect_cb(_features: Element): void {
-    if (this.do_authentication) this.authenticate();
-  }
-
-  /** Lets the core log in by one of these mechanisms. False if none of them can be used. */
-  _attemptSASLAuth(mechanisms: SASLMechanism[]): boolean {
-    const verdicts = judge(this, this.sortMechanismsByPriority(mechanisms));
-    this.driver?.choose(verdicts);
-    return verdicts.some(({ usable }) => usable);
   }
 
   /**
@@ -258,9 +168,12 @@ export class Connection extends Sessions {
     this.disconnected(condition);
   }
 
-  /** The message that one of the nine mechanisms opens with, for classes that derive from it. */
-  _firstMessage(mechanism: string): string {
-    return binaryString(firstMessage(this.settings(), mechanism, this.proof()));
+  protected override logInBy(verdicts: Verdict[]): void {
+    this.driver?.choose(verdicts);
+  }
+
+  protected override get sender(): Sender | null {
+    return this.driver;
   }
 
   protected override get isUnderWay(): boolean {
@@ -303,19 +216,6 @@ export class Connection extends Sessions {
     this.authzid = getBareJidFromJid(jid);
   }
 
-  private sendQueued(): void {
-    if (this.driver?.isAttaching) return; // the login was made: it may wait
-    for (let next = this._data.shift(); next; next = this._data.shift()) {
-      try {
-        if (!this.driver) throw 'not connected';
-        this.driver.send(stanzaText(next));
-      } catch (words) {
-        this._data = [];
-        throw stropheError(`<${next.tagName}/> was not sent: ${String(words)}`);
-      }
-    }
-  }
-
   /** What the core is told. */
   protected override settings(): object {
     return {
@@ -324,17 +224,8 @@ export class Connection extends Sessions {
       component: this._proto.isComponent === true,
       ...coreOptions(this.options),
       closeTimeout: this.disconnection_timeout,
-      mechanisms: Object.entries(this.mechanisms).map(([name, mechanism]) => ({
-        name,
-        own: isOwn(mechanism),
-        clientFirst: mechanism.isClientFirst,
-        exposesSecret: mechanism.exposesSecret,
-      })),
+      mechanisms: this.listed(),
     };
-  }
-
-  private proof(): Proof {
-    return classify(this.pass, Object.keys(this.mechanisms));
   }
 
   /** What the driver tells goes here. Each driver has one: those before it are not heard. */
@@ -346,7 +237,7 @@ export class Connection extends Sessions {
       transmitted: (frame) => this.frames.transmitted(frame, this._proto.showsWrapped),
       showInput: (text) => this.frames.showInput(text),
       showOutput: (text) => this.frames.showOutput(text),
-      judged: () => judge(this, this.sortMechanismsByPriority(Object.values(this.mechanisms))),
+      judged: () => this.judged(),
       claimed: () => weigh(this, this._sasl_mechanism, () => this.frames.element()),
       respond: (name, challenge) => this.respond(name, challenge),
       authenticated: () => {
@@ -363,6 +254,7 @@ export class Connection extends Sessions {
       kept: (keys) => {
         this.scram_keys = JSON.parse(keys) as ScramKeys;
       },
+      settled: (number, fate) => this.receipts.settled(number, fate),
       delivered: () => {
         const stanza = this.frames.element();
         if (stanza) this.deliver(stanza);
@@ -380,13 +272,6 @@ export class Connection extends Sessions {
     const element = this.observes ? this.frames.element() : null;
     if (element && !isStanza(element)) this.observe(element);
     this.frames.handled();
-  }
-
-  private respond(name: string, challenge: Uint8Array | undefined): unknown {
-    const mechanism = this.mechanisms[name];
-    if (!mechanism) throw new Error(`${name} is no longer among the mechanisms`);
-    if (!challenge) return mechanism.clientChallenge(this);
-    return mechanism.onChallenge(this, binaryString(challenge));
   }
 
   private reported(news: News): void {
@@ -447,7 +332,7 @@ export class Connection extends Sessions {
     this.authenticated = false;
     this.disconnecting = false;
     this._sasl_mechanism = null;
-    this._data = [];
+    this.endSending();
     this.clearHandlers();
   }
 }

@@ -1,14 +1,16 @@
 // Drives the core with a transport and the clock. What the core says goes to its owner.
 
 import type { Verdict } from './choice.js';
+import { Clock } from './clock.js';
 import { Status } from './constants.js';
 import { newMachine, Kind, Protection, SecretKind, type Machine, type Proof } from './core.js';
-import { debug, warn, words } from './log.js';
+import { warn, words } from './log.js';
 import type { News } from './news.js';
 import type { Keeping, Owner } from './owner.js';
 import { pause } from './pause.js';
 import { isPromise } from './promise.js';
-import { derive, respond, type Question } from './questions.js';
+import { derive, Questions, respond } from './questions.js';
+import type { Fate } from './receipts.js';
 import { movedTo } from './service.js';
 import type { SessionView } from './stream-management.js';
 import type { Claim } from './success.js';
@@ -16,7 +18,7 @@ import type { Link, Listener, Opening, Transport } from './transport.js';
 
 /** A connection from before it is open to its end, and those that are made in its place. */
 export class Driver {
-  private zero = performance.now();
+  private readonly clock = new Clock();
   private machine: Machine;
   /** By what a connection is made, and what it is wanted for. */
   private way: { transport: Transport; opening: Opening } | undefined;
@@ -26,7 +28,6 @@ export class Driver {
   private isOpen = false;
   /** A session that is logged in is to be taken over. */
   private takesOver = false;
-  private timer: ReturnType<typeof setTimeout> | undefined;
   private frames: string[] = [];
   /** The offer, until the mechanisms are judged. */
   private offer: string | undefined;
@@ -36,8 +37,10 @@ export class Driver {
   private isAuthenticated = false;
   private isOver = false;
   private depth = 0;
-  /** Which question waits for its answer. */
-  private question = 0;
+  private readonly questions = new Questions(
+    (give) => this.input((now) => give(this.machine, now)),
+    () => this.isOver,
+  );
 
   constructor(
     private readonly owner: Owner,
@@ -101,9 +104,12 @@ export class Driver {
     return { isManaged: this.machine.is_managed(), session: this.machine.session() };
   }
 
-  /** Sends a stanza. Throws a text if that is not possible. */
-  send(stanza: string): void {
-    this.input((now) => this.machine.send(now, stanza));
+  /** Sends a stanza, and says first which number it has. Throws a text if that is not possible. */
+  send(stanza: string, numbered?: (number: number | undefined) => void): void {
+    this.input((now) => {
+      const number = this.machine.send(now, stanza);
+      numbered?.(number);
+    });
   }
 
   /** Says of the mechanisms which are usable, and lets the login go on with those. */
@@ -140,8 +146,8 @@ export class Driver {
   }
 
   private hangUp(): void {
-    clearTimeout(this.timer);
-    this.question += 1; // whoever answers is too late
+    this.clock.stop();
+    this.questions.drop();
     const { link } = this;
     [this.link, this.isOpen] = [undefined, false];
     link?.close();
@@ -254,7 +260,7 @@ export class Driver {
 
   private input(give: (now: number) => void): void {
     if (this.isOver) throw 'not connected';
-    give(performance.now() - this.zero);
+    give(this.clock.now);
     this.drain();
   }
 
@@ -305,14 +311,18 @@ export class Driver {
         return this.keeping.tokens?.remember(machine.text());
       case Kind.Deliver:
         this.deliver(machine.text());
-        return this.isOver ? undefined : machine.handled(performance.now() - this.zero);
+        return this.isOver ? undefined : machine.handled(this.clock.now);
+      case Kind.Acknowledged:
+      case Kind.Unmanaged:
+      case Kind.Dropped:
+        return this.owner.settled(machine.number(), FATES[kind]);
       case Kind.WakeAt:
-        return this.wakeAt(machine.number());
+        return this.clock.wakeAt(machine.number(), () => this.input((now) => this.machine.tick(now)));
       case Kind.Derive:
-        return void derive(machine, this.asked());
+        return void derive(machine, this.questions.next());
       case Kind.Respond: {
         const [mechanism, challenge] = [machine.subject(), machine.bytes()];
-        return respond(() => this.owner.respond(mechanism, challenge), this.asked());
+        return respond(() => this.owner.respond(mechanism, challenge), this.questions.next());
       }
       case Kind.Disconnect:
         return this.callOff ? this.hangUp() : this.abandon();
@@ -377,7 +387,7 @@ export class Driver {
     this.callOff = undefined;
     [this.frames, this.offer, this.isWeighing] = [[], undefined, false];
     [this.isAuthenticated, this.takesOver] = [false, false];
-    this.zero = performance.now();
+    this.clock.restart();
     this.machine.renew(Math.floor(Date.now() / 1000));
   }
 
@@ -388,30 +398,13 @@ export class Driver {
     const state = this.machine.session_to_keep();
     if (state !== undefined) session.save(state);
   }
-
-  private wakeAt(moment: number): void {
-    clearTimeout(this.timer);
-    // A timer takes no longer waits; one that comes too soon changes nothing.
-    const wait = Math.min(Math.max(Math.ceil(moment - (performance.now() - this.zero)), 0), 2 ** 30);
-    this.timer = setTimeout(() => this.input((now) => this.machine.tick(now)), wait);
-  }
-
-  /** The question that the core asks now. There is one at a time. */
-  private asked(): Question {
-    this.question += 1;
-    const question = this.question;
-    const isOpen = () => !this.isOver && question === this.question;
-    const answer: Question['answer'] = (give) => {
-      if (!isOpen()) return;
-      try {
-        this.input((now) => give(this.machine, now));
-      } catch (late) {
-        debug(`an answer came too late: ${words(late)}`);
-      }
-    };
-    return { isOpen, answer };
-  }
 }
+
+const FATES: Record<Kind.Acknowledged | Kind.Unmanaged | Kind.Dropped, Fate> = {
+  [Kind.Acknowledged]: 'acknowledged',
+  [Kind.Unmanaged]: 'unmanaged',
+  [Kind.Dropped]: 'dropped',
+};
 
 const PROTECTIONS = {
   plaintext: Protection.Plaintext,

@@ -51,6 +51,11 @@ export class ConnectionEndedError extends Error {
   override readonly name = 'ConnectionEndedError';
 }
 
+/** The session has no acknowledgements, so nobody knows whether a stanza arrived. */
+export class UnacknowledgedError extends Error {
+  override readonly name = 'UnacknowledgedError';
+}
+
 function readError(answer: Element) {
   const found = { type: null as string | null, condition: '', text: null as string | null };
   forEachChild(answer, 'error', (error) => {

@@ -10,7 +10,13 @@ Object.assign(globalThis, { Strophe, $build, $iq, $msg, $pres, stx, toStanza });
 export { $build, $iq, $msg, $pres, Builder, Stanza, Strophe, stx, toStanza };
 export { redacted } from './redacted.js';
 export { Request } from './request.js';
-export { ConnectionEndedError, LoginError, StanzaError, TimeoutError } from './errors.js';
+export {
+  ConnectionEndedError,
+  LoginError,
+  StanzaError,
+  TimeoutError,
+  UnacknowledgedError,
+} from './errors.js';
 export { MemoryStorageBackend, SessionStorageBackend } from './storage.js';
 export { StreamManagement } from './stream-management.js';
 export { LocalTokenStore, MemoryTokenStore } from './tokens.js';

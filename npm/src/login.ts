@@ -60,8 +60,7 @@ export function loggedIn(
     const settle = (outcome: () => void) => {
       clearTimeout(timer);
       unwatch();
-      // The report comes last of all, but at once.
-      queueMicrotask(outcome);
+      outcome();
     };
     const fail = (news: News) => settle(() => reject(errorOf(news, connection.report)));
     const unwatch = connection._watch((news) => {

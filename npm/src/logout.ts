@@ -58,5 +58,6 @@ const DEAF: Omit<Owner, 'offered' | 'reported'> = {
   authenticated() {},
   kept() {},
   explained() {},
+  settled() {},
   delivered() {},
 };

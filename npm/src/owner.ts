@@ -2,6 +2,7 @@
 
 import type { Verdict } from './choice.js';
 import type { News } from './news.js';
+import type { Fate } from './receipts.js';
 import type { SessionKeeper } from './storage.js';
 import type { Claim } from './success.js';
 import type { TokenKeeper } from './token-keeper.js';
@@ -32,6 +33,8 @@ export interface Owner {
   kept(keys: string): void;
   /** The report of a login, as JSON. */
   explained(report: string): void;
+  /** What has become of the stanza of this number, and of those before it unless it was dropped. */
+  settled(number: number, fate: Fate): void;
   /** The frame that is being handled is a stanza. */
   delivered(): void;
 }

@@ -1,10 +1,10 @@
 // What the core asks during a login: keys to be derived, messages of mechanisms that are JavaScript's.
-// Which question waits is the driver's to know.
+// What follows from the answers is the driver's to know.
 
 import { bytesOf } from './bytes.js';
 import type { Machine } from './core.js';
 import { saltedPassword } from './derivation.js';
-import { words } from './log.js';
+import { debug, words } from './log.js';
 import { isPromise } from './promise.js';
 
 /** A question that the core has asked. */
@@ -13,6 +13,37 @@ export interface Question {
   readonly isOpen: () => boolean;
   /** Gives the answer, unless it comes too late. */
   readonly answer: (give: (machine: Machine, now: number) => void) => void;
+}
+
+/** Asks one question at a time: whoever answers another is too late. */
+export class Questions {
+  private count = 0;
+
+  constructor(
+    private readonly give: (answer: (machine: Machine, now: number) => void) => void,
+    private readonly isOver: () => boolean,
+  ) {}
+
+  /** The question that waits from now on. */
+  next(): Question {
+    this.count += 1;
+    const number = this.count;
+    const isOpen = () => !this.isOver() && number === this.count;
+    const answer: Question['answer'] = (give) => {
+      if (!isOpen()) return;
+      try {
+        this.give(give);
+      } catch (late) {
+        debug(`an answer came too late: ${words(late)}`);
+      }
+    };
+    return { isOpen, answer };
+  }
+
+  /** None waits any more. */
+  drop(): void {
+    this.count += 1;
+  }
 }
 
 /** Derives keys: by the Web Crypto API, or else by the core, a few milliseconds at a time. */

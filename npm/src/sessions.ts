@@ -20,12 +20,11 @@ import { TransportChoice } from './transport-choice.js';
 export abstract class Sessions extends TransportChoice {
   /** What can be seen of stream management, if it is enabled. */
   readonly sm: StreamManagement | null;
-  /** The report of the last login, with the option `report`; it is there after CONNECTED was told. */
+  /** The report of the last login, with the option `report`; it is there when CONNECTED is told. */
   report: LoginReport | null = null;
   /** Which attempt it is to make a lost connection anew, and in how many milliseconds it is made. */
   reconnecting: { attempt: number; wait: number } | null = null;
 
-  abstract authzid: string | null;
   private readonly storage: SMStorageBackend | null;
   private readonly listeners = new Set<(news: News) => void>();
 
@@ -114,8 +113,6 @@ export abstract class Sessions extends TransportChoice {
 
   /** What can be seen of the session. */
   protected abstract get view(): SessionView | null;
-  /** What the core is told. */
-  protected abstract settings(): object;
 
   protected tell(news: News): void {
     for (const listener of [...this.listeners]) listener(news);

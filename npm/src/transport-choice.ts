@@ -1,10 +1,10 @@
 // Which transport a connection has, and sessions that it takes over.
 // What the transports do is in their own files.
 
+import { Authentication } from './authentication.js';
 import { Bosh } from './bosh.js';
 import { addCookies } from './cookies.js';
 import type { BoshSession } from './core.js';
-import { Handlers } from './handlers.js';
 import type { ConnectCallback, ConnectionOptions, Pass, ProtocolErrorHandler } from './options.js';
 import { namedError } from './outgoing.js';
 import { kindOf, resolveService } from './service.js';
@@ -14,7 +14,7 @@ import type { Role } from './worker-protocol.js';
 import { WorkerWebsocket } from './worker-transport.js';
 
 /** A connection, as far as it has a transport. */
-export abstract class TransportChoice extends Handlers {
+export abstract class TransportChoice extends Authentication {
   private static readonly protocols = new Map<string, TransportClass>();
 
   readonly options: ConnectionOptions;

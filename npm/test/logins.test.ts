@@ -18,7 +18,7 @@ import { scriptedSockets } from './scripted-socket.js';
 import { play, redirect, redirectOverTls, serve, type Server } from './server.js';
 import { AUTH, CLOSED, LOGIN, offer, OPEN } from './transcripts.js';
 
-const { AUTHFAIL, CONNFAIL, CONNTIMEOUT, CONNECTED, CONNECTING, AUTHENTICATING, RECONNECTING } =
+const { AUTHFAIL, CONNFAIL, CONNTIMEOUT, CONNECTED, CONNECTING, AUTHENTICATING, DISCONNECTED, RECONNECTING } =
   Strophe.Status;
 
 let server: Server;
@@ -160,6 +160,26 @@ describe('the report', () => {
     ]);
     expect(report?.jid).toBe(alice.jid);
     expect(JSON.stringify(report)).not.toContain('secret');
+  });
+
+  test('is there in the callback, and so are the keys', async () => {
+    for (const sasl2 of [false, true]) {
+      if (sasl2) redirectOverTls(server);
+      const alice = connection({ report: true, sasl2 });
+      const seen: unknown[] = [];
+      await alice.login(ALICE, (status) => {
+        if (status === CONNECTED) seen.push(alice.report?.outcome, alice.scram_keys?.name);
+      });
+      expect(seen).toEqual(['connected', 'SHA-512']);
+      expect(alice.report?.attempts[0]?.profile).toBe(sasl2 ? 'SASL2' : 'SASL');
+      alice.reset();
+    }
+    redirect(server);
+    const refused = connection({ report: true });
+    let outcome: string | undefined;
+    const told = (status: number) => void (status === DISCONNECTED && (outcome = refused.report?.outcome));
+    await rejection(refused.login({ ...ALICE, password: 'wrong' }, told));
+    expect(outcome).toBe('failed');
   });
 
   test('of one that was refused', async () => {
