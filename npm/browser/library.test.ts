@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serve, type Server } from '../test/server.js';
 import { useChromium } from './chromium.js';
-import { converse, logIn, openShelf, type Shelf } from './library.js';
+import { converse, logIn, openShelf, sayGoodbye, type Shelf } from './library.js';
 
 const PASSWORD = 'pencil & paper';
 const open = useChromium(/refused the login|no usable mechanism/);
@@ -63,3 +63,16 @@ for (const [transport, service] of Object.entries(services)) {
     expect(await converse(page, [alice!, bob!], texts)).toEqual([...texts].reverse());
   });
 }
+
+test('a last word over BOSH stops the page', async () => {
+  const page = await open(shelf.pageWith(script));
+  const [alice, bob] = ['alice', 'bob'].map((user) => ({
+    service: services.bosh(),
+    jid: `${user}@example.com`,
+    pass: PASSWORD,
+  }));
+  const { came, stopping } = await sayGoodbye(page, [alice!, bob!], 'Grüße & <b>');
+  expect(came).toBe('Grüße & <b>');
+  expect(stopping).toHaveLength(1);
+  expect(stopping[0]).toMatch(/type='terminate'.*Grüße.*unavailable/);
+});

@@ -116,3 +116,45 @@ export function converse(page: Page, logins: [Login, Login], texts: [string, str
     return bodies;
   }, { logins, texts });
 }
+
+/**
+ * The first says a last word to the second in a request that stops the page, and logs out with it.
+ * What came of it is returned, and the bodies of such requests.
+ */
+export function sayGoodbye(
+  page: Page,
+  logins: [Login, Login],
+  text: string,
+): Promise<{ came: string; stopping: string[] }> {
+  return page.evaluate(async ({ logins, text }) => {
+    const { Strophe, $msg } = globalThis as unknown as typeof Library;
+    const stopping: string[] = [];
+    const { send } = XMLHttpRequest.prototype;
+    XMLHttpRequest.prototype.send = function (body) {
+      stopping.push(String(body));
+      send.call(this, body);
+    };
+    const [first, second] = logins.map(({ service }) => new Strophe.Connection(service)) as [Library.Connection, Library.Connection];
+    const until = (connection: Library.Connection, awaited: number) => {
+      return new Promise<void>((done) => {
+        connection.connect_callback = (status) => status === awaited && done();
+      });
+    };
+    for (const [connection, { jid, pass }] of [[first, logins[0]], [second, logins[1]]] as const) {
+      connection.connect(jid, pass);
+      await until(connection, Strophe.Status.CONNECTED);
+    }
+    const came = new Promise<string>((done) => {
+      second.addHandler((message: Element) => done(message.querySelector('body')!.textContent!), null, 'message');
+    });
+    first.options.sync = true;
+    first.send($msg({ to: second.jid, type: 'chat' }).c('body').t(text));
+    first.disconnect();
+    await until(first, Strophe.Status.DISCONNECTED);
+    const outcome = { came: await came, stopping };
+    XMLHttpRequest.prototype.send = send;
+    second.disconnect();
+    await until(second, Strophe.Status.DISCONNECTED);
+    return outcome;
+  }, { logins, text });
+}

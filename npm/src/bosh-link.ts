@@ -2,17 +2,18 @@
 // given to it. The rules are the core's.
 
 import type { Bosh } from './bosh.js';
+import { Clock } from './clock.js';
 import type { BoshSession } from './core.js';
-import { post, type Posting } from './post.js';
+import { patience } from './patience.js';
+import { post, postStopping, type Posting } from './post.js';
 import { protectionOf } from './service.js';
 import type { Link, Listener } from './transport.js';
 
 /** A session, from its first request to its end. */
 export class BoshLink implements Link {
-  private readonly zero = performance.now();
+  private readonly clock = new Clock();
   private readonly exchanges = new Map<number, Exchange>();
   private listener: Listener | null;
-  private timer: ReturnType<typeof setTimeout> | undefined;
   private deadline: ReturnType<typeof setTimeout> | undefined;
   private isMoving = false;
   private isDone = false;
@@ -80,6 +81,7 @@ export class BoshLink implements Link {
   private move(): void {
     if (this.isMoving || this.isDone) return;
     this.isMoving = true;
+    this.session.set_timeouts(patience.timeout, patience.secondary);
     try {
       this.hear();
       this.ask();
@@ -106,7 +108,7 @@ export class BoshLink implements Link {
 
   private ask(): void {
     for (;;) {
-      const number = this.session.poll_request(this.now());
+      const number = this.session.poll_request(this.clock.now);
       if (number === undefined) break;
       this.give(this.session.replaced());
       const exchange = new Exchange(this.session.rid());
@@ -114,22 +116,31 @@ export class BoshLink implements Link {
       const body = this.session.body();
       this.keep();
       if (this.transport.showsWrapped) this.listener?.showOutput(body);
-      post(this.posting, body, exchange.signal).then(
+      const make = this.mayStopPage() ? postStopping : post;
+      make(this.posting, body, exchange.signal).then(
         ({ status, headers, body }) => {
           if (!this.exchanges.delete(number)) return;
-          this.session.answered(this.now(), number, status, body);
+          this.session.answered(this.clock.now, number, status, body);
           this.transport.answered(status, headers, this.session.next_rid());
           if (status === 200) this.show(body);
           this.move();
         },
         () => {
           if (!this.exchanges.delete(number)) return;
-          this.session.failed(this.now(), number);
+          this.session.failed(this.clock.now, number);
           this.transport.failed(0);
           this.move();
         },
       );
     }
+  }
+
+  /**
+   * Whether the request that was polled may stop the page: not one that the server keeps waiting, nor
+   * one with a password, which might be led elsewhere.
+   */
+  private mayStopPage(): boolean {
+    return this.transport.stopsPage && this.session.jid() !== undefined && !this.session.is_poll();
   }
 
   /** A request of the page before may never have reached the server, which waits for it. */
@@ -155,29 +166,22 @@ export class BoshLink implements Link {
   }
 
   private sleep(): void {
-    clearTimeout(this.timer);
     const at = this.session.wake_at();
-    if (at === undefined) return;
-    // A timer takes no longer waits; one that comes too soon changes nothing.
-    const wait = Math.min(Math.max(Math.ceil(at - this.now()), 0), 2 ** 30);
-    this.timer = setTimeout(() => {
-      this.session.tick(this.now());
+    if (at === undefined) return this.clock.stop();
+    this.clock.wakeAt(at, () => {
+      this.session.tick(this.clock.now);
       this.move();
-    }, wait);
+    });
   }
 
   private finish(): void {
     if (this.isDone) return;
     this.isDone = true;
-    clearTimeout(this.timer);
+    this.clock.stop();
     clearTimeout(this.deadline);
     for (const exchange of this.exchanges.values()) exchange.abort();
     this.exchanges.clear();
     this.session.free();
-  }
-
-  private now(): number {
-    return performance.now() - this.zero;
   }
 }
 

@@ -6,7 +6,7 @@ import type { Connection } from './connection.js';
 import { attachBoshSession, newBoshSession, type BoshSession } from './core.js';
 import { getBareJidFromJid } from './jid.js';
 import { canKeepSession, forgetSession, keepSession, keptSession } from './kept-session.js';
-import { guard, warn } from './log.js';
+import { guard } from './log.js';
 import type { Link, Listener, Opening, Transport } from './transport.js';
 
 /** The transport of connections to `http:` and `https:`. */
@@ -17,8 +17,11 @@ export class Bosh implements Transport {
   lastResponseHeaders: string | null = null;
   private link: BoshLink | null = null;
 
-  constructor(readonly _conn: Connection) {
-    if (_conn.options.sync) warn('requests that stop the page are not made: `sync` does nothing');
+  constructor(readonly _conn: Connection) {}
+
+  /** @internal Whether requests stop the page from now on. */
+  get stopsPage(): boolean {
+    return this._conn.options.sync === true;
   }
 
   get showsWrapped(): boolean {

@@ -31,7 +31,10 @@ export interface ConnectionOptions {
   contentType?: string;
   /** The session of BOSH is kept in `sessionStorage`, for `restore`. */
   keepalive?: boolean;
-  /** Does nothing: requests that stop the page are not made. */
+  /**
+   * Requests of BOSH that say something stop the page until they are answered, once it is logged in:
+   * for a page that is about to go away, which may set it then.
+   */
   sync?: boolean;
   /** SCRAM is used where there is no Web Crypto API, too: its keys are derived in wasm. */
   deriveInWasm?: boolean;

@@ -1,5 +1,7 @@
 // One request over HTTP, and as much of its answer as is wanted. When it is made, others say.
 
+import { warn } from './log.js';
+
 /** How requests are made. */
 export interface Posting {
   url: string;
@@ -43,6 +45,47 @@ export async function post(how: Posting, body: string, signal: AbortSignal): Pro
     body: isWanted ? await read(response, limit + 1) : new Uint8Array(),
   };
 }
+
+/**
+ * The same, while the page stands still; its answer is given later all the same. Where no such request
+ * can be made, or is not made any more since the page goes away, it is one that outlives the page.
+ */
+export function postStopping(how: Posting, body: string, signal: AbortSignal): Promise<Reply> {
+  const reply = replyAtOnce(how, body);
+  return reply ? Promise.resolve(reply) : post({ ...how, outlivesPage: true }, body, signal);
+}
+
+function replyAtOnce({ url, headers, credentials, limit }: Posting, body: string): Reply | null {
+  if (!globalThis.XMLHttpRequest) {
+    warnOnce('requests that stop the page (`sync`) need XMLHttpRequest, which is not there');
+    return null;
+  }
+  const request = new XMLHttpRequest();
+  try {
+    request.open('POST', url, false);
+    request.withCredentials = credentials === 'include';
+    request.overrideMimeType('text/plain; charset=utf-8');
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.send(body);
+  } catch {
+    return null;
+  }
+  // It was led elsewhere, which cannot be prevented here.
+  if (request.responseURL !== new URL(url).href) return { status: 302, headers: '', body: new Uint8Array() };
+  const bytes = new TextEncoder().encode(request.status === 200 ? request.responseText : '');
+  return {
+    status: request.status,
+    headers: request.getAllResponseHeaders().trimEnd(),
+    body: bytes.subarray(0, limit + 1),
+  };
+}
+
+function warnOnce(message: string): void {
+  if (!isWarned) warn(message);
+  isWarned = true;
+}
+
+let isWarned = false;
 
 async function read(response: Response, limit: number): Promise<Uint8Array> {
   const reader = response.body?.getReader();

@@ -28,6 +28,7 @@ import {
   SASLSHA512,
   SASLXOAuth2,
 } from './mechanisms.js';
+import { partOf, patience } from './patience.js';
 import { parse, xmlGenerator } from './platform.js';
 import { Request } from './request.js';
 import { Stanza } from './stanza.js';
@@ -47,9 +48,24 @@ declare const PACKAGE_VERSION: string;
 /** The interface of Strophe.js. */
 export const Strophe = {
   VERSION: PACKAGE_VERSION,
-  /** Of requests of BOSH. The core has a measure of its own: these change nothing. */
-  TIMEOUT: 1.1,
-  SECONDARY_TIMEOUT: 0.1,
+  /**
+   * How long an answer to a request of BOSH may take before it is asked for again: so many times what
+   * the server may keep a request waiting; from 1 to 100, and at least 5 seconds more than that.
+   * It holds for the requests that are under way, too, as soon as anything happens.
+   */
+  get TIMEOUT(): number {
+    return patience.timeout;
+  },
+  set TIMEOUT(part: number) {
+    patience.timeout = partOf('TIMEOUT', part, 1);
+  },
+  /** The same where the server has no reason to wait, since it has a later request: 0 to 100. */
+  get SECONDARY_TIMEOUT(): number {
+    return patience.secondary;
+  },
+  set SECONDARY_TIMEOUT(part: number) {
+    patience.secondary = partOf('SECONDARY_TIMEOUT', part, 0);
+  },
 
   Builder,
   Stanza,

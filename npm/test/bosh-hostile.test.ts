@@ -239,7 +239,8 @@ describe('a session that is logged in', () => {
     await vi.advanceTimersByTimeAsync(3000);
     expect(heard.all.at(-1)?.[0]).toBe(DISCONNECTED);
     await vi.advanceTimersByTimeAsync(5000);
-    expect(signals.map((signal) => signal.aborted)).toEqual([false, true, true]);
+    const [answered, ...others] = signals.map((signal) => signal.aborted);
+    expect([answered, ...new Set(others)]).toEqual([false, true]);
     expect(vi.getTimerCount()).toBe(0);
   });
 
