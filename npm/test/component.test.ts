@@ -5,13 +5,16 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { $iq, $msg, Strophe } from 'strophejs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Heard } from './heard.js';
+import type { Options } from './login.js';
 
-const { AUTHFAIL, CONNECTED, CONNECTING, CONNFAIL, DISCONNECTED, DISCONNECTING, ERROR } = Strophe.Status;
+const { AUTHFAIL, CONNECTED, CONNECTING, CONNFAIL, DISCONNECTED, DISCONNECTING, ERROR, RECONNECTING } =
+  Strophe.Status;
 
 const HEADER =
   "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:component:accept' id='s1' from='bridge.example.com'>";
 const NOT_AUTHORIZED =
   "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+const STREAMS = 'urn:ietf:params:xml:ns:xmpp-streams';
 const HANDSHAKE = `<handshake>${createHash('sha1').update('s1s3cr3t').digest('hex')}</handshake>`;
 
 /** A server that takes one component. */
@@ -57,6 +60,10 @@ class Peer {
     this.socket?.end();
   }
 
+  breaksOff(): void {
+    this.socket?.resetAndDestroy();
+  }
+
   stop(): void {
     this.socket?.destroy();
     this.server.close();
@@ -73,22 +80,27 @@ beforeEach(() => {
 });
 afterEach(() => peer.stop());
 
-async function connecting() {
+async function connecting(options: Options = {}) {
   const service = await peer.listening;
-  const connection = new Strophe.Connection(service, { protocol: 'component' });
+  const connection = new Strophe.Connection(service, { protocol: 'component', ...options });
   connection.connect('bridge.example.com', 's3cr3t', heard.callback);
   await peer.until('<stream:stream');
   await peer.until('>');
   return connection;
 }
 
-async function connected() {
-  const connection = await connecting();
+async function connected(options: Options = {}) {
+  const connection = await connecting(options);
+  await accept();
+  await heard.until(CONNECTED);
+  return connection;
+}
+
+/** The server knows the component. */
+async function accept() {
   peer.says(HEADER);
   await peer.until(HANDSHAKE);
   peer.says('<handshake/>');
-  await heard.until(CONNECTED);
-  return connection;
 }
 
 describe('a component', () => {
@@ -182,5 +194,89 @@ describe('a component', () => {
         [DISCONNECTED, 'connection-failed'],
       ]);
     }
+  });
+});
+
+describe('a component that loses its server', () => {
+  const HASTY = { reconnect: { first: 1, longest: 1 } };
+
+  /** The next connection, up to what follows the header. */
+  async function again() {
+    heard.all.length = 0;
+    await peer.until('<stream:stream');
+    await peer.until('>');
+    await accept();
+    await heard.until(CONNECTED);
+  }
+
+  test.each([
+    ['hangs up', () => peer.hangsUp()],
+    ['breaks off', () => peer.breaksOff()],
+    ['closes the stream', () => peer.says('</stream:stream>')],
+    ['shuts down', () => peer.says(`<stream:error><system-shutdown xmlns='${STREAMS}'/></stream:error></stream:stream>`)],
+  ])('that %s is there again', async (_, end) => {
+    const connection = await connected(HASTY);
+    end();
+    await heard.until(RECONNECTING);
+    expect(connection.reconnecting?.attempt).toBe(1);
+    expect(connection.authenticated).toBe(false);
+    await again();
+    expect(connection.reconnecting).toBeNull();
+    const came = new Promise<Element>((done) => connection.addHandler(done, null, 'message'));
+    peer.says("<message from='a@example.com' to='x@bridge.example.com'><body>anew</body></message>");
+    expect((await came).textContent).toBe('anew');
+    connection.send($msg({ to: 'a@example.com' }).c('body').t('Hi'));
+    await peer.until('Hi');
+    connection.reset();
+  });
+
+  test('sends later what was sent meanwhile, and requests fail', async () => {
+    const connection = await connected(HASTY);
+    const errback = new Promise((done) => {
+      connection.sendIQ($iq({ type: 'get', to: 'example.com' }).c('q', { xmlns: 'urn:q' }), null, done);
+    });
+    await peer.until('urn:q');
+    const told = connection.connect_callback;
+    connection.connect_callback = (status, condition) => {
+      if (status === RECONNECTING) connection.send($msg({ to: 'a@example.com' }).c('body').t('later'));
+      return told?.(status, condition);
+    };
+    peer.hangsUp();
+    await again();
+    await peer.until('later');
+    expect(await errback).toBeNull();
+    connection.reset();
+  });
+
+  test('is sent away for good where its secret is wrong by now', async () => {
+    await connected(HASTY);
+    peer.hangsUp();
+    await heard.until(RECONNECTING);
+    await peer.until('<stream:stream');
+    await peer.until('>');
+    peer.says(`${HEADER}${NOT_AUTHORIZED}`);
+    await heard.until(DISCONNECTED);
+    expect(heard.all.slice(2)).toEqual([
+      [RECONNECTING, 'connection-lost'],
+      [CONNECTING, null],
+      [AUTHFAIL, 'not-authorized'],
+      [DISCONNECTED, 'not-authorized'],
+    ]);
+  });
+
+  test('has the last word while it waits', async () => {
+    const connection = await connected({ reconnect: { first: 3_600_000, longest: 3_600_000 } });
+    peer.hangsUp();
+    await heard.until(RECONNECTING);
+    connection.disconnect();
+    await heard.until(DISCONNECTED);
+    expect(heard.codes.slice(2)).toEqual([RECONNECTING, DISCONNECTING, DISCONNECTED]);
+  });
+
+  test('is told so where it does not want it back', async () => {
+    await connected();
+    peer.breaksOff();
+    await heard.until(DISCONNECTED);
+    expect(heard.codes).not.toContain(RECONNECTING);
   });
 });
