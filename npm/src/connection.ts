@@ -254,7 +254,7 @@ export class Connection extends Sessions {
       kept: (keys) => {
         this.scram_keys = JSON.parse(keys) as ScramKeys;
       },
-      settled: (number, fate) => this.receipts.settled(number, fate),
+      settled: (number, fate) => this._receipts.settled(number, fate),
       delivered: () => {
         const stanza = this.frames.element();
         if (stanza) this.deliver(stanza);

@@ -19,7 +19,8 @@ export abstract class Sending extends Handlers {
   paused = false;
   /** What is to be sent. */
   _data: Element[] = [];
-  protected readonly receipts = new Receipts();
+  /** A plugin may be called `receipts`. */
+  protected readonly _receipts = new Receipts();
 
   /** Whoever takes stanzas now, if anybody does. */
   protected abstract get sender(): Sender | null;
@@ -47,7 +48,7 @@ export abstract class Sending extends Handlers {
   async sendAcknowledged(stanza: Sendable): Promise<void> {
     // A copy, as the same may be sent twice.
     const own = elementOf(stanza).cloneNode(true) as Element;
-    const receipt = this.receipts.expect(own);
+    const receipt = this._receipts.expect(own);
     try {
       this.send(own);
     } catch {
@@ -75,7 +76,7 @@ export abstract class Sending extends Handlers {
   /** Nothing that waits is sent any more. */
   protected endSending(): void {
     this._data = [];
-    this.receipts.end();
+    this._receipts.end();
   }
 
   private sendQueued(): void {
@@ -84,10 +85,10 @@ export abstract class Sending extends Handlers {
       const stanza = next;
       try {
         if (!this.sender) throw 'not connected';
-        this.sender.send(stanzaText(stanza), (number) => this.receipts.taken(stanza, number));
+        this.sender.send(stanzaText(stanza), (number) => this._receipts.taken(stanza, number));
       } catch (words) {
         const error = stropheError(`<${stanza.tagName}/> was not sent: ${String(words)}`);
-        for (const lost of [stanza, ...this._data]) this.receipts.refused(lost, error);
+        for (const lost of [stanza, ...this._data]) this._receipts.refused(lost, error);
         this._data = [];
         throw error;
       }

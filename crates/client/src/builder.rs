@@ -315,8 +315,9 @@ impl Builder {
     }
 
     /// How the session comes back when its connection is lost; by the defaults of [`Reconnect`]
-    /// otherwise. One over a stream of the caller's ([`over`](Self::over)), and one that was taken
-    /// over, cannot.
+    /// otherwise. The keys of a login with SCRAM and the password are kept for that, and wiped with
+    /// the session. One over a stream of the caller's ([`over`](Self::over)), and one that was taken
+    /// over, cannot come back.
     #[must_use]
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
         self.reconnect = policy;

@@ -22,7 +22,8 @@ pub struct Credentials {
     authzid: Option<String>,
     account: Option<String>,
     secret: Secret,
-    keys_password: Option<Zeroizing<String>>,
+    /// The password that the keys were derived from, if the secret is keys and it is known.
+    source_of_keys: Secret,
     may_ask: bool,
 }
 
@@ -98,7 +99,7 @@ impl Credentials {
     /// ```
     #[must_use]
     pub fn with_password_of_keys(mut self, password: Zeroizing<String>) -> Self {
-        self.keys_password = Some(password);
+        self.source_of_keys = Secret::Password(password);
         self
     }
 
@@ -137,14 +138,17 @@ impl Credentials {
 
     /// The password that the keys were derived from, if it is known.
     pub(crate) fn password_of_keys(&self) -> Option<&str> {
-        self.keys_password.as_ref().map(|password| password.as_str())
+        match &self.source_of_keys {
+            Secret::Password(password) => Some(password),
+            _ => None,
+        }
     }
 
     /// Whether these keys are good for SCRAM with a hash, or others can be derived that are no
     /// weaker.
     pub(crate) fn keys_serve(&self, keys: &ScramKeys, hash: Hash) -> bool {
         let is_longer = hash.output_length() > keys.hash().output_length();
-        keys.hash() == hash || (self.keys_password.is_some() && is_longer)
+        keys.hash() == hash || (self.password_of_keys().is_some() && is_longer)
     }
 
     /// A password that was asked for, and is needed again.

@@ -51,6 +51,7 @@ fn credentials_show_no_secret() {
         Credentials::password("alice", PASSWORD).with_authzid("bob").with_account("alice@example"),
         Credentials::token("alice", TOKEN),
         Credentials::keys("alice", keys()),
+        Credentials::keys("alice", keys()).with_password_of_keys(PASSWORD.to_owned().into()),
         Credentials::guest(Secret::token(TOKEN)),
         Credentials::hashed_token("alice", issued("HT-SHA-256-NONE")),
     ] {
@@ -102,6 +103,8 @@ fn logins_show_no_secret() {
                 Credentials::password("alice", PASSWORD),
                 Credentials::token("alice", TOKEN),
                 Credentials::keys("alice", keys()),
+                Credentials::keys("alice", keys())
+                    .with_password_of_keys(PASSWORD.to_owned().into()),
                 Credentials::ask("alice", SecretKind::Password),
                 Credentials::ask("alice", SecretKind::Token),
                 Credentials::guest(Secret::token(TOKEN)),
