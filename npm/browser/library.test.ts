@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serve, type Server } from '../test/server.js';
 import { useChromium } from './chromium.js';
-import { converse, logIn, openShelf, sayGoodbye, type Shelf } from './library.js';
+import { converse, hear, logIn, openShelf, promiseGoodbye, sayGoodbye, type Shelf } from './library.js';
 
 const PASSWORD = 'pencil & paper';
 const open = useChromium(/refused the login|no usable mechanism/);
@@ -75,4 +75,14 @@ test('a last word over BOSH stops the page', async () => {
   expect(came).toBe('Grüße & <b>');
   expect(stopping).toHaveLength(1);
   expect(stopping[0]).toMatch(/type='terminate'.*Grüße.*unavailable/);
+});
+
+test('a page that is left says its last word over BOSH', async () => {
+  const [leaving, staying] = [await open(shelf.pageWith(script)), await open(shelf.pageWith(script))];
+  const login = { service: services.bosh(), pass: PASSWORD };
+  const came = await hear(staying, { ...login, jid: 'bob@example.com' }, async (bob) => {
+    await promiseGoodbye(leaving, { ...login, jid: 'alice@example.com' }, bob, 'Grüße & <b>');
+    await leaving.goto('about:blank');
+  });
+  expect(came).toBe('Grüße & <b>');
 });

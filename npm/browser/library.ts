@@ -158,3 +158,37 @@ export function sayGoodbye(
     return outcome;
   }, { logins, text });
 }
+
+/** Logs in, and has a last word to somebody for when the page is left. */
+export function promiseGoodbye(page: Page, login: Login, to: string, text: string): Promise<void> {
+  return page.evaluate(async ({ login, to, text }) => {
+    const { Strophe, $msg } = globalThis as unknown as typeof Library;
+    const connection = new Strophe.Connection(login.service);
+    addEventListener('pagehide', () => {
+      connection.options.sync = true;
+      connection.send($msg({ to, type: 'chat' }).c('body').t(text));
+      connection.disconnect();
+    });
+    await new Promise<void>((done) => {
+      connection.connect(login.jid, login.pass, (status) => status === Strophe.Status.CONNECTED && done());
+    });
+  }, { login, to, text });
+}
+
+/** Logs in, and waits for a message, while something is done with the address. */
+export async function hear(page: Page, login: Login, act: (jid: string) => Promise<void>): Promise<string> {
+  const jid = await page.evaluate(async (login) => {
+    const { Strophe } = globalThis as unknown as typeof Library;
+    const connection = new Strophe.Connection(login.service);
+    await new Promise<void>((done) => {
+      connection.connect(login.jid, login.pass, (status) => status === Strophe.Status.CONNECTED && done());
+    });
+    const came = new Promise<string>((done) => {
+      connection.addHandler((message: Element) => done(message.querySelector('body')!.textContent!), null, 'message');
+    });
+    Object.assign(globalThis, { came });
+    return connection.jid;
+  }, login);
+  await act(jid);
+  return page.evaluate(() => (globalThis as unknown as { came: Promise<string> }).came);
+}
