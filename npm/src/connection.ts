@@ -64,7 +64,7 @@ export class Connection extends Sessions {
   }
 
   /** Gives all connections that are made from now on `connection[name]`. */
-  static addConnectionPlugin(name: string, plugin: object): void {
+  static addConnectionPlugin<T extends object>(name: string, plugin: T & ConnectionPlugin): void {
     Connection.plugins.set(name, plugin);
   }
 

@@ -9,7 +9,7 @@ import { load, type ModuleSource } from './module.slim.js';
  * @throws {Error} if it cannot be had; it may be tried again.
  */
 export function init(source?: ModuleSource): Promise<void> {
-  return load(source ?? readFile(new URL('epode.wasm', import.meta.url)));
+  return load(source ?? readFile(new URL('./epode.wasm', import.meta.url)));
 }
 
 export * from './index.node.js';

@@ -8,7 +8,7 @@ import { load, type ModuleSource } from './module.slim.js';
  *
  * @throws {Error} if it cannot be had; it may be tried again.
  */
-export function init(source: ModuleSource = new URL('epode.wasm', import.meta.url)): Promise<void> {
+export function init(source: ModuleSource = new URL('./epode.wasm', import.meta.url)): Promise<void> {
   return load(source);
 }
 

@@ -6,6 +6,7 @@ import { Builder } from './builder.js';
 import { Connection } from './connection.js';
 import { addCookies } from './cookies.js';
 import { ElementType, ErrorCondition, LogLevel, NS, Status } from './constants.js';
+import { ConnectionEndedError, LoginError, StanzaError, TimeoutError } from './errors.js';
 import { Handler, TimedHandler } from './handler.js';
 import {
   escapeNode,
@@ -30,10 +31,12 @@ import {
 } from './mechanisms.js';
 import { partOf, patience } from './patience.js';
 import { parse, xmlGenerator } from './platform.js';
+import type { ConnectionPlugin } from './options.js';
 import { Request } from './request.js';
 import { Stanza } from './stanza.js';
 import { MemoryStorageBackend, SessionStorageBackend } from './storage.js';
 import { StreamManagement } from './stream-management.js';
+import { LocalTokenStore, MemoryTokenStore } from './tokens.js';
 import type { TransportClass } from './transport.js';
 import { Websocket } from './websocket.js';
 import { WorkerWebsocket } from './worker-transport.js';
@@ -90,6 +93,13 @@ export const Strophe = {
   StreamManagement,
   MemoryStorageBackend,
   SessionStorageBackend,
+  MemoryTokenStore,
+  LocalTokenStore,
+
+  LoginError,
+  StanzaError,
+  TimeoutError,
+  ConnectionEndedError,
 
   Status,
   ErrorCondition,
@@ -104,7 +114,7 @@ export const Strophe = {
   },
 
   /** Gives all connections that are made from now on `connection[name]`. */
-  addConnectionPlugin(name: string, plugin: object): void {
+  addConnectionPlugin<T extends object>(name: string, plugin: T & ConnectionPlugin): void {
     Connection.addConnectionPlugin(name, plugin);
   },
 
@@ -158,3 +168,14 @@ export const Strophe = {
   xmlescape: xml.xmlescape,
   xmlunescape: xml.xmlunescape,
 };
+
+/** The classes as types, for programs that name what they hold: `let conn: Strophe.Connection`. */
+export namespace Strophe {
+  export type Connection = InstanceType<typeof Connection>;
+  export type Builder = InstanceType<typeof Builder>;
+  export type Handler = InstanceType<typeof Handler>;
+  export type TimedHandler = InstanceType<typeof TimedHandler>;
+  export type Request = InstanceType<typeof Request>;
+  export type SASLMechanism = InstanceType<typeof SASLMechanism>;
+  export type Stanza = InstanceType<typeof Stanza>;
+}

@@ -125,6 +125,8 @@ export function getText(element: Element | null): string | null {
 }
 
 /** A copy of an element and of all that is in it, made with our own document. */
+export function copyElement(node: Element): Element;
+export function copyElement(node: Node): Element | Text;
 export function copyElement(node: Node): Element | Text {
   const copy = copyNode(node);
   if (node.nodeType !== ElementType.NORMAL) return copy as Text;
