@@ -3,7 +3,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
 import { useChromium } from './chromium.js';
-import { converse, logIn, openShelf, type Shelf } from './library.js';
+import { approach, converse, logIn, openShelf, type Login, type Shelf } from './library.js';
+import { openLine } from './line.js';
+import { logInByToken, survive } from './sessions.js';
 
 /** What `epode-interop lend` tells. */
 interface Lent {
@@ -23,8 +25,8 @@ const text = process.env['EPODE_SERVERS'];
 if (!text) throw new Error('no servers run: `cargo xtask browser` starts them, and sets EPODE_SERVERS');
 const { accounts, password, servers } = JSON.parse(text) as Lent;
 
-// Chromium tells of a frame that comes after the one that closes.
-const open = useChromium(/refused the login|Close received after close/);
+// Chromium tells of a frame that comes after the one that closes, and of lines that are cut.
+const open = useChromium(/refused the login|Close received after close|WebSocket connection to|could not be opened|no usable mechanism/);
 let shelf: Shelf;
 beforeAll(async () => {
   shelf = await openShelf();
@@ -32,10 +34,9 @@ beforeAll(async () => {
 afterAll(() => shelf.close());
 
 /** A page that trusts a server: the certificates are of an authority of this run. */
-async function openPage(server: RealServer): Promise<Page> {
+async function openPage(...urls: string[]): Promise<Page> {
   const page = await open(shelf.pageWith('dist/strophe.js'), { ignoreHTTPSErrors: true });
-  // Where servers ask for a certificate, Chromium gives up a WebSocket that is its first request.
-  await page.evaluate((url) => fetch(url, { mode: 'no-cors' }), server.secureBosh);
+  await approach(page, ...urls);
   return page;
 }
 
@@ -47,6 +48,9 @@ const STRONGEST = {
   'sha512.localhost': 'SCRAM-SHA-512',
 };
 
+/** That of tokens. A page cannot see what TLS could be bound to. */
+const HASHED_TOKEN = 'HT-SHA-256-NONE';
+
 test('there are four servers', () => {
   expect(servers.map(({ name }) => name)).toEqual(['prosody-0.12', 'prosody-13', 'ejabberd-23.01', 'ejabberd-24.12']);
 });
@@ -56,7 +60,7 @@ for (const server of servers) {
     const service = server[transport];
 
     test(`${server.name}, ${transport}: logins`, async () => {
-      const page = await openPage(server);
+      const page = await openPage(server.secureBosh);
       for (const [domain, mechanism] of Object.entries(STRONGEST)) {
         if (!server.domains.includes(domain)) continue;
         const outcome = await logIn(page, { service, jid: `alice@${domain}`, pass: password });
@@ -75,15 +79,46 @@ for (const server of servers) {
     });
 
     test(`${server.name}, ${transport}: a conversation`, async () => {
-      const page = await openPage(server);
+      const page = await openPage(server.secureBosh);
       const [alice, bob] = accounts.map((jid) => ({ service, jid, pass: password }));
       const texts: [string, string] = ['Grüße & <b>', '😀 "quoted"'];
       expect(await converse(page, [alice!, bob!], texts)).toEqual([...texts].reverse());
     });
   }
 
+  test(`${server.name}, wss: a connection that is cut is resumed`, async () => {
+    const line = await openLine(server.wss);
+    const page = await openPage(server.secureBosh, line.by(server.secureBosh));
+    const [alice, bob] = accounts;
+    const logins: [Login, Login] = [
+      { service: line.by(server.wss), jid: alice, pass: password },
+      { service: server.wss, jid: bob, pass: password },
+    ];
+    const options = { enableStreamManagement: true, reconnect: { first: 1, longest: 100 } };
+    const survived = await survive(page, line, logins, options);
+    expect(survived).toMatchObject({ isRestored: true, isSameAddress: true });
+    expect(survived.arrived).toEqual([['to nowhere', 'the last'], ['from nowhere']]);
+    await line.close();
+  });
+
+  if (server.domains.includes('sasl2.localhost')) {
+    for (const [transport, flights] of [
+      ['wss', [3, 1, 1]],
+      ['secureBosh', [3, 2, 2]],
+    ] as const) {
+      test(`${server.name}, ${transport}: logins by token`, async () => {
+        const page = await openPage(server.secureBosh);
+        const login = { service: server[transport], jid: 'alice@sasl2.localhost', pass: password };
+        const { logins, ...rest } = await logInByToken(page, login);
+        expect(logins.map(({ mechanism }) => mechanism)).toEqual(['SCRAM-SHA-256', HASHED_TOKEN, HASHED_TOKEN]);
+        expect(logins.map(({ flights }) => flights)).toEqual(flights);
+        expect(rest).toEqual({ isForgotten: true, after: 'no-auth-mech' });
+      });
+    }
+  }
+
   test(`${server.name}, wss: what exposes the secret`, async () => {
-    const page = await openPage(server);
+    const page = await openPage(server.secureBosh);
     const service = server.wss;
     const plain = await logIn(page, { service, jid: accounts[0], pass: password, mechanisms: ['SASLPlain'] });
     expect(plain.statuses).toContain('CONNECTED');

@@ -57,6 +57,14 @@ export async function openShelf(): Promise<Shelf> {
   };
 }
 
+/**
+ * Has a page ask a server for something else first: where one asks for a certificate, Chromium gives
+ * up a WebSocket that is its first request.
+ */
+export async function approach(page: Page, ...urls: string[]): Promise<void> {
+  await page.evaluate((urls) => Promise.all(urls.map((url) => fetch(url, { mode: 'no-cors' }))), urls);
+}
+
 /** Logs in and out again. */
 export function logIn(page: Page, login: Login): Promise<Outcome> {
   return page.evaluate(async ({ service, jid, pass, mechanisms }) => {
