@@ -6,7 +6,7 @@ import { Builder } from './builder.js';
 import { Connection } from './connection.js';
 import { addCookies } from './cookies.js';
 import { ElementType, ErrorCondition, LogLevel, NS, Status } from './constants.js';
-import { ConnectionEndedError, LoginError, StanzaError, TimeoutError } from './errors.js';
+import { ConnectionEndedError, LoginError, StanzaError, TimeoutError, UnacknowledgedError } from './errors.js';
 import { Handler, TimedHandler } from './handler.js';
 import {
   escapeNode,
@@ -100,6 +100,7 @@ export const Strophe = {
   StanzaError,
   TimeoutError,
   ConnectionEndedError,
+  UnacknowledgedError,
 
   Status,
   ErrorCondition,
