@@ -23,7 +23,7 @@ setPlatform({
 });
 
 Connection.addProtocol('component', Component);
-const complete = Object.assign(Strophe, { Component, ComponentParser });
+Object.assign(Strophe, { Component, ComponentParser });
 
 // Programs look for these there, as in a browser. What is there already stays.
 for (const [name, value] of Object.entries({ WebSocket, DOMParser, XMLSerializer })) {
@@ -37,5 +37,5 @@ function onError(level: string, message: string): void {
 }
 
 export * from './index.js';
-export { Component, ComponentParser, complete as Strophe };
+export { Component, ComponentParser };
 export type { StreamParserHandlers } from './component-parser.js';
