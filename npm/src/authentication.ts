@@ -51,8 +51,15 @@ export abstract class Authentication extends Sending {
     for (const one of classes) this.registerSASLMechanism(one);
   }
 
-  /** Adds a mechanism, for the next `connect`. */
+  /**
+   * Adds a mechanism, for the next `connect`.
+   *
+   * @throws {TypeError} for what is no class.
+   */
   registerSASLMechanism(one: SASLMechanismClass): void {
+    if (typeof one !== 'function') {
+      throw new TypeError(`${String(one)} is no mechanism: it is a class, as Strophe.SASLSHA256`);
+    }
     const mechanism = new one();
     this.mechanisms[mechanism.mechname] = mechanism;
   }

@@ -6,7 +6,8 @@ import { NS, Status } from './constants.js';
 import { Driver } from './driver.js';
 import { Frames } from './frames.js';
 import { isStanza, offers, stanzasIn, type Received } from './incoming.js';
-import { getBareJidFromJid, getDomainFromJid, getNodeFromJid } from './jid.js';
+import { INSPECT } from './inspect.js';
+import { getBareJidFromJid, getDomainFromJid, getNodeFromJid, wanted } from './jid.js';
 import { error, guard, warn } from './log.js';
 import type { News } from './news.js';
 import type {
@@ -76,7 +77,7 @@ export class Connection extends Sessions {
    * are BOSH's: how many seconds the server may keep a request waiting, how many requests, and
    * which server is behind it.
    *
-   * @throws {TypeError} if the JID is no address, or the keys are no keys.
+   * @throws {TypeError} if the JID or the server's address is none, or the keys are no keys.
    */
   connect(
     jid: string,
@@ -88,9 +89,8 @@ export class Connection extends Sessions {
     authcid?: string | null,
     disconnection_timeout = 3000,
   ): void {
-    if (!jid) throw new TypeError('connect needs a JID');
     this.disconnection_timeout = disconnection_timeout;
-    this.begin(jid, pass ?? null, authcid, callback, { wait, hold, route });
+    this.begin(wanted(jid), pass ?? null, authcid, callback, { wait, hold, route });
   }
 
   /** Binds a resource, after BINDREQUIRED. */
@@ -174,6 +174,11 @@ export class Connection extends Sessions {
 
   protected override get sender(): Sender | null {
     return this.driver;
+  }
+
+  /** What Node.js prints of it: nothing that is secret. */
+  [INSPECT](): string {
+    return `Connection { ${this.service}, ${this.jid || 'nobody'} }`;
   }
 
   protected override get isUnderWay(): boolean {

@@ -38,6 +38,16 @@ export function unescapeNode<T>(node: T): T | string {
   );
 }
 
+/**
+ * The JID of whoever logs in.
+ *
+ * @throws {TypeError} if it is missing.
+ */
+export function wanted(jid: string): string {
+  if (!jid) throw new TypeError('a JID is needed, as alice@example.com, or the domain for guests');
+  return jid;
+}
+
 /** Whether an answer from `from` is one to a request to `to` (RFC 6120, section 8.1.2.1). */
 export function mayAnswer(own: string, to: string | null, from: string | null): boolean {
   const [account, domain] = [bareOf(own), getDomainFromJid(own)];

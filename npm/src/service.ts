@@ -20,11 +20,17 @@ export function kindOf(service: string, protocol: string | undefined): Kind {
   return 'bosh';
 }
 
-/** The whole address; a relative one is one of the page. */
+/**
+ * The whole address; a relative one is one of the page.
+ *
+ * @throws {TypeError} if it is none.
+ */
 export function resolveService(service: string, protocol: string | undefined): string {
-  if (kindOf(service, protocol) === 'bosh') return new URL(service, here()).href;
   if (/^wss?:/.test(service)) return service;
-  const url = new URL(service, here());
+  const base = here();
+  const url = URL.canParse(service, base) ? new URL(service, base) : null;
+  if (!url || !/^https?:$/.test(url.protocol)) throw new TypeError(noAddress(service));
+  if (kindOf(service, protocol) === 'bosh') return url.href;
   url.protocol = protocol === 'ws' && url.protocol !== 'https:' ? 'ws:' : 'wss:';
   return url.href;
 }
@@ -42,6 +48,10 @@ export function protectionOf(address: string): Protection {
   if (protocol === 'wss:' || protocol === 'https:') return 'encrypted';
   const isHere = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
   return isHere ? 'loopback' : 'plaintext';
+}
+
+function noAddress(service: string): string {
+  return `${service} is no address of a server: write it as wss://example.com/xmpp-websocket, or as https:// for BOSH`;
 }
 
 /** The address of the page, where there is one. */

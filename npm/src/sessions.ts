@@ -2,7 +2,7 @@
 // status. How connections are made is not known here.
 
 import { Status } from './constants.js';
-import { getBareJidFromJid } from './jid.js';
+import { getBareJidFromJid, wanted } from './jid.js';
 import { warn } from './log.js';
 import { loggedIn, passOf, type LoginOptions, type LoginResult } from './login.js';
 import { logOut } from './logout.js';
@@ -40,11 +40,12 @@ export abstract class Sessions extends TransportChoice {
    * Connects and logs in, for `await`: as `connect`, whose statuses plugins hear. Once there was a
    * session, `callback` is told what becomes of it.
    *
-   * @throws {LoginError} by the promise: the condition, and what to do.
+   * @throws {LoginError} by the promise: the condition, and what to do. What `connect` throws, it is
+   *   rejected with.
    */
   login(options: LoginOptions, callback?: ConnectCallback | null): Promise<LoginResult> {
     if (this.isUnderWay) this.reset();
-    const begin = () => this.begin(options.jid, passOf(options), options.authcid, callback, {});
+    const begin = () => this.begin(wanted(options.jid), passOf(options), options.authcid, callback, {});
     return loggedIn(this, begin, options.timeout);
   }
 

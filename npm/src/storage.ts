@@ -15,18 +15,18 @@ export interface SMStorageBackend {
 
 /** Sessions for as long as the page lives. */
 export class MemoryStorageBackend implements SMStorageBackend {
-  private readonly states = new Map<string, SMState>();
+  readonly #states = new Map<string, SMState>();
 
   load(jid: string): SMState | null {
-    return this.states.get(jid.toLowerCase()) ?? null;
+    return this.#states.get(jid.toLowerCase()) ?? null;
   }
 
   save(jid: string, state: SMState): void {
-    this.states.set(jid.toLowerCase(), state);
+    this.#states.set(jid.toLowerCase(), state);
   }
 
   clear(jid: string): void {
-    this.states.delete(jid.toLowerCase());
+    this.#states.delete(jid.toLowerCase());
   }
 }
 

@@ -13,18 +13,18 @@ export interface TokenStore {
 
 /** Tokens for as long as the page lives. */
 export class MemoryTokenStore implements TokenStore {
-  private readonly texts = new Map<string, string>();
+  readonly #texts = new Map<string, string>();
 
   load(jid: string): string | null {
-    return this.texts.get(jid.toLowerCase()) ?? null;
+    return this.#texts.get(jid.toLowerCase()) ?? null;
   }
 
   save(jid: string, text: string): void {
-    this.texts.set(jid.toLowerCase(), text);
+    this.#texts.set(jid.toLowerCase(), text);
   }
 
   remove(jid: string): void {
-    this.texts.delete(jid.toLowerCase());
+    this.#texts.delete(jid.toLowerCase());
   }
 }
 

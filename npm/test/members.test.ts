@@ -230,3 +230,31 @@ test('_doDisconnect ends a connection at once', async () => {
   expect(heard).toEqual([[DISCONNECTED, 'enough']]);
   expect([alice.authenticated, alice.connected, alice.handlers.length]).toEqual([false, false, 0]);
 });
+
+describe('what cannot be meant is told at once', () => {
+  const make = (service: string) => new Strophe.Connection(service);
+
+  test.each(['example.com/ws', '/xmpp-websocket', 'ftp://example.com/', 'wss//example.com', ''])(
+    'an address of a server that is none: %j',
+    async (service) => {
+      const words = `${service} is no address of a server: write it as wss://example.com/xmpp-websocket`;
+      expect(() => make(service).connect('alice@example.com', 'secret')).toThrow(words);
+      const login = make(service).login({ jid: 'alice@example.com', password: 'secret' });
+      await expect(login).rejects.toThrow(words);
+    },
+  );
+
+  test('a JID that is missing', async () => {
+    expect(() => alice.connect('', 'secret')).toThrow('a JID is needed, as alice@example.com');
+    await expect(alice.login({ jid: '' })).rejects.toThrow('a JID is needed, as alice@example.com');
+    expect(alice.connected).toBe(false);
+  });
+
+  test('a mechanism that is no class', () => {
+    const SCRAM = 'SCRAM-SHA-256' as unknown as typeof Strophe.SASLSHA256;
+    const names = () => new Strophe.Connection('wss://example.com/ws', { mechanisms: [SCRAM] });
+    expect(names).toThrow('SCRAM-SHA-256 is no mechanism: it is a class, as Strophe.SASLSHA256');
+    expect(() => alice.registerSASLMechanism(null as unknown as typeof SCRAM)).toThrow('null is no mechanism');
+    expect(Object.keys(alice.mechanisms)).toHaveLength(9);
+  });
+});

@@ -1,6 +1,7 @@
 // What becomes of passwords, tokens, keys and names in a login, whatever the server asks for.
 
-import { $msg, Strophe } from 'strophejs';
+import { inspect } from 'node:util';
+import { $msg, MemoryStorageBackend, MemoryTokenStore, Strophe } from 'strophejs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until, type Connection } from './login.js';
 import { connectTo, message } from './scripted.js';
@@ -234,5 +235,26 @@ describe('the binding of a resource', () => {
     const features = `S: <features xmlns='${Strophe.NS['STREAM']}'/>`;
     const { statuses } = await connectTo(`${LOGIN.slice(0, end)}${features}\n${CLOSED}`);
     expect(statuses.at(-2)?.[0]).toBe(AUTHFAIL);
+  });
+});
+
+describe('no secret is printed', () => {
+  test('of a connection, or of the stores that come with the package', async () => {
+    server = await serve('s3cr3t');
+    redirect(server);
+    const [tokens, storage] = [new MemoryTokenStore(), new MemoryStorageBackend()];
+    tokens.save('alice@example.com', 's3cr3t');
+    storage.save('bob@example.com', 's3cr3t');
+    const options = { enableStreamManagement: true, streamManagement: { storage }, tokens };
+    const connection = new Strophe.Connection('wss://example.com/ws', options);
+    tokens.remove('alice@example.com');
+    await connection.login({ jid: 'alice@example.com', password: 's3cr3t' });
+    const { ck } = connection.scram_keys!;
+    expect(inspect(connection)).toMatch(/^Connection \{ wss:\/\/example\.com\/ws, alice@example\.com\/.+ \}$/);
+    tokens.save('alice@example.com', 's3cr3t');
+    for (const printed of [connection, { connection }, tokens, storage].map((it) => inspect(it, { depth: 9 }))) {
+      for (const secret of ['s3cr3t', ck]) expect(printed).not.toContain(secret);
+    }
+    connection.reset();
   });
 });
