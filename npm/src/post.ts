@@ -70,8 +70,9 @@ function replyAtOnce({ url, headers, credentials, limit }: Posting, body: string
   } catch {
     return null;
   }
-  // It was led elsewhere, which cannot be prevented here.
-  if (request.responseURL !== new URL(url).href) return { status: 302, headers: '', body: new Uint8Array() };
+  // Neither that it is led elsewhere nor how much comes can be prevented here.
+  const isLedElsewhere = request.responseURL !== url.replace(/#.*/, '');
+  if (isLedElsewhere) return { status: 302, headers: '', body: new Uint8Array() };
   const bytes = new TextEncoder().encode(request.status === 200 ? request.responseText : '');
   return {
     status: request.status,
