@@ -6,7 +6,10 @@
 
 use std::{env, error::Error};
 
-use epode::{Client, Element, Session, proto::xml::namespaces::CLIENT};
+use epode::{
+    Client, Element, Jid, Session,
+    stanza::{self, Message, MessageType},
+};
 use epode_testpeer::{ListenOptions, Server};
 
 #[tokio::main(flavor = "current_thread")]
@@ -44,22 +47,18 @@ async fn echo(mut component: Session) -> Result<(), epode::Error> {
 }
 
 /// The echo of a message. Errors are never answered.
-fn echo_of(stanza: &Element) -> Option<Element> {
-    let is_message = stanza.is("message", CLIENT) && stanza.attr("type") != Some("error");
-    let body = stanza.child("body", CLIENT).filter(|_| is_message)?;
-    let echo = Element::new("message", CLIENT)
-        .with_attr("from", stanza.attr("to")?)
-        .with_attr("to", stanza.attr("from")?);
-    Some(echo.with_child(body.clone()))
+fn echo_of(stanza: &Element) -> Option<Message> {
+    let kind = MessageType::of(stanza).filter(|kind| *kind != MessageType::Error)?;
+    let (from, to) = (stanza::from(stanza).ok()??, stanza::to(stanza).ok()??);
+    Some(Message::new(from).from(to).kind(kind).body(stanza::body(stanza, &[])?))
 }
 
 /// Says something to an address of the component, and waits for the echo.
 async fn visit(url: &str) -> Result<(), Box<dyn Error>> {
     let visitor = Client::builder("bob@localhost")?.endpoint(url)?.password("open-sesame");
     let mut session = visitor.connect().await?;
-    let body = Element::new("body", CLIENT).with_text("Is anybody there?");
-    let message = Element::new("message", CLIENT).with_attr("to", "valley@echo.localhost");
-    session.send(message.with_child(body)).await?;
+    let valley: Jid = "valley@echo.localhost".parse()?;
+    session.send(Message::chat(valley).body("Is anybody there?")).await?;
     let echo = session.receive().await.ok_or("the connection has ended")?;
     println!("{} heard {echo}", session.jid());
     session.disconnect().await?;

@@ -12,7 +12,8 @@ use epode::{
     Status,
     proto::{self, xml::namespaces::CLIENT},
     sasl::Channel,
-    stanza::Iq,
+    services::{disco, receipts},
+    stanza::{Iq, Message},
 };
 use epode_testpeer::{ListenOptions, Server, SessionChannel, script::Script};
 use tokio::io::{DuplexStream, duplex};
@@ -101,6 +102,30 @@ async fn requests_are_asked_and_answered() {
     let refused = alice.send_iq(unknown).await.expect_err("nobody handles it");
     let RequestError::Refused(error) = refused else { panic!("{refused:?}") };
     assert_eq!(error.condition.as_str(), "service-unavailable");
+}
+
+/// Who asked one address hears from no other (RFC 6120, section 8.1.2.1).
+#[tokio::test]
+async fn each_address_speaks_for_itself() {
+    let server = server();
+    let (mut bridge, mut alice) = (connect(&server).await, alice(&server).await);
+    let carol: epode::Jid = "carol@bridge.localhost/x".parse().expect("an address");
+    let registry = disco::Registry::new("urn:x", disco::Identity::new("gateway", "sms"));
+    let _answering = registry.answer(&bridge.outbox()).expect("there is room");
+    let info = disco::info(&alice.outbox(), &carol, None).await.expect("an answer");
+    assert_eq!(info, registry.info());
+
+    alice.send(receipts::request(Message::chat(&carol).id("1"))).await.expect("it is online");
+    let heard = bridge.receive().await.expect("a message");
+    bridge.send(receipts::due(&heard).expect("it asks for one")).await.expect("it is online");
+    let receipt = alice.receive().await.expect("a receipt");
+    let delivered = receipts::Delivered::of(&receipt).expect("it is one");
+    assert_eq!((&delivered.from, delivered.id.as_str()), (&carol, "1"));
+
+    let message = Message::chat(alice.jid()).from(&carol).body("hello");
+    bridge.send(message).await.expect("it is online");
+    let heard = alice.receive().await.expect("a message");
+    assert_eq!(heard.attr("from"), Some(carol.as_str()));
 }
 
 #[tokio::test]

@@ -165,9 +165,12 @@ impl Core {
     }
 
     /// Takes a stanza of the session, and gives its number. It goes out in its turn. A component
-    /// says of each from whom it is (XEP-0114, section 3).
+    /// says of each from whom it is (XEP-0114, section 3); of a client's the server knows, and
+    /// refuses what is not so (RFC 6120, section 8.1.2.1), as an address of the session before.
     pub(crate) fn queue(&mut self, mut stanza: Element) -> u64 {
-        if self.settings.is_component && stanza.attr("from").is_none() {
+        if !self.settings.is_component {
+            stanza.remove_attr("from");
+        } else if stanza.attr("from").is_none() {
             stanza.set_attr("from", self.domain());
         }
         let at = self.unix();

@@ -122,7 +122,7 @@ fn a_ping_is_answered_by_whom_it_was_sent_to() {
     handle(&mut connection, Input::Received(ping.as_bytes()));
     assert_eq!(
         sent(&mut connection),
-        ["<iq type='result' id='1' to='bob@example.net/x' from='carol@bridge.example.org'/>"]
+        ["<iq type='result' to='bob@example.net/x' from='carol@bridge.example.org' id='1'/>"]
     );
 }
 

@@ -76,14 +76,7 @@ impl Driver {
     /// Nobody handles this request, so somebody else must not wait for the answer.
     pub(super) fn refuse(&mut self, request: &Element) {
         let error = StanzaError::new(StanzaErrorCondition::ServiceUnavailable);
-        let mut refusal = Element::from(Iq::error(request, error));
-        let has_one_address =
-            lock(&self.standing).jid.as_ref().is_some_and(|jid| jid.resource().is_some());
-        // A component has many, and who asked one of them hears from no other.
-        if let Some(asked) = request.attr("to").filter(|_| !has_one_address) {
-            refusal.set_attr("from", asked);
-        }
-        if let Err(error) = self.send(refusal) {
+        if let Err(error) = self.send(Iq::error(request, error).into()) {
             tracing::debug!(%error, "a request is not refused");
         }
     }

@@ -47,7 +47,11 @@ pub fn due(message: &Element) -> Option<Element> {
         .filter(|kind| is_asking && !matches!(kind, MessageType::Error | MessageType::Groupchat))?;
     let from = stanza::from(message).ok()??;
     let received = Element::new("received", NAMESPACE).with_attr("id", message.attr("id")?);
-    Some(Message::new(from).kind(kind).with(received).into())
+    let receipt = Message::new(from).kind(kind).with(received);
+    Some(match stanza::to(message) {
+        Ok(Some(to)) => receipt.from(to).into(), // it may be one address of many
+        _ => receipt.into(),
+    })
 }
 
 /// A message of ours has come to its recipient.

@@ -29,7 +29,7 @@ use crate::{
     action::Action,
     core::Core,
     error::{PeerFault, Wait},
-    stanza::{IqType, unguessable_id},
+    stanza::{Iq, IqType, unguessable_id},
     time::timestamp,
     xml::namespaces::{CLIENT, CSI, DELAY, PING, SM, STREAM},
 };
@@ -351,20 +351,12 @@ impl Online {
     fn answer_ping(&mut self, core: &mut Core, element: &Element) -> bool {
         let is_ping =
             IqType::of(element) == Some(IqType::Get) && element.child("ping", PING).is_some();
-        let Some(id) = element.attr("id").filter(|_| is_ping) else { return false };
-        let mut pong = Element::new("iq", CLIENT).with_attr("type", "result").with_attr("id", id);
-        if let Some(from) = element.attr("from") {
-            pong.set_attr("to", from);
-        }
-        // A component has more addresses than one.
-        if let Some(to) = element.attr("to").filter(|_| core.settings().is_component) {
-            pong.set_attr("from", to);
-        }
-        if core.has_room() {
-            core.queue(pong);
+        let answers = is_ping && element.attr("id").is_some();
+        if answers && core.has_room() {
+            core.queue(Iq::result(element).into());
             self.flush(core);
         }
-        true
+        answers
     }
 }
 
@@ -406,8 +398,6 @@ pub(crate) fn acknowledged(core: &mut Core, handled: u32) -> Result<(), Error> {
 /// as far as that makes sense (XEP-0198, section 4).
 pub(crate) fn begin_anew(core: &mut Core) {
     core.session.stream = None;
-    let is_component = core.settings().is_component;
-    let salvage = |kept, was_sent| salvage(kept, was_sent, is_component);
     for number in core.session.outbound.begin_anew(salvage) {
         core.push(Action::Dropped(number));
     }
@@ -415,8 +405,7 @@ pub(crate) fn begin_anew(core: &mut Core) {
 
 /// Messages and subscriptions go to somebody else, and are worth it; requests of a session that is
 /// over have nobody to hear the answer, and its presence is not that of the next one.
-/// A component's senders are its own choice.
-fn salvage(mut kept: Kept, was_sent: bool, is_component: bool) -> Option<Kept> {
+fn salvage(mut kept: Kept, was_sent: bool) -> Option<Kept> {
     let stanza = &mut kept.stanza;
     let is_worth_it = match stanza.name() {
         "message" => true,
@@ -425,9 +414,6 @@ fn salvage(mut kept: Kept, was_sent: bool, is_component: bool) -> Option<Kept> {
     };
     if !is_worth_it && was_sent {
         return None;
-    }
-    if !is_component {
-        stanza.remove_attr("from");
     }
     let is_stamped = stanza.child("delay", DELAY).is_some();
     if stanza.name() == "message" && !is_stamped && kept.at > 0 {

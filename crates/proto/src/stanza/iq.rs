@@ -48,8 +48,9 @@ impl Iq {
         Self::of_type(IqType::Set).id(unguessable_id()).with(payload)
     }
 
-    /// The answer to a request of type `get` or `set`: it has the id of the request, and goes to
-    /// its sender. Nothing else may be answered (RFC 6120, section 8.2.3).
+    /// The answer to a request of type `get` or `set`: it has the id of the request, goes to its
+    /// sender, and is from whoever was asked, which matters where that may be several
+    /// (XEP-0114). Nothing else may be answered (RFC 6120, section 8.2.3).
     pub fn result(request: &Element) -> Self {
         Self::answer(IqType::Result, request)
     }
@@ -62,7 +63,7 @@ impl Iq {
 
     fn answer(kind: IqType, request: &Element) -> Self {
         let mut answer = Self::of_type(kind);
-        for (name, asked) in [("to", "from"), ("id", "id")] {
+        for (name, asked) in [("to", "from"), ("from", "to"), ("id", "id")] {
             if let Some(value) = request.attr(asked) {
                 answer.element.set_attr(name, value);
             }
@@ -72,6 +73,13 @@ impl Iq {
 
     fn of_type(kind: IqType) -> Self {
         Self { element: Element::new("iq", CLIENT).with_attr("type", kind.as_str()) }
+    }
+
+    /// Sets from whom it is: for components, which have many addresses. What a client says of that
+    /// is left out when it is sent. An answer has that already.
+    pub fn from(mut self, from: impl Borrow<Jid>) -> Self {
+        self.element.set_attr("from", from.borrow().as_str());
+        self
     }
 
     /// Sets whom it is for. An answer has that already.
@@ -163,11 +171,9 @@ mod tests {
             let element = Element::from(answer);
             assert_eq!(IqType::of(&element), Some(kind));
             let attributes: Vec<_> = element.attributes().map(|(_, name, _)| name).collect();
-            assert_eq!(attributes, ["type", "to", "id"]);
-            assert_eq!(
-                (element.attr("to"), element.attr("id")),
-                (Some("juliet@a/'x'"), Some("<1>"))
-            );
+            assert_eq!(attributes, ["type", "to", "from", "id"]);
+            assert_eq!(element.attr("to"), Some("juliet@a/'x'"));
+            assert_eq!((element.attr("from"), element.attr("id")), (Some("me@b/c"), Some("<1>")));
         }
     }
 

@@ -46,6 +46,13 @@ impl Message {
         Self::new(to).kind(MessageType::Chat)
     }
 
+    /// Sets from whom it is: for components, which have many addresses. What a client says of that
+    /// is left out when it is sent.
+    pub fn from(mut self, from: impl Borrow<Jid>) -> Self {
+        self.element.set_attr("from", from.borrow().as_str());
+        self
+    }
+
     /// Sets the type.
     pub fn kind(mut self, kind: MessageType) -> Self {
         self.element.set_attr("type", kind.as_str());

@@ -68,6 +68,13 @@ impl Presence {
         presence
     }
 
+    /// Sets from whom it is: for components, which have many addresses. What a client says of that
+    /// is left out when it is sent.
+    pub fn from(mut self, from: impl Borrow<Jid>) -> Self {
+        self.element.set_attr("from", from.borrow().as_str());
+        self
+    }
+
     /// Sets whom it is for: a room, a person who is not subscribed, a server.
     pub fn to(mut self, to: impl Borrow<Jid>) -> Self {
         self.element.set_attr("to", to.borrow().as_str());

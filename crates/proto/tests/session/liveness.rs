@@ -218,7 +218,7 @@ fn pings_of_the_server_are_answered_and_counted() {
                 "<iq xmlns='jabber:client' type='get' id='p'{from}>\
                  <ping xmlns='urn:xmpp:ping'/></iq>"
             ));
-            let pong = format!("<iq xmlns='jabber:client' type='result' id='p'{to}/>");
+            let pong = format!("<iq xmlns='jabber:client' type='result'{to} id='p'/>");
             assert_eq!(client.sent(), [pong]);
         }
         assert!(client.delivered.is_empty(), "the application has nothing to do with it");

@@ -30,6 +30,14 @@ fn lost_with_all_kinds(wire: Wire, settings: Settings) -> Client {
     client
 }
 
+/// The server knows whose it is, and would refuse the address of an earlier session.
+#[test]
+fn what_a_client_says_of_its_sender_is_left_out() {
+    let mut client = Client::managed(Wire::Tcp, settings());
+    client.try_send(stanza(BODY)).expect("there is room");
+    assert_eq!(client.sent(), [BODY.replace(" from='alice@example.org/desk'", "")]);
+}
+
 #[test]
 fn messages_and_what_goes_to_somebody_go_out_and_the_rest_is_dropped() {
     carried_both_ways(|wire, by_json| {
