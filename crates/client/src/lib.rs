@@ -53,6 +53,7 @@ mod guide;
 mod handlers;
 mod https;
 mod mechanism;
+mod moment;
 mod pins;
 mod private_file;
 mod resolver;

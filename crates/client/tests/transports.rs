@@ -172,12 +172,15 @@ async fn a_certificate_of_an_unknown_authority_is_refused_before_anything_is_sai
                 if *found == problem),
             "{way}: {error}"
         );
-        let mut codes = Vec::new();
+        let mut statuses = Vec::new();
         while let Some(status) = events.next().await {
-            codes.push(status.code());
+            let condition = status.error().map(|error| error.condition().to_owned());
+            statuses.push((status.code(), condition));
         }
         use StatusCode::{ConnFail, Connecting, Disconnected};
-        assert_eq!(codes, [Connecting, ConnFail, Disconnected], "{way}");
+        let failed = Some("connection-failed".to_owned()); // nothing was there to be lost
+        let expected = [(Connecting, None), (ConnFail, failed.clone()), (Disconnected, failed)];
+        assert_eq!(statuses, expected, "{way}");
     }
 }
 

@@ -46,7 +46,7 @@ impl Reconnect {
         self
     }
 
-    /// The longest that such a time becomes; five minutes by default.
+    /// The longest that such a time becomes, a year at most; five minutes by default.
     #[must_use]
     pub fn longest(mut self, span: Duration) -> Self {
         self.longest = span;
@@ -61,8 +61,8 @@ impl Reconnect {
     }
 
     /// How many times in a row a server may send us elsewhere (`see-other-host`); 3 by default.
-    /// It is never followed from TLS to a connection without, and the certificate is still to be
-    /// that of the account's domain.
+    /// It is never followed from TLS to a connection without. Over TCP the certificate is still to be
+    /// that of the account's domain; that of a WebSocket is one for the host of its URL, as ever.
     #[must_use]
     pub fn redirects(mut self, count: u32) -> Self {
         self.redirects = count;
@@ -72,7 +72,7 @@ impl Reconnect {
     /// The time within which this attempt is made, the first being 1.
     fn span(&self, attempt: u32) -> Duration {
         let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.first.saturating_mul(doubled).min(self.longest)
+        self.first.saturating_mul(doubled).min(self.longest).min(LONGEST)
     }
 }
 
@@ -168,6 +168,8 @@ fn random_share() -> f64 {
         .map_or(0.5, |()| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
+/// No clock need hold more.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A connection that lasted for so long was a good one.
 const STABLE: Duration = Duration::from_secs(60);
 /// A server that asked for time has as much as after so many attempts more.
@@ -190,6 +192,8 @@ mod tests {
         let spans: Vec<u64> = (1..=10).map(|attempt| policy.span(attempt).as_secs()).collect();
         assert_eq!(spans, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
         assert_eq!(policy.span(u32::MAX), Duration::from_secs(300));
+        let endless = Reconnect::default().first(Duration::MAX).longest(Duration::MAX);
+        assert_eq!(endless.span(1), LONGEST);
     }
 
     #[test]

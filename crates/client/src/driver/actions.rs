@@ -8,11 +8,18 @@ use epode_proto::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{Driver, event::closing, handle::lock, progress::reason};
+use super::{
+    Driver, Stall,
+    event::closing,
+    handle::lock,
+    not_opened,
+    progress::{lost, reason},
+};
 use crate::{
     Direction,
     driver::handle::Reached,
-    transport::{Secured, TransportError},
+    moment::later,
+    transport::{Link, Secured, TransportError},
 };
 
 impl Driver {
@@ -59,7 +66,7 @@ impl Driver {
             Action::Unmanaged(number) => self.receipts.unmanaged(number),
             Action::Dropped(number) => self.receipts.dropped(number),
             Action::Quiet(quiet) => lock(&self.standing).set_quiet(quiet),
-            Action::WakeAt(time) => self.wake = Some(self.zero + time.since_zero()),
+            Action::WakeAt(time) => self.wake = Some(later(self.zero, time.since_zero())),
             Action::Disconnect => Box::pin(self.disconnect()).await,
             _ => {}
         }
@@ -84,7 +91,7 @@ impl Driver {
     fn transmit(&mut self, frame: &Frame) {
         self.note(Direction::Sent, frame.as_bytes());
         let Some(link) = &mut self.link else { return };
-        self.stalls.get_or_insert_with(|| Instant::now() + STALL_LIMIT);
+        self.stalls.get_or_insert_with(|| Stall::of(link));
         match link.queue(frame.as_bytes()) {
             Ok(()) => {}
             // Nothing is lost but this one.
@@ -93,6 +100,15 @@ impl Driver {
                 refused.map(|(done, _)| done.send(Err(error.into())));
             }
             Err(error) => self.lose(reason(&error)),
+        }
+    }
+
+    /// Whoever reads slowly is there; whoever reads nothing is not.
+    pub(super) fn stalled(&mut self) {
+        let before = self.stalls.take().map(|stall| stall.sent);
+        self.stalls = self.link.as_ref().map(Stall::of).filter(|now| Some(now.sent) > before);
+        if self.stalls.is_none() {
+            self.lose(lost("the server takes nothing any more"));
         }
     }
 
@@ -118,8 +134,9 @@ impl Driver {
                 self.handle(Input::Secured(channel));
             }
             Err(error) => {
-                let reason = reason(&error);
-                self.error = Some(Box::new(error.into()));
+                let error = error.into();
+                let reason = not_opened(&error);
+                self.error = Some(Box::new(error));
                 self.lose(reason);
             }
         }
@@ -135,6 +152,12 @@ impl Driver {
     }
 }
 
+impl Stall {
+    fn of(link: &Link) -> Self {
+        Self { until: Instant::now() + STALL_LIMIT, sent: link.sent() }
+    }
+}
+
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// How long a peer may take to read what we send.
+/// How long a peer may read nothing of what we send; it is seen within twice that.
 const STALL_LIMIT: Duration = Duration::from_secs(30);

@@ -47,7 +47,7 @@ impl Driver {
             (self.begins, Due::Begin),
             (wake, Due::Tick),
             (self.requests.next_deadline(), Due::Requests),
-            (self.stalls, Due::Stalled),
+            (self.stalls.as_ref().map(|stall| stall.until), Due::Stalled),
         ];
         let known = times.into_iter().filter_map(|(at, due)| Some((at?, due)));
         known.min_by_key(|(at, _)| *at)
@@ -84,7 +84,7 @@ pub(super) enum Due {
     Tick,
     /// The end of requests that nobody has answered.
     Requests,
-    /// The end of a connection whose peer does not read.
+    /// To see whether the peer reads.
     Stalled,
 }
 

@@ -69,8 +69,8 @@ pub(crate) struct Driver {
     begins: Option<Instant>,
     opening: Option<Opening>,
     wake: Option<Instant>,
-    /// Until when what waits to be sent must be out.
-    stalls: Option<Instant>,
+    /// Until when some of what waits to be sent must be out.
+    stalls: Option<Stall>,
     question: Option<(QuestionId, ReplyFuture)>,
     answers: Answers,
     /// None once the application has let go of the session.
@@ -110,6 +110,13 @@ pub(crate) struct Driver {
     heir: Option<oneshot::Sender<Result<Attachment, Error>>>,
     /// A fuller account of why it is over than the machine has.
     error: Option<Box<Error>>,
+}
+
+/// What is waited for while a peer may not read.
+struct Stall {
+    until: Instant,
+    /// How far sending had come.
+    sent: u64,
 }
 
 /// A connection that is being made, and whose session is taken over by it, if it is one (BOSH).
@@ -245,7 +252,7 @@ impl Driver {
                 self.handle(Input::Tick);
             }
             Event::Due(Due::Requests) => self.requests.expire(),
-            Event::Due(Due::Stalled) => self.lose(lost("the server takes nothing any more")),
+            Event::Due(Due::Stalled) => self.stalled(),
         }
     }
 

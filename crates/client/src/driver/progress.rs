@@ -9,7 +9,7 @@ use super::{
     Driver,
     handle::{Reached, lock},
 };
-use crate::{Error, pins::PinStoreError, transport::TransportError};
+use crate::{Error, moment::later, pins::PinStoreError, transport::TransportError};
 
 impl Driver {
     pub(super) fn report(&mut self, status: Status) {
@@ -88,7 +88,7 @@ impl Driver {
         }
         self.forget_attachment(None);
         self.senders.drain(..).for_each(|(done, receipt)| drop(done.send(Ok(receipt))));
-        self.begins = Some(Instant::now() + span);
+        self.begins = Some(later(Instant::now(), span));
     }
 
     fn connected(&mut self, connected: Connected) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use epode_proto::{Element, Jid, NotARequest, Requests, Time, stream::StanzaError};
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::Error;
+use crate::{Error, moment::later};
 
 /// Who waits for an answer.
 pub(crate) type Owner = oneshot::Sender<Result<Element, RequestError>>;
@@ -89,7 +89,7 @@ impl Pending {
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadline = self.waiting.as_ref()?.next_deadline()?;
-        Some(self.zero + deadline.since_zero())
+        Some(later(self.zero, deadline.since_zero()))
     }
 
     pub(super) fn expire(&mut self) {

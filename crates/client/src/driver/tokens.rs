@@ -39,9 +39,10 @@ impl Driver {
     /// offer is waited for; or early data was sent, which somebody on the way may not let through, and
     /// there is none.
     pub(super) fn begins_anew(&self, reason: &Reason) -> bool {
-        use Reason::{ConnectionClosed, ConnectionLost, ServerChanged, TimedOut};
+        use Reason::{ConnectionClosed, ConnectionLost, ServerChanged, TimedOut, Unreachable};
 
-        let may_be_early = matches!(reason, ConnectionClosed | ConnectionLost(_) | TimedOut(_));
+        let may_be_early =
+            matches!(reason, ConnectionClosed | ConnectionLost(_) | TimedOut(_) | Unreachable(_));
         let is_worth_it = matches!(reason, ServerChanged) || (self.early && may_be_early);
         is_worth_it && self.way.is_some() && self.close.is_some()
     }

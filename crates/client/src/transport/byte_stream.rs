@@ -20,6 +20,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 pub(super) struct Outgoing {
     message: Zeroizing<Vec<u8>>,
     written: usize,
+    /// How many bytes of all messages were written.
+    total: u64,
 }
 
 impl Outgoing {
@@ -27,6 +29,11 @@ impl Outgoing {
     pub(super) fn queue(&mut self, message: Zeroizing<Vec<u8>>) {
         debug_assert!(self.message.is_empty(), "written before");
         self.message = message;
+    }
+
+    /// How many bytes of all messages were written.
+    pub(super) fn total(&self) -> u64 {
+        self.total
     }
 
     /// Writes what is left of the message.
@@ -42,7 +49,10 @@ impl Outgoing {
             let rest = &self.message[self.written..];
             match ready!(Pin::new(&mut *stream).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.written += written,
+                written => {
+                    self.written += written;
+                    self.total += written as u64;
+                }
             }
         }
         self.message.zeroize();

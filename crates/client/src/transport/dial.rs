@@ -19,7 +19,10 @@ use super::{
     options::TransportOptions,
     peer::{IoFailure, Peer, Phase},
 };
-use crate::resolver::{LookupError, Resolver};
+use crate::{
+    moment::later,
+    resolver::{LookupError, Resolver},
+};
 
 /// The moment by which a connection must stand, whatever it still has to do.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +30,7 @@ pub(crate) struct Deadline(Instant);
 
 impl Deadline {
     pub(crate) fn after(timeout: Duration) -> Self {
-        let now = Instant::now();
-        Self(now.checked_add(timeout).unwrap_or(now + A_LONG_TIME))
+        Self(later(Instant::now(), timeout))
     }
 
     /// Runs one phase, and says which it was when the time is over.
@@ -115,9 +117,6 @@ fn unreachable(peer: Peer, failures: Failures) -> TransportError {
         None => TransportError::TimedOut { phase: Phase::Dial, peer },
     }
 }
-
-/// Stands for a time-out too long to be added to the clock.
-const A_LONG_TIME: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {

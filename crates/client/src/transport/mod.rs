@@ -283,6 +283,15 @@ impl Link {
         }
     }
 
+    /// How far sending has come: it is more whenever the peer has taken something.
+    pub(crate) fn sent(&self) -> u64 {
+        match &self.0 {
+            Kind::WebSocket(socket) => socket.sent(),
+            Kind::Tcp(tcp) => tcp.sent(),
+            Kind::Bosh(bosh) => bosh.sent(),
+        }
+    }
+
     /// Sends what was queued and, if told to, listens meanwhile: a peer that does both by turns,
     /// as most servers do, would otherwise wait for us as we wait for it.
     ///

@@ -148,6 +148,11 @@ impl Tcp {
         self.is_sending
     }
 
+    /// How many bytes have gone out.
+    pub(super) fn sent(&self) -> u64 {
+        self.outgoing.total()
+    }
+
     /// Sends all that was queued. May be dropped and called again: nothing goes out twice or in
     /// another order.
     pub(super) async fn send_queued(&mut self) -> Result<(), TransportError> {

@@ -118,6 +118,11 @@ impl WebSocket {
         self.is_sending
     }
 
+    /// How many bytes have gone out.
+    pub(super) fn sent(&self) -> u64 {
+        self.socket.get_ref().outgoing.total()
+    }
+
     /// Sends all that was queued. May be dropped and called again: a message goes out whole.
     pub(super) async fn send_queued(&mut self) -> Result<(), TransportError> {
         loop {

@@ -141,6 +141,11 @@ impl Bosh {
         self.is_sending
     }
 
+    /// How many requests have gone out, or more; it never gets less.
+    pub(super) fn sent(&self) -> u64 {
+        self.session.next_rid()
+    }
+
     /// Where the session stands, once it is there.
     pub(super) fn baton(&self) -> Option<Baton> {
         let sid = Zeroizing::new(self.session.sid()?.to_owned());
