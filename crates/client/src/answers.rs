@@ -16,7 +16,10 @@ use epode_sasl::{
     scram::{Derivation, Progress},
 };
 
-use crate::mechanism::{AnswerFuture, GivenUp, Responder};
+use crate::{
+    caught::{caught, discard, outcome},
+    mechanism::{AnswerFuture, GivenUp, Responder},
+};
 
 /// Where secrets come from that were not given beforehand.
 pub(crate) type SecretSource = Arc<
@@ -49,19 +52,23 @@ pub(crate) struct Answers {
 impl Answers {
     /// Finds the answer to a question of the login.
     pub(crate) fn reply(&self, question: Question) -> ReplyFuture {
-        let answer = self.find(question);
-        Box::pin(async { Reply::Answer(answer.await) })
+        let answer = caught(|| self.find(question));
+        Box::pin(async {
+            let answer = unless_it_panics(answer).await;
+            Reply::Answer(answer.unwrap_or_else(|| Answer::Refuse(PANICKED.to_owned())))
+        })
     }
 
     /// Finds the answer to a task.
     pub(crate) fn do_task(&self, offer: TaskOffer) -> ReplyFuture {
-        match &self.tasks {
-            Some(source) => {
-                let answer = source(offer);
-                Box::pin(async { Reply::Task(answer.await) })
-            }
-            None => Box::pin(async { Reply::Task(TaskAnswer::Refuse(NOBODY.to_owned())) }),
-        }
+        let Some(source) = &self.tasks else {
+            return Box::pin(async { Reply::Task(TaskAnswer::Refuse(NOBODY.to_owned())) });
+        };
+        let answer = caught(|| source(offer));
+        Box::pin(async {
+            let answer = unless_it_panics(answer).await;
+            Reply::Task(answer.unwrap_or_else(|| TaskAnswer::Refuse(PANICKED.to_owned())))
+        })
     }
 
     fn find(&self, question: Question) -> AnswerFuture {
@@ -89,7 +96,16 @@ impl Answers {
     }
 }
 
+/// What the application finds; nothing if it panics over that.
+async fn unless_it_panics<T>(found: Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> Option<T> {
+    let mut found = found?;
+    let outcome = outcome(&mut found).await;
+    discard(found);
+    outcome
+}
+
 const NOBODY: &str = "nobody is there to ask";
+const PANICKED: &str = "the application's code panicked over the question";
 
 fn refuse(why: &'static str) -> AnswerFuture {
     Box::pin(std::future::ready(Answer::Refuse(why.to_owned())))

@@ -44,6 +44,7 @@
 
 mod answers;
 mod builder;
+mod caught;
 mod component;
 pub mod discovery;
 mod driver;

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     Error, Handlers, Receipt, RequestError, Route,
     builder::Running,
-    driver::{Command, Handle, Reached},
+    driver::{Command, Handle, Reached, stopped},
 };
 
 /// A connected client. To drop it is to disconnect, unless an [`Outbox`] of it is left.
@@ -349,7 +349,6 @@ impl Running {
     async fn ended(mut self) -> Option<epode_proto::Error> {
         while self.receive().await.is_some() {}
         let _ = self.task.await;
-        let stopped = || epode_proto::Error::ConnectionLost("its task was stopped".to_owned());
         self.handle.end.get().cloned().unwrap_or_else(|| Some(stopped()))
     }
 }

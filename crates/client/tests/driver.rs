@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use epode::{
     Advice, Builder, Client, Element, Error, Liveness, Session, StatusCode,
-    sasl::{Channel, MechanismName, Policy},
+    sasl::{Channel, Context, Mechanism, MechanismFactory, MechanismName, Policy, Skip},
     stanza::Iq,
 };
 use epode_testpeer::{Server, SessionChannel, script::Script};
@@ -253,4 +253,46 @@ async fn a_peer_that_reads_slowly_is_not_given_up() {
     assert!(begun.elapsed() > Duration::from_secs(50), "{:?}", begun.elapsed());
     pace.send(false).expect("it is watched");
     session.disconnect().await.expect("it is online still");
+}
+
+#[tokio::test]
+async fn an_answer_that_panics_ends_the_login_with_words() {
+    let (near, far) = duplex(4096);
+    serve(far);
+    let client = nobody().ask(async |_| panic!("there is no key ring"));
+    let error = client.over(near, Channel::encrypted()).connect().await.expect_err("no secret");
+    assert_eq!((error.condition(), error.advice()), ("given-up", Advice::Stop));
+    assert!(error.to_string().contains("panicked"), "{error}");
+}
+
+/// A mechanism that knows its answers at once runs within the machine.
+#[tokio::test]
+async fn a_mechanism_that_panics_is_not_taken_for_an_end_that_was_asked_for() {
+    #[derive(Debug)]
+    struct Panicking;
+
+    impl MechanismFactory for Panicking {
+        fn name(&self) -> &MechanismName {
+            &MechanismName::PLAIN
+        }
+
+        fn priority(&self) -> i32 {
+            50
+        }
+
+        fn test(&self, _: &Context<'_>) -> Result<(), Skip> {
+            panic!("it was never tried")
+        }
+
+        fn begin(&self) -> Box<dyn Mechanism> {
+            unreachable!("its test does not come to an end")
+        }
+    }
+
+    let (near, far) = duplex(4096);
+    serve(far);
+    let client = nobody().mechanism_factory(Arc::new(Panicking));
+    let error = client.over(near, Channel::encrypted()).connect().await.expect_err("a panic");
+    assert_eq!(error.condition(), "connection-lost");
+    assert!(error.to_string().contains("its task was stopped"), "{error}");
 }

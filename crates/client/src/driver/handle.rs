@@ -99,9 +99,16 @@ impl Handle {
     pub(crate) fn ended(&self) -> Error {
         match self.end.get() {
             Some(Some(reason)) => Error::Connection(reason.clone()),
-            _ => Error::Ended,
+            Some(None) => Error::Ended,
+            None => Error::Connection(stopped()),
         }
     }
+}
+
+/// Why it is over where nobody has said so: the runtime has ended, or code of the application's
+/// has panicked that runs within the machine, as that of a mechanism.
+pub(crate) fn stopped() -> epode_proto::Error {
+    epode_proto::Error::ConnectionLost("its task was stopped".to_owned())
 }
 
 /// How far the connection came.

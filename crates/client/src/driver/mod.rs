@@ -38,7 +38,7 @@ use self::{
     transcript::Transcript,
 };
 pub(crate) use self::{
-    handle::{Closer, Command, Handle, Milestone, Reached, Standing, lock},
+    handle::{Closer, Command, Handle, Milestone, Reached, Standing, lock, stopped},
     inbox::{Mark, Parcel},
     transcript::TranscriptSink,
 };

@@ -7,7 +7,6 @@ use std::{
     collections::BTreeSet,
     mem,
     ops::ControlFlow,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,6 +17,8 @@ use epode_proto::{
     dispatch::{Class, Dispatcher, HandlerId, Pattern, TooManyHandlers},
 };
 use tokio::{sync::Notify, time::Instant};
+
+use crate::caught::discard;
 
 /// What the router and the application's [`Handlers`](super::Handlers) have in common.
 pub(super) struct Shared {
@@ -212,18 +213,6 @@ impl Registry {
                 self.due.insert((*due, id));
             }
         }
-    }
-}
-
-/// What the application's code returns; nothing if it panics.
-pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work)).ok()
-}
-
-/// Drops what is the application's, which may panic.
-pub(super) fn discard<T>(handler: T) {
-    if caught(|| drop(handler)).is_none() {
-        tracing::error!("a handler panicked when it was dropped");
     }
 }
 

@@ -2,21 +2,16 @@
 //!
 //! No handler runs on any other task.
 
-use std::{
-    future::poll_fn,
-    ops::ControlFlow,
-    sync::Arc,
-    task::{Context, Poll},
-    vec,
-};
+use std::{sync::Arc, vec};
 
 use epode_proto::{Element, dispatch::HandlerId};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Handlers,
-    registry::{HandlerFuture, Shared, StanzaHandler, caught, discard},
+    registry::{HandlerFuture, Shared, StanzaHandler},
 };
+use crate::caught::{caught, discard, outcome};
 
 /// Runs the handlers. When it is dropped all is over: so are the handlers, and streams end.
 pub(crate) struct Router {
@@ -115,15 +110,6 @@ impl Passage {
             }
         }
     }
-}
-
-/// How an asynchronous handler ends; nothing if it panics.
-async fn outcome(future: &mut HandlerFuture) -> Option<ControlFlow<()>> {
-    let poll = |cx: &mut Context<'_>| match caught(|| future.as_mut().poll(cx)) {
-        Some(poll) => poll.map(Some),
-        None => Poll::Ready(None),
-    };
-    poll_fn(poll).await
 }
 
 async fn next_timer(shared: &Shared) {
