@@ -6,7 +6,7 @@ use epode::{
     Advice, Attachment, Builder, CertificateProblem, Direction, Endpoint, Error, FileTokens,
     GivenUp, Jid, ProxySettings, Reconnect, Route, Session, TlsOptions, TokenStore, TransportError,
     discovery::DiscoveryOptions,
-    proto::{self, PeerFault},
+    proto::{self, PeerFault, Wait},
     sasl::{self, NoMechanism, PassedOver, Policy, Secret, Skip},
 };
 
@@ -144,7 +144,7 @@ pub(crate) fn failure(error: &Error, seen: &Seen, source: &Source, args: &Client
         )) => Failure::new(exit, format!("{source} cannot be used: {error}")),
         _ => Failure::new(exit, error.to_string()),
     };
-    match hint(error, source, args) {
+    match hint(error, seen, source, args) {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
@@ -155,13 +155,17 @@ fn via(args: &ClientArgs) -> Result<Option<Endpoint>, Failure> {
     let Some(url) = &args.server.via else { return Ok(None) };
     let endpoint: Endpoint =
         url.parse().map_err(|error| Failure::usage(format!("--via: {error}")))?;
-    // A stream of TCP changes to TLS; a WebSocket or BOSH never does.
-    if args.secret.cert.is_some() && !endpoint.is_secure() && !endpoint.is_stream() {
+    if args.secret.cert.is_some() && is_unprotected(&endpoint) {
         let (scheme, secure) = if endpoint.is_bosh() { ("http", "https") } else { ("ws", "wss") };
         let message = format!("--cert needs TLS, and the --via URL begins with {scheme}://");
         return Err(Failure::usage(message).hint(format!("name the server's {secure}:// URL")));
     }
     Ok(Some(endpoint))
+}
+
+/// A stream of TCP changes to TLS; a WebSocket or BOSH never does.
+fn is_unprotected(endpoint: &Endpoint) -> bool {
+    !endpoint.is_secure() && !endpoint.is_stream()
 }
 
 fn policy(args: &PolicyArgs) -> Policy {
@@ -191,8 +195,7 @@ pub(crate) fn tls(args: &ClientArgs) -> Result<TlsOptions, Failure> {
 /// Where to remember logins. Not where the flags name a WebSocket or BOSH without TLS: that it is
 /// weaker is then no surprise.
 fn pins(args: &ClientArgs, endpoint: Option<&Endpoint>) -> Option<PinFile> {
-    let unprotected = |endpoint: &Endpoint| !endpoint.is_secure() && !endpoint.is_stream();
-    if args.policy.no_pins || endpoint.is_some_and(unprotected) {
+    if args.policy.no_pins || endpoint.is_some_and(is_unprotected) {
         return None;
     }
     let for_bosh = endpoint.is_some_and(Endpoint::is_bosh);
@@ -281,10 +284,10 @@ fn failures(route: &Route) -> impl Iterator<Item = &TransportError> {
     route.attempts.iter().filter_map(|attempt| attempt.failure.as_ref())
 }
 
-fn hint(error: &Error, source: &Source, args: &ClientArgs) -> Option<String> {
+fn hint(error: &Error, seen: &Seen, source: &Source, args: &ClientArgs) -> Option<String> {
     match error {
         Error::Connection(proto::Error::Login(sasl::Error::NoMechanism(none))) => {
-            Some(hint_for_choice(none, &args.policy))
+            Some(hint_for_choice(none, args))
         }
         Error::Transport(error) => hint_for_transport(error, args),
         Error::Connection(proto::Error::Weaker(_)) => Some(
@@ -319,6 +322,13 @@ fn hint(error: &Error, source: &Source, args: &ClientArgs) -> Option<String> {
                 _ => format!("check the account and {source}"),
             })
         }
+        Error::Connection(
+            proto::Error::TimedOut(Wait::Header)
+            | proto::Error::ConnectionLost(_)
+            | proto::Error::ConnectionClosed,
+        ) if seen.choice.is_none() && is_via(args, Endpoint::is_stream) => {
+            Some(OTHER_PORT.to_owned())
+        }
         // A single answer has a limit of its own in the library, which no flag lifts.
         Error::Connection(proto::Error::TimedOut(_)) if args.server.timeout > ANSWER_SECONDS => {
             Some("the server is slow or stuck: try again later".to_owned())
@@ -349,8 +359,13 @@ fn more_time(args: &ClientArgs) -> String {
     format!("--timeout SECONDS gives it more time than the {seconds} it had")
 }
 
+fn is_via(args: &ClientArgs, matches: fn(&Endpoint) -> bool) -> bool {
+    via(args).is_ok_and(|endpoint| endpoint.as_ref().is_some_and(matches))
+}
+
 /// The remedy that takes least, of those that would do.
-fn hint_for_choice(none: &NoMechanism, policy: &PolicyArgs) -> String {
+fn hint_for_choice(none: &NoMechanism, args: &ClientArgs) -> String {
+    let policy = &args.policy;
     let any = |wanted: &dyn Fn(&PassedOver) -> bool| {
         none.passed_over.iter().any(|passed| passed.offered && wanted(passed))
     };
@@ -358,7 +373,9 @@ fn hint_for_choice(none: &NoMechanism, policy: &PolicyArgs) -> String {
         matches!(passed.reason, Skip::NeedsSecret(_) | Skip::KeysOfAnotherHash(_))
     };
     let is_named = |passed: &PassedOver| policy.allowed.contains(&passed.mechanism);
-    if any(&|passed| passed.reason == Skip::NeedsEncryption) {
+    if !any(&|_| true) && is_via(args, is_unprotected) {
+        "it may let nobody in without TLS: use its wss:// or https:// URL"
+    } else if any(&|passed| passed.reason == Skip::NeedsEncryption) {
         "use the server's wss:// or https:// URL; --danger-allow-plaintext is for test networks"
     } else if any(&|passed| is_named(passed) && needs_secret(passed)) {
         "give a secret of the right kind: see --password-file, --token-file and --keys"
@@ -373,6 +390,10 @@ fn hint_for_choice(none: &NoMechanism, policy: &PolicyArgs) -> String {
     }
     .to_owned()
 }
+
+/// Whoever speaks something else hangs up, or waits for ever.
+const OTHER_PORT: &str = "is it the port of another protocol? xmpp:// begins without TLS, as a rule at \
+                          port 5222, xmpps:// inside TLS, at 5223";
 
 /// How long one answer of the server may take, by the library's default.
 const ANSWER_SECONDS: u64 = 20;

@@ -101,6 +101,25 @@ async fn a_server_without_a_word_on_tcp_is_5() {
 }
 
 #[tokio::test]
+async fn the_port_of_another_protocol_is_asked_about() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} }); // it hangs up
+    let peer = Peer::start().await;
+    let login = format!("login alice@localhost --via xmpp://127.0.0.1:{port}");
+    let run = peer.epode(&format!("{login} --password-file alice.password")).await;
+    assert!(run.expect(4).stderr.contains("hint: is it the port of another protocol?"), "{run:?}");
+}
+
+#[tokio::test]
+async fn where_nothing_is_offered_without_tls_the_url_with_tls_is_named() {
+    let script = format!("{HEADER}S: <features xmlns='http://etherx.jabber.org/streams'/>\nC: *\n");
+    let run = against(&script, "").await;
+    assert!(run.expect(3).stdout.contains("the server offers none"), "{run:?}");
+    assert!(run.stderr.contains("hint: it may let nobody in without TLS"), "{run:?}");
+}
+
+#[tokio::test]
 async fn a_mechanism_that_only_the_policy_forbids_is_6_and_one_that_cannot_be_used_is_3() {
     let peer = Peer::of(Server::builder("localhost").mechanisms(["ANONYMOUS"]).build()).await;
     let login = "login alice@localhost --via {ws} --password-file alice.password";
