@@ -144,23 +144,15 @@ pub(crate) struct LoginArgs {
 pub(crate) struct LogoutArgs {
     /// The account, as alice@example.org
     pub(crate) jid: Jid,
-    /// Print JSON, an object on each line
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Show each frame on the standard error, without its secrets
-    #[arg(long)]
-    pub(crate) transcript: bool,
     #[command(flatten)]
-    pub(crate) server: ServerArgs,
-    #[command(flatten)]
-    pub(crate) policy: PolicyArgs,
+    pub(crate) connection: ConnectionArgs,
 }
 
 impl LogoutArgs {
     /// As those of a client that has no secret.
     pub(crate) fn into_client(self) -> (Jid, ClientArgs) {
-        let Self { jid, json, transcript, server, policy } = self;
-        (jid, ClientArgs { json, transcript, server, secret: SecretArgs::default(), policy })
+        let Self { jid, connection } = self;
+        (jid, ClientArgs { connection, secret: SecretArgs::default() })
     }
 }
 
@@ -289,9 +281,18 @@ pub(crate) struct ManArgs {
     pub(crate) command: Vec<String>,
 }
 
-/// What every command takes that connects.
+/// What every command takes that connects with a secret.
 #[derive(Args, Debug)]
 pub(crate) struct ClientArgs {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+/// What every command takes that connects.
+#[derive(Args, Debug)]
+pub(crate) struct ConnectionArgs {
     /// Print JSON, an object on each line
     #[arg(long)]
     pub(crate) json: bool,
@@ -300,8 +301,6 @@ pub(crate) struct ClientArgs {
     pub(crate) transcript: bool,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    #[command(flatten)]
-    pub(crate) secret: SecretArgs,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
 }

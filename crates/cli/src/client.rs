@@ -27,8 +27,8 @@ use crate::{
 pub(crate) fn builder(jid: &Jid, args: &ClientArgs) -> Result<Builder, Failure> {
     let endpoint = via(args)?;
     let mut builder =
-        reaching(jid, args, endpoint.as_ref())?.policy(Arc::new(policy(&args.policy)));
-    if let Some(profile) = args.policy.sasl {
+        reaching(jid, args, endpoint.as_ref())?.policy(Arc::new(policy(&args.connection.policy)));
+    if let Some(profile) = args.connection.policy.sasl {
         builder = builder.sasl_profile(profile.into());
     }
     if let Some(pins) = pins(args, endpoint.as_ref()) {
@@ -81,24 +81,24 @@ pub(crate) fn require_bosh(args: &ClientArgs, purpose: &str) -> Result<(), Failu
 /// A client that can find the server and connect to it, once: a command that does one thing is
 /// better told that it failed.
 fn reaching(jid: &Jid, args: &ClientArgs, endpoint: Option<&Endpoint>) -> Result<Builder, Failure> {
-    let discovery = DiscoveryOptions::new().with_order(args.server.order.into());
+    let discovery = DiscoveryOptions::new().with_order(args.connection.server.order.into());
     let mut builder = Builder::new(jid.clone())
         .discovery(discovery)
         .tls(tls(args)?)
         .reconnect(Reconnect::off())
-        .timeout(Duration::from_secs(args.server.timeout));
+        .timeout(Duration::from_secs(args.connection.server.timeout));
     if let Some(endpoint) = endpoint {
         builder = builder
             .endpoint(&endpoint.to_string())
             .map_err(|error| Failure::usage(format!("--via: {error}")))?;
     }
-    if args.server.danger_allow_unencrypted {
+    if args.connection.server.danger_allow_unencrypted {
         builder = builder.danger_allow_unencrypted_stream();
     }
-    if args.server.no_proxy {
+    if args.connection.server.no_proxy {
         builder = builder.proxies(ProxySettings::none());
     }
-    if args.transcript {
+    if args.connection.transcript {
         builder = builder.transcript(show_frame);
     }
     Ok(builder)
@@ -152,7 +152,7 @@ pub(crate) fn failure(error: &Error, seen: &Seen, source: &Source, args: &Client
 
 /// Where to connect, if the flags say so.
 fn via(args: &ClientArgs) -> Result<Option<Endpoint>, Failure> {
-    let Some(url) = &args.server.via else { return Ok(None) };
+    let Some(url) = &args.connection.server.via else { return Ok(None) };
     let endpoint: Endpoint =
         url.parse().map_err(|error| Failure::usage(format!("--via: {error}")))?;
     if args.secret.cert.is_some() && is_unprotected(&endpoint) {
@@ -182,11 +182,11 @@ fn policy(args: &PolicyArgs) -> Policy {
 
 /// Whom to trust, and what to show.
 pub(crate) fn tls(args: &ClientArgs) -> Result<TlsOptions, Failure> {
-    let mut tls = trusting(args.server.ca.as_deref())?;
+    let mut tls = trusting(args.connection.server.ca.as_deref())?;
     if let Some(path) = &args.secret.cert {
         tls = show_certificate(tls, path, args.secret.key.as_deref().unwrap_or(path))?;
     }
-    if !args.server.danger_allow_legacy_tls {
+    if !args.connection.server.danger_allow_legacy_tls {
         return Ok(tls);
     }
     tls.danger_allow_legacy_master_secret().map_err(|error| Failure::internal(error.to_string()))
@@ -195,17 +195,17 @@ pub(crate) fn tls(args: &ClientArgs) -> Result<TlsOptions, Failure> {
 /// Where to remember logins. Not where the flags name a WebSocket or BOSH without TLS: that it is
 /// weaker is then no surprise.
 fn pins(args: &ClientArgs, endpoint: Option<&Endpoint>) -> Option<PinFile> {
-    if args.policy.no_pins || endpoint.is_some_and(is_unprotected) {
+    if args.connection.policy.no_pins || endpoint.is_some_and(is_unprotected) {
         return None;
     }
     let for_bosh = endpoint.is_some_and(Endpoint::is_bosh);
-    let path = args.policy.pins.clone().or_else(|| PinFile::default_path(for_bosh));
+    let path = args.connection.policy.pins.clone().or_else(|| PinFile::default_path(for_bosh));
     if path.is_none() {
         let warning = "nothing is remembered of this login: the system names no folder for it; \
                        --pins FILE does, --no-pins is silent about it";
         complain("warning", warning);
     }
-    Some(PinFile::new(path?, args.policy.accept_weaker))
+    Some(PinFile::new(path?, args.connection.policy.accept_weaker))
 }
 
 /// TLS as `--ca` has it.
@@ -330,7 +330,9 @@ fn hint(error: &Error, seen: &Seen, source: &Source, args: &ClientArgs) -> Optio
             Some(OTHER_PORT.to_owned())
         }
         // A single answer has a limit of its own in the library, which no flag lifts.
-        Error::Connection(proto::Error::TimedOut(_)) if args.server.timeout > ANSWER_SECONDS => {
+        Error::Connection(proto::Error::TimedOut(_))
+            if args.connection.server.timeout > ANSWER_SECONDS =>
+        {
             Some("the server is slow or stuck: try again later".to_owned())
         }
         Error::Connection(proto::Error::TimedOut(_)) => Some(more_time(args)),
@@ -355,7 +357,7 @@ fn hint_for_transport(error: &TransportError, args: &ClientArgs) -> Option<Strin
 }
 
 fn more_time(args: &ClientArgs) -> String {
-    let seconds = args.server.timeout;
+    let seconds = args.connection.server.timeout;
     format!("--timeout SECONDS gives it more time than the {seconds} it had")
 }
 
@@ -365,7 +367,7 @@ fn is_via(args: &ClientArgs, matches: fn(&Endpoint) -> bool) -> bool {
 
 /// The remedy that takes least, of those that would do.
 fn hint_for_choice(none: &NoMechanism, args: &ClientArgs) -> String {
-    let policy = &args.policy;
+    let policy = &args.connection.policy;
     let any = |wanted: &dyn Fn(&PassedOver) -> bool| {
         none.passed_over.iter().any(|passed| passed.offered && wanted(passed))
     };

@@ -204,7 +204,7 @@ fn read(jid: &Jid, args: &ClientArgs) -> Result<Option<Given>, Failure> {
 /// The kind of secret that a login needs for which the flags name none.
 fn wanted(jid: &Jid, args: &ClientArgs) -> Option<SecretKind> {
     let has_name = jid.local().is_some() || args.secret.authcid.is_some();
-    let allowed = &args.policy.allowed;
+    let allowed = &args.connection.policy.allowed;
     if allowed.is_empty() {
         return (has_name && args.secret.cert.is_none()).then_some(SecretKind::Password);
     }

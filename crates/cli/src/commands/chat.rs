@@ -66,7 +66,7 @@ impl Chat {
     fn new(args: &ChatArgs) -> Self {
         Self {
             peer: args.jid.clone(),
-            screen: Screen::new(args.client.json),
+            screen: Screen::new(args.client.connection.json),
             own: OwnLines::default(),
             seen: Seen::default(),
             is_online: false,

@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
     let report = report.map_err(|error| {
         client::failure(&error, &Seen::default(), &Source::Nothing, &args.client)
     })?;
-    let output = Output::new(args.client.json);
+    let output = Output::new(args.client.connection.json);
     let bare = args.jid.bare().to_string();
     if output.is_json() {
         let offer = LoginReport::of(report.explanation.clone());

@@ -126,7 +126,7 @@ async fn attempt(
     if args.report || args.report_file.is_some() {
         builder = reported.ask(builder);
     }
-    let output = Output::new(args.client.json);
+    let output = Output::new(args.client.connection.json);
     let (route, reached) = oneshot::channel();
     let statuses = status_lines::show(builder.watch(), output, "", reached);
     let work = async {

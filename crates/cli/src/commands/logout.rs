@@ -13,7 +13,7 @@ use crate::{
 pub(crate) async fn run(args: LogoutArgs) -> Result<Exit, Failure> {
     let (jid, args) = args.into_client();
     let tokens = client::tokens()?;
-    let output = Output::new(args.json);
+    let output = Output::new(args.connection.json);
     let was_kept = client::has_token(&tokens, &jid)?;
     let mut builder = client::builder(&jid, &args)?.tokens(tokens.clone());
     let statuses = status_lines::watch(builder.watch());

@@ -26,7 +26,7 @@ pub(crate) async fn run(args: &PrebindArgs) -> Result<Exit, Failure> {
     let source = given.source.clone();
     let mut builder = client::entrust(builder, given);
     let statuses = status_lines::watch(builder.watch());
-    let limit = Duration::from_secs(args.client.server.timeout);
+    let limit = Duration::from_secs(args.client.connection.server.timeout);
     let login = async {
         let session = builder.connect().await?;
         let handed_over = timeout(limit, session.hand_over()).await;
@@ -56,7 +56,7 @@ fn leave(args: &PrebindArgs, attachment: &Attachment) -> Result<(), Failure> {
     PrivateFile::new(path).write(line.as_bytes()).map_err(|error| {
         Failure::usage(format!("logged in, but the session is not saved: {error}"))
     })?;
-    let output = Output::new(args.client.json);
+    let output = Output::new(args.client.connection.json);
     let saved = Saved { saved: path.display().to_string(), jid: attachment.jid().to_string() };
     output.line(&printable(&format!("saved the session of {} to {}", saved.jid, saved.saved)))?;
     output.object(&saved)

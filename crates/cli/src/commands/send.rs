@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let source = given.source.clone();
     let mut builder = client::entrust(builder, given);
     let statuses = status_lines::watch(builder.watch());
-    let limit = Duration::from_secs(args.client.server.timeout);
+    let limit = Duration::from_secs(args.client.connection.server.timeout);
     let sending = async {
         let mut session = client::connect(builder, session.as_ref(), false).await?;
         let from = session.jid().to_string();
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let (from, delivery, ended) =
         sent.map_err(|error| client::failure(&error, &seen, &source, &args.client))?;
     delivery.check(ended)?;
-    let output = Output::new(args.client.json);
+    let output = Output::new(args.client.connection.json);
     output.line(&format!("sent to {}", args.jid))?;
     output.object(&Sent { sent: true, to: args.jid.to_string(), from, id })?;
     Ok(Exit::Connected)
