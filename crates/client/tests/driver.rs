@@ -1,10 +1,10 @@
 //! What the task behind a connection must stand: peers that do not read, applications that do not
 //! read, ends that come at odd moments. In memory, in invented time.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use epode::{
-    Advice, Builder, Client, Element, Error, Liveness, Session, StatusCode,
+    Advice, Builder, Client, Element, Error, Liveness, Pattern, Session, StatusCode,
     sasl::{Channel, Context, Mechanism, MechanismFactory, MechanismName, Policy, Skip},
     stanza::Iq,
 };
@@ -252,6 +252,38 @@ async fn a_peer_that_reads_slowly_is_not_given_up() {
     session.send(message("bob@localhost", 60_000)).await.expect("all of it goes out");
     assert!(begun.elapsed() > Duration::from_secs(50), "{:?}", begun.elapsed());
     pace.send(false).expect("it is watched");
+    session.disconnect().await.expect("it is online still");
+}
+
+/// What the server says meanwhile is heard, and its silence is not taken for its end.
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_take_longer_than_the_server_may_be_silent() {
+    let mut session = connect_by_pipe(4096).await;
+    let slow = async |_| {
+        sleep(Duration::from_secs(300)).await;
+        ControlFlow::Break(())
+    };
+    session.handlers().add_async(Pattern::message(), slow).expect("there is room");
+    let to = session.jid().to_string();
+    for _ in 0..2 {
+        session.send(message(&to, 10)).await.expect("it is online");
+    }
+    assert!(session.receive().await.is_some(), "the handler has had enough");
+    session.disconnect().await.expect("it is online still");
+}
+
+/// Whoever does not read cannot tell whether the server is silent.
+#[tokio::test(start_paused = true)]
+async fn an_application_that_does_not_read_for_long_loses_nothing() {
+    let mut session = connect_by_pipe(256 * 1024).await; // the server goes on writing
+    let to = session.jid().to_string();
+    for _ in 0..400 {
+        session.send(message(&to, 10)).await.expect("it is online");
+    }
+    sleep(Duration::from_secs(1000)).await;
+    for number in 0..400 {
+        assert!(session.receive().await.is_some(), "only {number} came");
+    }
     session.disconnect().await.expect("it is online still");
 }
 

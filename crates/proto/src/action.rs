@@ -49,6 +49,9 @@ pub enum Input<'a> {
     HandedOver,
     /// A moment has come that [`Action::WakeAt`] named.
     Tick,
+    /// Nothing is read at present, as the application has no room for more: that the server is not
+    /// heard says nothing of the server.
+    NotReading,
     /// The application's answer to a question.
     Answered(QuestionId, Answer),
     /// The application's answer to what a task asks.

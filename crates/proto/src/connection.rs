@@ -354,6 +354,10 @@ impl Connection {
                 self.core.disarm();
                 (Stimulus::Deadline, self.tick(now, state))
             }
+            (Input::NotReading, State::Online(mut session)) => {
+                session.excuse(&self.core);
+                (Stimulus::Sent, Ok(State::Online(session)))
+            }
             (Input::Answered(_, answer), State::Answer(state)) => {
                 (Stimulus::Answered, state.answered(&mut self.core, answer))
             }

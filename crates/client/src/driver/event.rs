@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use epode_proto::{Jid, QuestionId};
+use epode_proto::{Jid, Phase, QuestionId};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -54,9 +54,10 @@ impl Driver {
     }
 
     /// Whether to read from the connection. An application that waits for the answer to a request
-    /// may not be reading; the answer must be able to come.
-    fn listens(&self) -> bool {
-        self.inbox.is_empty() || (!self.requests.is_empty() && !self.inbox.is_full())
+    /// may not be reading; the answer must be able to come, and so must a login.
+    pub(super) fn listens(&self) -> bool {
+        let waits = !self.requests.is_empty() || self.connection.phase() != Phase::Online;
+        self.inbox.has_room() || (waits && !self.inbox.is_full())
     }
 }
 

@@ -78,8 +78,12 @@ impl Inbox {
         self.waiting.push_back(Waiting { stanza, mark, is_unhandled: false });
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// Whether the application, once it reads, has room for all that waits. A handler may take its
+    /// time meanwhile.
+    pub(super) fn has_room(&self) -> bool {
+        let fits = self.waiting.len() < self.parcels.capacity()
+            && self.bytes < self.room.available_permits();
+        self.waiting.is_empty() || fits
     }
 
     /// Whether so much waits that nothing more should be read.
@@ -280,6 +284,29 @@ mod tests {
             inbox.push(stanza("message"), None);
             assert!(matches!(inbox.advance(&mut router).await, Advanced::Taken));
         }
-        assert!(inbox.is_empty());
+        assert!(inbox.waiting.is_empty());
+    }
+
+    #[tokio::test]
+    async fn as_much_may_wait_as_the_application_has_room_for() {
+        let (parcels, mut received) = mpsc::channel(3);
+        let (mut inbox, (mut router, _handlers)) = (Inbox::new(parcels), Router::new(8));
+        for is_room in [true, true, false] {
+            inbox.push(stanza("message"), None);
+            assert_eq!(inbox.has_room(), is_room);
+        }
+        for is_room in [false, false, true] {
+            inbox.advance(&mut router).await;
+            assert_eq!(inbox.has_room(), is_room);
+        }
+        inbox.push(stanza("message"), None);
+        assert!(!inbox.has_room());
+        assert!(received.recv().await.is_some());
+        inbox.advance(&mut router).await;
+        assert!(inbox.has_room());
+
+        let large = Element::new("message", "jabber:client").with_text("x".repeat(ROOM));
+        inbox.push(large, None);
+        assert!(!inbox.has_room() && inbox.is_full());
     }
 }

@@ -249,6 +249,9 @@ impl Driver {
             Event::Due(Due::Begin) => self.begin(),
             Event::Due(Due::Tick) => {
                 self.wake = None;
+                if !self.listens() {
+                    self.handle(Input::NotReading);
+                }
                 self.handle(Input::Tick);
             }
             Event::Due(Due::Requests) => self.requests.expire(),

@@ -98,6 +98,12 @@ impl Pulse {
         self.probed.take().is_some()
     }
 
+    /// Nobody listened until now.
+    pub(super) fn excuse(&mut self, now: Time) {
+        self.heard = now;
+        self.probed = self.probed.map(|_| now);
+    }
+
     /// Something was said to the server.
     pub(super) fn speak(&mut self, now: Time) {
         self.spoken = now;
@@ -178,6 +184,17 @@ mod tests {
         assert_eq!(pulse.due(at(90)), Some(Due::Probe));
         assert!(pulse.hear(at(95)));
         assert_eq!((pulse.due(at(120)), pulse.next()), (None, Some(at(155))));
+    }
+
+    #[test]
+    fn who_does_not_listen_cannot_tell() {
+        let mut pulse = Pulse::new(Liveness::default(), at(0));
+        pulse.excuse(at(50));
+        assert_eq!((pulse.due(at(60)), pulse.next()), (None, Some(at(110))));
+        assert_eq!(pulse.due(at(110)), Some(Due::Probe));
+        pulse.excuse(at(125));
+        assert_eq!((pulse.due(at(130)), pulse.next()), (None, Some(at(145))));
+        assert_eq!(pulse.due(at(145)), Some(Due::Death));
     }
 
     #[test]

@@ -223,6 +223,14 @@ impl Online {
         }
     }
 
+    /// Nobody listened until now: what was to be heard by then may be heard later.
+    pub(crate) fn excuse(&mut self, core: &Core) {
+        let now = core.now();
+        self.pulse.excuse(now);
+        self.asked = self.asked.map(|_| now);
+        self.enabled_by = self.enabled_by.map(|_| now + core.settings().timeouts.reply);
+    }
+
     /// Does what is due.
     pub(crate) fn tick(&mut self, core: &mut Core) -> Result<(), Error> {
         if self.enabled_by.is_some_and(|at| at <= core.now()) {
