@@ -23,7 +23,7 @@ pub struct Credentials {
     account: Option<String>,
     secret: Secret,
     /// The password that the keys were derived from, if the secret is keys and it is known.
-    source_of_keys: Secret,
+    source_of_keys: Option<Box<Secret>>,
     may_ask: bool,
 }
 
@@ -99,7 +99,7 @@ impl Credentials {
     /// ```
     #[must_use]
     pub fn with_password_of_keys(mut self, password: Zeroizing<String>) -> Self {
-        self.source_of_keys = Secret::Password(password);
+        self.source_of_keys = Some(Box::new(Secret::Password(password)));
         self
     }
 
@@ -138,8 +138,8 @@ impl Credentials {
 
     /// The password that the keys were derived from, if it is known.
     pub(crate) fn password_of_keys(&self) -> Option<&str> {
-        match &self.source_of_keys {
-            Secret::Password(password) => Some(password),
+        match self.source_of_keys.as_deref() {
+            Some(Secret::Password(password)) => Some(password),
             _ => None,
         }
     }
