@@ -36,6 +36,19 @@ pub enum Input<'a> {
     SecuredEarly(Channel),
     /// A session that is logged in was taken over, and it is this one's (BOSH).
     Attached(Jid),
+    /// Several programs share the connection, and another of them has logged in: it is bound to this
+    /// address.
+    Joined {
+        /// The address.
+        jid: Jid,
+        /// Somebody else sees whether the server is there still.
+        is_watched: bool,
+    },
+    /// The session that was handed in ([`Settings::session`](crate::Settings::session)) goes on over a
+    /// connection that another program has made
+    /// ([`Connection::release_session`](crate::Connection::release_session)). Its count goes on here:
+    /// nothing is said or sent again for that.
+    TakenOver,
     /// A session could not be taken over.
     NotAttached(Error),
     /// The server sent this: one frame of a WebSocket, or any bytes of a stream.

@@ -42,8 +42,8 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Connection {
-    core: Core,
-    state: State,
+    pub(crate) core: Core,
+    pub(crate) state: State,
 }
 
 impl Connection {
@@ -258,6 +258,8 @@ impl Connection {
                 | Input::OpenedEarly(_)
                 | Input::NotOpened(_)
                 | Input::Attached(_)
+                | Input::Joined { .. }
+                | Input::TakenOver
                 | Input::NotAttached(_),
                 state,
             ) if !matches!(state, State::Unopened(_)) => Some("the transport is open already"),
@@ -265,9 +267,12 @@ impl Connection {
                 Input::Opened(_)
                 | Input::OpenedBosh(_)
                 | Input::OpenedEarly(_)
-                | Input::Attached(_),
+                | Input::Attached(_)
+                | Input::Joined { .. }
+                | Input::TakenOver,
                 _,
             ) if self.core.settings().is_component => Some("a component speaks over a TCP stream"),
+            (Input::TakenOver, _) => self.hindrance_to_take_over(),
             (Input::Received(_), State::Unopened(_)) => Some("the transport is not open yet"),
             (Input::Received(_), State::Secured(_)) => Some("the stream is being encrypted"),
             (Input::Secured(_), State::Secured(_)) => None,
@@ -338,6 +343,10 @@ impl Connection {
                 self.core.push(Action::Report(Status::Attached(jid)));
                 (Stimulus::Attached, Ok(State::Online(Online::attached(&self.core))))
             }
+            (Input::Joined { jid, is_watched }, State::Unopened(_)) => {
+                (Stimulus::Attached, Ok(self.join(jid, is_watched)))
+            }
+            (Input::TakenOver, State::Unopened(_)) => (Stimulus::Attached, Ok(self.take_over())),
             (Input::NotAttached(error), _) => {
                 self.core.push(Action::Report(Status::AttachFail(error.clone())));
                 (Stimulus::Lost, Ok(self.finish(State::Close(ExpectClose::because(error)))))

@@ -7,7 +7,7 @@ use epode_sasl::{Credentials, Pin, Question, scram::ScramKeys};
 
 use crate::{
     Element, FastToken, Jid, LoginReport, Phase, Profile, ServerMemory, SessionState, Settings,
-    TaskOffer, Time, UserAgent,
+    StreamManagement, TaskOffer, Time, UserAgent,
     action::{Action, Frame, QuestionId},
     error::{Error, Wait},
     framing::{self, FrameError, tcp, websocket},
@@ -34,6 +34,8 @@ pub(crate) struct Core {
     now: Time,
     /// What both sides have sent each other, over this connection and those before it.
     pub(crate) session: SessionState,
+    /// The number of the last stanza that came with a session which was handed in.
+    handed_in: u64,
     /// What is said reaches the server alone.
     is_private: bool,
     /// By which profile of SASL the login is made.
@@ -76,6 +78,7 @@ impl Core {
             heard: true,
             now: Time::ZERO,
             session,
+            handed_in: 0,
             is_private: false,
             profile: Profile::Sasl1,
             inactive: false,
@@ -469,6 +472,33 @@ impl Core {
         let memory = ServerMemory::of(self.settings.jid(), offer);
         self.settings.memory = Some(memory.clone());
         self.push(Action::Remember(Box::new(memory)));
+    }
+
+    pub(crate) fn set_stream_management(&mut self, wanted: Option<StreamManagement>) {
+        self.settings.stream_management = wanted;
+    }
+
+    /// Goes on with this session. What waits here to be sent goes out after what is in it, unless it
+    /// came with a session that was handed in before.
+    pub(crate) fn set_session(&mut self, session: SessionState) {
+        let last = std::mem::replace(&mut self.handed_in, session.sent());
+        if let Some(jid) = session.jid() {
+            self.settings.ask_for(jid);
+        }
+        let before = std::mem::replace(&mut self.session, session);
+        self.session.expire(self.unix());
+        let own = before.outbound.into_waiting().filter(|kept| kept.number > last);
+        for kept in own {
+            self.session.outbound.push(kept.stanza, kept.at);
+        }
+    }
+
+    /// Gives the session away. Its address stays, and numbers begin anew.
+    pub(crate) fn release_session(&mut self) -> SessionState {
+        self.handed_in = 0;
+        let session = std::mem::take(&mut self.session);
+        self.session.jid.clone_from(&session.jid);
+        session
     }
 
     pub(crate) fn set_pin(&mut self, pin: Option<Pin>) {

@@ -32,6 +32,7 @@ pub mod report;
 mod server_memory;
 mod session;
 mod settings;
+mod shared;
 pub mod stanza;
 mod stanza_macro;
 mod status;

@@ -8,7 +8,7 @@ use std::{collections::HashSet, sync::LazyLock, time::Duration};
 
 use base64ct::{Base64, Encoding};
 use epode_proto::{
-    ApiMisuse, Element, Error, Input, PeerFault, Phase, Status, Time, Timeouts, Wait,
+    ApiMisuse, Element, Error, Input, Jid, PeerFault, Phase, Status, Time, Timeouts, Wait,
     framing::FrameError,
     sasl::{self, Answer, Channel, Response, Secret},
     stream::FeaturesError,
@@ -507,12 +507,14 @@ fn misuse_changes_nothing() {
 /// What is not allowed now, and the words that say so. The first are wrong once it is open.
 fn misuses(driver: &Driver<'_>) -> Vec<(Input<'static>, &'static str)> {
     let phase = driver.phase();
-    let jid = "alice@example.org/desk".parse().expect("it is a JID");
+    let jid: Jid = "alice@example.org/desk".parse().expect("it is a JID");
     let mut misuses = vec![
         (Input::Opened(Channel::plaintext()), "the transport is open already"),
         (Input::OpenedTcp(Channel::plaintext()), "the transport is open already"),
         (Input::NotOpened(Error::Unreachable("no".to_owned())), "the transport is open already"),
-        (Input::Attached(jid), "the transport is open already"),
+        (Input::Attached(jid.clone()), "the transport is open already"),
+        (Input::Joined { jid, is_watched: false }, "the transport is open already"),
+        (Input::TakenOver, "the transport is open already"),
         (Input::NotAttached(Error::ConnectionClosed), "the transport is open already"),
     ];
     // A session that goes on takes stanzas before it is bound again.
@@ -919,4 +921,4 @@ const CLOSE: &str = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
 const DAMAGED_FRAMES: u32 = 10_000;
 
 /// How many of [`misuses`] are none before the transport is open.
-const OF_THE_OPEN: usize = 5;
+const OF_THE_OPEN: usize = 7;

@@ -49,6 +49,56 @@ impl Machine {
         self.handle(now, Input::Handled(1))
     }
 
+    /// Whether it is still to be known if both sides count.
+    #[must_use]
+    pub fn expects_management(&self) -> bool {
+        self.connection.expects_management()
+    }
+
+    /// The session as JSON, for whoever counts for all pages from now on; nothing while nobody counts.
+    #[must_use]
+    pub fn release_session(&mut self) -> Option<String> {
+        self.connection.release_session()?.to_json().map(|json| json.to_string())
+    }
+
+    /// The session that was handed in goes on here, over a connection that a page has made.
+    ///
+    /// # Errors
+    ///
+    /// A text, if there is none, or another transport already.
+    pub fn take_over(&mut self, now: f64) -> Result<(), String> {
+        self.handle(now, Input::TakenOver)
+    }
+
+    /// Hands in the session to go on with, before the connection is open.
+    ///
+    /// # Errors
+    ///
+    /// A text, if it is none, another account's, or too late.
+    pub fn set_session(&mut self, session: &str) -> Result<(), String> {
+        let session = SessionState::from_json(session).map_err(|error| error.to_string())?;
+        self.connection.set_session(session).map_err(|misuse| misuse.to_string())
+    }
+
+    /// Nobody can count on the next connections.
+    pub fn forgo_management(&mut self) {
+        self.connection.set_stream_management(None);
+    }
+
+    /// Another page of this account has logged in for all; `is_watched`, if the worker sees whether
+    /// the server is there.
+    ///
+    /// # Errors
+    ///
+    /// A text, if the JID is no address, or there was a transport already.
+    pub fn joined(&mut self, now: f64, jid: &str, is_watched: bool) -> Result<(), String> {
+        let jid: Jid = jid.parse().map_err(|error| format!("the JID: {error}"))?;
+        self.handle(now, Input::Joined { jid, is_watched })?;
+        self.was_online = true;
+        self.attempts.connected(self.now, false);
+        Ok(())
+    }
+
     /// Takes over what the next login begins with, once that is kept.
     pub fn equip(&mut self, tokens: &mut Tokens) {
         let Some(beginning) = tokens.beginning() else { return };
@@ -153,6 +203,48 @@ mod tests {
             assert!(machine.session_problem().unwrap().contains(words));
             assert_eq!(machine.session(), None);
         }
+    }
+
+    #[test]
+    fn a_session_is_taken_over_or_handed_in_if_it_is_ours() {
+        let managed = r#","streamManagement":{}"#;
+        let mut counts = machine(managed, Some(KEPT));
+        counts.take_over(0.0).unwrap();
+        assert!(counts.is_managed() && !counts.expects_management());
+        assert!(counts.take_over(1.0).unwrap_err().contains("open already"));
+        assert_eq!(counts.release_session().as_deref(), Some(KEPT));
+        assert_eq!(counts.release_session(), None);
+        assert!(machine("", Some(KEPT)).take_over(0.0).unwrap_err().contains("has to be wanted"));
+        assert!(machine(managed, None).take_over(0.0).unwrap_err().contains("no session"));
+
+        let mut page = machine(managed, None);
+        for (session, words) in [
+            (KEPT.replace("alice", "bob"), "not one of this account"),
+            (KEPT.replace("/desk", ""), "`jid` has no resource"),
+            ("{".to_owned(), "not the JSON object of a session"),
+        ] {
+            assert!(page.set_session(&session).unwrap_err().contains(words));
+        }
+        page.set_session(KEPT).unwrap();
+        assert_eq!(page.session().as_deref(), Some(KEPT));
+    }
+
+    #[test]
+    fn who_has_joined_comes_back() {
+        let mut page = machine(r#","reconnect":{}"#, None);
+        assert!(page.joined(0.0, "@", true).unwrap_err().starts_with("the JID: "));
+        page.joined(0.0, "alice@localhost/desk", true).unwrap();
+        page.lost(1.0, "cut".to_owned()).unwrap();
+        while page.poll().is_some() {}
+        assert!(page.again().unwrap().starts_with(r#"{"code":13,"#));
+        let message = "<message xmlns='jabber:client'/>";
+        page.send(2.0, message).unwrap();
+        let mut guest = machine("", None);
+        guest.joined(0.0, "alice@localhost/desk", false).unwrap();
+        guest.lost(1.0, "cut".to_owned()).unwrap();
+        while guest.poll().is_some() {}
+        assert_eq!(guest.again(), None);
+        assert!(guest.send(2.0, message).unwrap_err().contains("not connected"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ const TABLE: &[(Phase, Stimulus, &[Phase], &str)] = {
     &[
         (Unopened, On::Opened, &[LoginHeader], "send the stream header"),
         (Unopened, On::Opened, &[Secured], "early data: send header and login with the handshake"),
-        (Unopened, On::Attached, &[Online], "take over a session (BOSH)"),
+        (Unopened, On::Attached, &[Online], "take over a session, or join those that have it"),
         (Unopened, On::Opened, &[ComponentHeader], "a component: send its stream header"),
         (ComponentHeader, On::Header, &[Handshake], "send the hash of id and secret"),
         (Handshake, On::Handshake, &[Online], "connected"),

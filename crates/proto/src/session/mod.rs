@@ -110,6 +110,30 @@ impl Online {
         Self::new(core)
     }
 
+    /// A session that somebody else logged in for several, who may also see to it that the server is
+    /// there.
+    pub(crate) fn joined(core: &mut Core, is_watched: bool) -> Self {
+        let mut online = Self::new(core);
+        if is_watched {
+            online.leave_watch(core);
+        }
+        online.flush(core);
+        online
+    }
+
+    /// A session that somebody else began, whose count goes on here. Whether it was resumed then is
+    /// not known: so it counts as if it was, until the server has acknowledged something; and features
+    /// may come, as after a resumption within the login.
+    pub(crate) fn taken_over(core: &Core) -> Self {
+        let mut online = Self::new(core).with_features_to_come();
+        (online.management, online.is_resumed) = (Management::On, true);
+        if core.session.unacknowledged().next().is_some() {
+            let wanted = core.settings().stream_management.unwrap_or_default();
+            online.ask_at = Some(core.now() + wanted.after);
+        }
+        online
+    }
+
     fn new(core: &Core) -> Self {
         Self {
             management: Management::Off,
@@ -128,6 +152,26 @@ impl Online {
     /// Whether both sides count.
     pub(crate) fn is_managed(&self) -> bool {
         self.management == Management::On
+    }
+
+    /// Whether the server is still to say if it counts.
+    pub(crate) fn expects_management(&self) -> bool {
+        self.management == Management::Requested
+    }
+
+    /// Gives the session away, if both sides count and all that has come is handled. From then on
+    /// nothing is counted here, and the server is not watched.
+    pub(crate) fn release(&mut self, core: &mut Core) -> Option<SessionState> {
+        if !self.is_managed() || core.session.inbound.pending() > 0 {
+            return None;
+        }
+        *self = Self::new(core);
+        self.leave_watch(core);
+        Some(core.release_session())
+    }
+
+    fn leave_watch(&mut self, core: &Core) {
+        self.pulse = Pulse::new(Liveness::off(), core.now());
     }
 
     /// Asks the server to count, where it offers to.

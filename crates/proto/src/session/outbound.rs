@@ -59,6 +59,11 @@ impl Outbound {
         Some(next)
     }
 
+    /// Those that are not on their way.
+    pub(crate) fn into_waiting(self) -> impl Iterator<Item = Kept> {
+        self.queue.into_iter().skip(self.sent)
+    }
+
     /// How many are kept, and how many bytes of memory they take.
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.queue.len(), self.bytes)

@@ -167,6 +167,15 @@ impl Client {
         self.input(Input::Lost(lost()));
     }
 
+    /// Begins the next connection.
+    pub(crate) fn renew(&mut self) {
+        self.connection.renew(NOW).expect("it is over");
+        (self.now, self.wake, self.is_over) = (Time::ZERO, None, false);
+        self.statuses.clear();
+        self.sent.clear();
+        self.collect();
+    }
+
     /// Time passes, and the driver calls only at the moment that it was told last.
     pub(crate) fn pass(&mut self, span: Duration) {
         let end = self.now + span;

@@ -7,4 +7,5 @@ mod hostile;
 mod liveness;
 mod resuming;
 mod salvage;
+mod shared;
 mod simulation;
