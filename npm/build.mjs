@@ -45,6 +45,9 @@ await build({
   minify: true,
   outfile: 'dist/shared-connection-worker.js',
 });
+// What it loads for stream management.
+const sharedCore = { ...common, platform: 'browser', entryPoints: ['src/shared-core.ts'], format: 'iife', minify: true };
+await build({ ...sharedCore, outfile: 'dist/shared-connection-core.js' });
 await build({ ...node, format: 'esm', outfile: 'dist/index.node.js' });
 await build({ ...node, format: 'cjs', outfile: 'dist/index.node.cjs' });
 
@@ -62,6 +65,7 @@ const without = {
 };
 await build({ ...browser, ...without, format: 'esm', outfile: 'dist/no-wasm.js' });
 await build({ ...browser, ...without, format: 'iife', outfile: 'dist/strophe.no-wasm.js' });
+await build({ ...sharedCore, ...without, outfile: 'dist/shared-connection-core.no-wasm.js' });
 await build({ ...node, ...without, format: 'esm', outfile: 'dist/no-wasm.node.js' });
 await build({ ...node, ...without, format: 'cjs', outfile: 'dist/no-wasm.node.cjs' });
 
@@ -73,7 +77,8 @@ for (const file of ['index.html', 'style.css', 'icon.svg']) {
   copyFileSync(here(`page/${file}`), here(`dist/page/${file}`));
 }
 
-const files = ['epode.wasm', 'slim.js', 'index.js', 'strophe.js', 'no-wasm.js', 'shared-connection-worker.js'];
+const shared = ['shared-connection-worker.js', 'shared-connection-core.js'];
+const files = ['epode.wasm', 'slim.js', 'index.js', 'strophe.js', 'no-wasm.js', ...shared];
 for (const file of files) {
   const bytes = readFileSync(here(`dist/${file}`));
   const sizes = [bytes.length, gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];

@@ -3,27 +3,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
 import { useChromium } from './chromium.js';
+import { lent } from './lent.js';
 import { approach, converse, logIn, openShelf, type Login, type Shelf } from './library.js';
 import { openLine } from './line.js';
 import { logInByToken, survive } from './sessions.js';
 
-/** What `epode-interop lend` tells. */
-interface Lent {
-  accounts: [string, string];
-  password: string;
-  servers: RealServer[];
-}
-
-interface RealServer extends Record<'ws' | 'wss' | 'bosh' | 'secureBosh', string> {
-  name: string;
-  domains: string[];
-  /** A token of alice's. */
-  token: string;
-}
-
-const text = process.env['EPODE_SERVERS'];
-if (!text) throw new Error('no servers run: `cargo xtask browser` starts them, and sets EPODE_SERVERS');
-const { accounts, password, servers } = JSON.parse(text) as Lent;
+const { accounts, password, servers } = lent();
 
 // Chromium tells of a frame that comes after the one that closes, and of lines that are cut.
 const open = useChromium(/refused the login|Close received after close|WebSocket connection to|could not be opened|no usable mechanism/);

@@ -5,7 +5,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type * as Library from '../dist/types/index.js';
 import { serve, type Server } from '../test/server.js';
 import { useChromium } from './chromium.js';
+import { lent } from './lent.js';
 import { openShelf, type Shelf } from './library.js';
+import { openLine } from './line.js';
 
 /** What a page has for itself. */
 interface Tab {
@@ -15,7 +17,8 @@ interface Tab {
   texts: string[];
 }
 
-const open = useChromium(/^$/);
+// Lines that are cut are told of.
+const open = useChromium(/could not be opened/);
 let server: Server;
 let shelf: Shelf;
 beforeAll(async () => {
@@ -27,8 +30,14 @@ const script = 'dist/strophe.js';
 const worker = '/dist/shared-connection-worker.js';
 
 /** Makes a connection in a page, and begins it. */
-function begin(page: Page, service: string, options: Library.ConnectionOptions, how: string): Promise<void> {
-  return page.evaluate(({ service, options, how }) => {
+function begin(
+  page: Page,
+  service: string,
+  options: Library.ConnectionOptions,
+  how: 'connect' | 'attach' | 'restore',
+  who = { jid: 'alice@example.com', pass: 'pencil' },
+): Promise<void> {
+  return page.evaluate(({ service, options, how, who }) => {
     const { Strophe } = globalThis as unknown as typeof Library;
     const connection = new Strophe.Connection(service, options);
     const tab: Tab = { connection, statuses: [], roles: [], texts: [] };
@@ -37,13 +46,14 @@ function begin(page: Page, service: string, options: Library.ConnectionOptions, 
     const callback = (status: number) => {
       tab.statuses.push(nameOf(status) ?? '');
       const listen = (message: Element) => tab.texts.push(message.textContent ?? '');
-      if (status === 5 || status === 8) connection.addHandler(listen, null, 'message');
+      const isAnother = (status === 5 || status === 8) && (how === 'restore' || !connection.restored);
+      if (isAnother) connection.addHandler(listen, null, 'message');
     };
     connection.onRoleChanged = (role) => void tab.roles.push(role);
     if (how === 'attach') connection.attach(callback);
-    else if (how === 'restore') connection.restore('alice@example.com', callback);
-    else connection.connect('alice@example.com', 'pencil', callback);
-  }, { service, options, how });
+    else if (how === 'restore') connection.restore(who.jid, callback);
+    else connection.connect(who.jid, who.pass, callback);
+  }, { service, options, how, who });
 }
 
 /** Waits until a list of a page has this in it. */
@@ -61,10 +71,13 @@ function say(page: Page, text: string): Promise<void> {
   }, text);
 }
 
-function tabOf(page: Page): Promise<{ jid: string; statuses: string[]; roles: string[] }> {
+type Seen = Pick<Tab, 'statuses' | 'roles' | 'texts'> & { jid: string; isManaged: boolean; isResumed: boolean };
+
+function tabOf(page: Page): Promise<Seen> {
   return page.evaluate(() => {
-    const { connection, statuses, roles } = (globalThis as unknown as { tab: Tab }).tab;
-    return { jid: connection.jid, statuses, roles };
+    const { connection, statuses, roles, texts } = (globalThis as unknown as { tab: Tab }).tab;
+    const isManaged = connection.isStreamManagementEnabled();
+    return { jid: connection.jid, statuses, roles, texts, isManaged, isResumed: connection.hasResumed() };
   });
 }
 
@@ -91,6 +104,53 @@ test('pages share a connection, one after the other', async () => {
   await first.evaluate(() => (globalThis as unknown as { tab: Tab }).tab.connection.disconnect());
   await until(first, 'statuses', 'DISCONNECTED');
   expect((await tabOf(first)).statuses).toEqual(['CONNECTING', 'ATTACHED', 'DISCONNECTING', 'DISCONNECTED']);
+});
+
+/** The server that is built for the tests, and Prosody. */
+const PLACES = ['epode', 'prosody-0.12', 'prosody-13'];
+
+function placeOf(name: string): { service: string; who?: { jid: string; pass: string } } {
+  if (name === 'epode') return { service: server.url };
+  const { accounts, password, servers } = lent();
+  const service = servers.find((one) => one.name === name)?.ws;
+  if (service === undefined) throw new Error(`${name} is not among the servers`);
+  return { service, who: { jid: accounts[0], pass: password } };
+}
+
+test.each(PLACES)('pages go on with their session when the connection is lost: %s', async (name) => {
+  const { service, who } = placeOf(name);
+  const line = await openLine(service);
+  const there = line.by(service);
+  const options = { worker, enableStreamManagement: true, reconnect: { first: 50, longest: 200 } };
+  try {
+    const first = await open(shelf.pageWith(script));
+    const second = await first.context().newPage();
+    await second.goto(shelf.pageWith(script));
+    await begin(first, there, options, 'connect', who);
+    await until(first, 'statuses', 'CONNECTED');
+    await begin(second, there, options, 'connect', who);
+    await until(second, 'statuses', 'ATTACHED');
+    expect(await tabOf(second)).toMatchObject({ isManaged: true, isResumed: false });
+    const { jid } = await tabOf(first);
+    await say(first, 'before');
+    await Promise.all([until(first, 'texts', 'before'), until(second, 'texts', 'before')]);
+
+    line.cut();
+    await Promise.all([say(first, 'one'), say(second, 'two')]);
+    line.mend();
+    const texts = [first, second].flatMap((page) => ['one', 'two'].map((text) => until(page, 'texts', text)));
+    await Promise.all(texts);
+    for (const page of [first, second]) {
+      const seen = await tabOf(page);
+      expect(seen.texts.sort()).toEqual(['before', 'one', 'two']);
+      expect(seen).toMatchObject({ jid, isManaged: true, isResumed: true });
+      expect(seen.statuses).toContain('RECONNECTING');
+    }
+    await first.evaluate(() => (globalThis as unknown as { tab: Tab }).tab.connection.disconnect());
+    await Promise.all([first, second].map((page) => until(page, 'statuses', 'DISCONNECTED')));
+  } finally {
+    await line.close();
+  }
 });
 
 test('a page that is loaded again goes on over BOSH', async () => {

@@ -301,6 +301,7 @@ export class Connection extends Sessions {
       case Status.ATTACHED:
         this.connected = true;
         this.own(news.jid ?? '');
+        if (this.role) this.joined(this.driver?.view?.isResumed === true);
         this._changeConnectStatus(code, null);
         this.flush();
         return this.watch();

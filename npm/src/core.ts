@@ -27,6 +27,18 @@ export function newMachine(options: object, { kind, secret }: Proof, session?: s
   return call(() => new Machine(JSON.stringify(options), kind, secret, session));
 }
 
+/** Says that a link is open: so protected, and with that below the frames. */
+export function openMachine(
+  machine: Machine,
+  now: number,
+  protection: keyof typeof PROTECTIONS,
+  carrier: 'websocket' | 'bosh' | 'tcp' = 'websocket',
+): void {
+  if (carrier === 'bosh') machine.opened_bosh(now, PROTECTIONS[protection]);
+  else if (carrier === 'tcp') machine.opened_tcp(now, PROTECTIONS[protection]);
+  else machine.opened(now, PROTECTIONS[protection]);
+}
+
 /** The tokens of an account. */
 export function newTokens(jid: string): Tokens {
   return call(() => new Tokens(jid));
@@ -61,12 +73,19 @@ export function redact(frame: string): string {
   return call(() => redacted(frame));
 }
 
+/**
+ * Makes the core ready now, and not when it is first used.
+ *
+ * @throws {Error} if it cannot be.
+ */
+export function makeReady(): void {
+  if (!isReady) prepare();
+  isReady = true;
+}
+
 /** Calls the core once it is ready. What it throws are texts. */
 function call<T>(use: () => T): T {
-  if (!isReady) {
-    prepare();
-    isReady = true;
-  }
+  makeReady();
   try {
     return use();
   } catch (words) {
@@ -74,5 +93,11 @@ function call<T>(use: () => T): T {
   }
 }
 
-export { Kind, Protection, SecretKind, StreamNews };
+const PROTECTIONS = {
+  plaintext: Protection.Plaintext,
+  loopback: Protection.Loopback,
+  encrypted: Protection.Encrypted,
+};
+
+export { Kind, SecretKind, StreamNews };
 export type { BoshSession, Machine, StreamParser, Tokens };

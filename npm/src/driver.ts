@@ -3,7 +3,7 @@
 import type { Verdict } from './choice.js';
 import { Clock } from './clock.js';
 import { Status } from './constants.js';
-import { newMachine, Kind, Protection, SecretKind, type Machine, type Proof } from './core.js';
+import { newMachine, openMachine, Kind, SecretKind, type Machine, type Proof } from './core.js';
 import { warn, words } from './log.js';
 import type { News } from './news.js';
 import type { Keeping, Owner } from './owner.js';
@@ -29,12 +29,20 @@ export class Driver {
   /** A session that is logged in is to be taken over. */
   private takesOver = false;
   private frames: string[] = [];
+  /** How many of this link's were given to the core. */
+  private taken = 0;
   /** The offer, until the mechanisms are judged. */
   private offer: string | undefined;
   private isReceiving = false;
   /** Whether a mechanism thinks about a success. */
   private isWeighing = false;
   private isAuthenticated = false;
+  /** The login is done, and it is still to be known if both sides count. */
+  private isBound = false;
+  /** The session, where it is counted for all pages that share it. */
+  private counted: { session: string; isResumed: boolean } | undefined;
+  /** The link was the last. */
+  private isFinal = false;
   private isOver = false;
   private depth = 0;
   private readonly questions = new Questions(
@@ -101,6 +109,7 @@ export class Driver {
   /** The session, to be looked at. */
   get view(): SessionView | null {
     if (this.isOver) return null;
+    if (this.counted) return { isManaged: true, ...this.counted };
     return { isManaged: this.machine.is_managed(), session: this.machine.session() };
   }
 
@@ -149,7 +158,7 @@ export class Driver {
     this.clock.stop();
     this.questions.drop();
     const { link } = this;
-    [this.link, this.isOpen] = [undefined, false];
+    [this.link, this.isOpen, this.isBound, this.counted] = [undefined, false, false, undefined];
     link?.close();
   }
 
@@ -167,15 +176,16 @@ export class Driver {
     };
     return {
       opened: (protection, carrier) => {
-        opened((now) => {
-          if (carrier === 'bosh') this.machine.opened_bosh(now, PROTECTIONS[protection]);
-          else if (carrier === 'tcp') this.machine.opened_tcp(now, PROTECTIONS[protection]);
-          else this.machine.opened(now, PROTECTIONS[protection]);
-        });
+        opened((now) => openMachine(this.machine, now, protection, carrier));
       },
-      attached: (jid) => {
+      attached: (jid) => opened((now) => this.machine.attached(now, jid)),
+      agreed: (session, counts) => this.agree(session, counts),
+      joined: (jid, isWatched) => {
         if (isJoining && !this.isOver) this.becomes(jid);
-        opened((now) => this.machine.attached(now, jid));
+        opened((now) => this.machine.joined(now, jid, isWatched));
+      },
+      counted: (session, isResumed) => {
+        this.counted = { session, isResumed };
       },
       received: (frame) => {
         this.frames.push(frame);
@@ -184,7 +194,10 @@ export class Driver {
       receivedBytes: (bytes) => {
         if (!this.isOver) this.input((now) => this.machine.received_bytes(now, bytes));
       },
-      lost: (why) => this.lost(why),
+      lost: (why, isFinal = false) => {
+        this.isFinal = isFinal;
+        this.lost(why);
+      },
       leaving: () => this.close(),
       ended: (session) => {
         if (!this.isOver) this.input((now) => this.machine.bosh_ended(now, session));
@@ -198,10 +211,24 @@ export class Driver {
     };
   }
 
-  /** Whose connection it is that was joined becomes known late. */
+  /** The pages that share the link have a session to go on with, or cannot count. */
+  private agree(session: string | null, counts: boolean): void {
+    if (this.isOver) return;
+    if (!counts) this.machine.forgo_management();
+    if (session === null) return;
+    this.forgetNumbers();
+    try {
+      this.machine.set_session(session);
+    } catch (problem) {
+      warn(`the session that was lost is not gone on with: ${words(problem)}`);
+    }
+  }
+
+  /** Whose connection it is that was joined becomes known late. It cannot be made anew from here. */
   private becomes(jid: string): void {
     this.machine.free();
-    this.machine = newMachine({ ...this.options, jid }, { kind: SecretKind.None, secret: '' });
+    const options = { ...this.options, jid, reconnect: undefined, tokens: undefined };
+    this.machine = newMachine(options, { kind: SecretKind.None, secret: '' });
     this.machine.poll(); // it connects, which was told
   }
 
@@ -230,6 +257,7 @@ export class Driver {
   }
 
   private take(frame: string): void {
+    this.taken += 1;
     this.owner.received(frame);
     const claim = this.isOver ? undefined : this.owner.claimed();
     if (claim) return this.weigh(frame, claim);
@@ -278,10 +306,31 @@ export class Driver {
         this.act(kind);
       }
       this.keep();
+      if (this.depth === 1) this.settle();
     } finally {
       this.depth -= 1;
       if (this.isOver && this.depth === 0) this.machine.free();
     }
+  }
+
+  /** Once it is known if both sides count, whoever counts for all pages takes the session. */
+  private settle(): void {
+    const { link, machine } = this;
+    if (this.isOver || !this.isBound || !link?.settled || machine.expects_management()) return;
+    const session = machine.release_session();
+    if (session === undefined && machine.is_managed()) return; // not all is handled
+    this.isBound = false;
+    if (session !== undefined) {
+      this.counted = { session, isResumed: false };
+      this.frames = []; // they are not counted here
+      this.forgetNumbers();
+    }
+    link.settled(session, this.taken);
+  }
+
+  /** Stanzas get other numbers: what becomes of those that were sent is not known here any more. */
+  private forgetNumbers(): void {
+    this.owner.settled(Number.MAX_SAFE_INTEGER, 'unmanaged');
   }
 
   private act(kind: Kind): void {
@@ -340,7 +389,10 @@ export class Driver {
   private report(news: News): void {
     const { session, tokens } = this.keeping;
     if (news.jid) this.link?.bound?.(news.jid);
-    if (news.code === Status.CONNECTED) tokens?.connected(news.mechanism ?? '');
+    if (news.code === Status.CONNECTED) {
+      this.isBound = true;
+      tokens?.connected(news.mechanism ?? '');
+    }
     if (news.code !== Status.DISCONNECTED) {
       // Where the server's word is followed, it is no failure.
       return this.elsewhere(news) === null ? this.owner.reported(news) : undefined;
@@ -357,7 +409,7 @@ export class Driver {
       this.waitFor(0, place);
       return { code: Status.REDIRECT, condition: place };
     }
-    const again = this.machine.again();
+    const again = this.isFinal ? undefined : this.machine.again();
     if (again === undefined) return undefined;
     const news = JSON.parse(again) as News;
     this.waitFor(news.wait ?? 0);
@@ -385,7 +437,7 @@ export class Driver {
   private renew(): void {
     this.callOff?.();
     this.callOff = undefined;
-    [this.frames, this.offer, this.isWeighing] = [[], undefined, false];
+    [this.frames, this.taken, this.offer, this.isWeighing] = [[], 0, undefined, false];
     [this.isAuthenticated, this.takesOver] = [false, false];
     this.clock.restart();
     this.machine.renew(Math.floor(Date.now() / 1000));
@@ -404,10 +456,4 @@ const FATES: Record<Kind.Acknowledged | Kind.Unmanaged | Kind.Dropped, Fate> = {
   [Kind.Acknowledged]: 'acknowledged',
   [Kind.Unmanaged]: 'unmanaged',
   [Kind.Dropped]: 'dropped',
-};
-
-const PROTECTIONS = {
-  plaintext: Protection.Plaintext,
-  loopback: Protection.Loopback,
-  encrypted: Protection.Encrypted,
 };

@@ -18,7 +18,7 @@ export {
   UnacknowledgedError,
 } from './errors.js';
 export { MemoryStorageBackend, SessionStorageBackend } from './storage.js';
-export { StreamManagement } from './stream-management.js';
+export { StreamManagement, StreamManagementMirror } from './stream-management.js';
 export { LocalTokenStore, MemoryTokenStore } from './tokens.js';
 export type { BuilderAttributes } from './builder.js';
 export type { Connection } from './connection.js';

@@ -60,6 +60,6 @@ function lost(): Error {
 
 function unmanaged(): Error {
   return new UnacknowledgedError(
-    'the stanza was sent, but this session has no acknowledgements: see `enableStreamManagement`',
+    'the stanza was sent, but there are no acknowledgements of it: see `enableStreamManagement`',
   );
 }

@@ -12,7 +12,7 @@ import type { Keeping } from './owner.js';
 import type { LoginReport } from './report.js';
 import { logoutOptions } from './settings.js';
 import { defaultStorage, SessionKeeper, type SMStorageBackend } from './storage.js';
-import { StreamManagement, type SessionView } from './stream-management.js';
+import { StreamManagement, StreamManagementMirror, type SessionView } from './stream-management.js';
 import { TokenKeeper } from './token-keeper.js';
 import { TransportChoice } from './transport-choice.js';
 
@@ -30,10 +30,12 @@ export abstract class Sessions extends TransportChoice {
 
   constructor(service: string, options: ConnectionOptions) {
     super(service, options);
-    // What several pages share, none can count.
-    const manages = options.enableStreamManagement === true && !options.worker;
-    this.storage = manages ? (options.streamManagement?.storage ?? defaultStorage()) : null;
-    this.sm = manages ? new StreamManagement(() => this.view) : null;
+    const manages = options.enableStreamManagement === true;
+    // What several pages share, the worker keeps.
+    const keeps = manages && !options.worker;
+    this.storage = keeps ? (options.streamManagement?.storage ?? defaultStorage()) : null;
+    const Seen = options.worker ? StreamManagementMirror : StreamManagement;
+    this.sm = manages ? new Seen(() => this.view) : null;
   }
 
   /**
@@ -135,6 +137,13 @@ export abstract class Sessions extends TransportChoice {
     this.reconnecting = null;
     this.restored = resumed;
     if (this.sm) this.sm._resumed = resumed;
+  }
+
+  /** Another page has logged in for this one, to which the session is new unless it comes back. */
+  protected joined(isResumed: boolean): void {
+    const comesBack = this.reconnecting !== null;
+    this.begun({ code: Status.ATTACHED, resumed: isResumed });
+    this.restored = isResumed && comesBack;
   }
 
   /** The connection is lost or led elsewhere, and will be made anew. */

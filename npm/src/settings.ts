@@ -26,22 +26,24 @@ export interface Sasl2Options {
 
 /** The options as the core takes them. */
 export function coreOptions(options: ConnectionOptions): object {
-  const { enableStreamManagement, streamManagement: management, sasl2, tokens, reconnect } = options;
+  const { sasl2, tokens, reconnect } = options;
+  const management = managementOf(options);
   return {
     explicitBinding: options.explicitResourceBinding === true,
     allowPlaintext: options.dangerAllowPlaintext === true,
     report: options.report === true,
-    ...(enableStreamManagement && !options.worker && {
-      streamManagement: {
-        maxUnacked: whole(management?.maxUnacked),
-        requestResume: management?.requestResume,
-        max: whole(management?.max),
-      },
-    }),
+    ...(management && { streamManagement: management }),
     ...(sasl2 && { sasl2: sasl2 === true ? {} : sasl2 }),
     ...(tokens && { tokens: 'logIn' }),
     ...(reconnect && { reconnect: reconnect === true ? {} : wholes(reconnect) }),
   };
+}
+
+/** What is wanted of stream management, as the core takes it; null where it is not. */
+export function managementOf(options: ConnectionOptions): object | null {
+  if (!options.enableStreamManagement) return null;
+  const { maxUnacked, requestResume, max } = options.streamManagement ?? {};
+  return { maxUnacked: whole(maxUnacked), requestResume, max: whole(max) };
 }
 
 /** The same for the last login with a token, which stands alone. */

@@ -28,6 +28,8 @@ export interface SessionView {
   isManaged: boolean;
   /** The core's JSON, once an address is bound. */
   session: string | undefined;
+  /** Whether it is that of an earlier connection, where it was another page's login. */
+  isResumed?: boolean;
 }
 
 /** The core's JSON of a session, as far as it is looked at here. */
@@ -90,3 +92,6 @@ export class StreamManagement {
     return session === undefined ? null : (JSON.parse(session) as State);
   }
 }
+
+/** The same where pages share the session, with the option `worker`: what the worker told of it last. */
+export class StreamManagementMirror extends StreamManagement {}

@@ -35,7 +35,7 @@ import type { ConnectionPlugin } from './options.js';
 import { Request } from './request.js';
 import { Stanza } from './stanza.js';
 import { MemoryStorageBackend, SessionStorageBackend } from './storage.js';
-import { StreamManagement } from './stream-management.js';
+import { StreamManagement, StreamManagementMirror } from './stream-management.js';
 import { LocalTokenStore, MemoryTokenStore } from './tokens.js';
 import type { TransportClass } from './transport.js';
 import { Websocket } from './websocket.js';
@@ -91,6 +91,7 @@ export const Strophe = {
   SASLXOAuth2,
 
   StreamManagement,
+  StreamManagementMirror,
   MemoryStorageBackend,
   SessionStorageBackend,
   MemoryTokenStore,

@@ -29,6 +29,11 @@ export interface Link {
   close(): void;
   /** A resource is bound. */
   bound?(jid: string): void;
+  /**
+   * @internal Where several pages share the link: the login is done. They count from here on, after so
+   * many frames that were received, if there is a session to be counted.
+   */
+  settled?(session: string | undefined, heard: number): void;
 }
 
 /** What a link is wanted for. */
@@ -55,12 +60,18 @@ export interface Listener {
   opened(protection: Protection, carrier?: Carrier): void;
   /** In place of `opened`: there is a session already, of this address. */
   attached(jid: string): void;
+  /** @internal Before `opened`: what the pages that share the link go on with, and whether they can count. */
+  agreed(session: string | null, counts: boolean): void;
+  /** @internal As `attached`: another page has logged in, and the server may be watched for this one. */
+  joined(jid: string, isWatched: boolean): void;
+  /** @internal Where the session stands that is counted for this page. */
+  counted(session: string, isResumed: boolean): void;
   /** A frame came. */
   received(frame: string): void;
   /** @internal Any bytes of a stream came. */
   receivedBytes(bytes: Uint8Array): void;
-  /** Nothing can be sent or received any more; or it could not be opened. */
-  lost(why: string): void;
+  /** Nothing can be sent or received any more; or it could not be opened. No other is made, if it is final. */
+  lost(why: string, isFinal?: boolean): void;
   /** Somebody else ends the connection, in good order. */
   leaving(): void;
   /** @internal The BOSH session is over. */

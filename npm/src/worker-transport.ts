@@ -1,8 +1,10 @@
-// The page's side of a connection that all pages of an origin share. The socket is the worker's.
+// The page's side of a connection that all pages of an origin share. The socket is the worker's, and
+// so is a session with stream management.
 
 import type { Connection } from './connection.js';
-import { guard } from './log.js';
+import { error, guard } from './log.js';
 import { protectionOf } from './service.js';
+import { managementOf } from './settings.js';
 import type { Link, Listener, Opening, Transport } from './transport.js';
 import { VERSION, type FromPage, type FromWorker } from './worker-protocol.js';
 import { toElement } from './xml.js';
@@ -22,7 +24,10 @@ export class WorkerWebsocket implements Transport {
 
 class WorkerLink implements Link {
   private readonly life = new AbortController();
-  private isAttached = false;
+  /** What is bound, where it is this page that has logged in. */
+  private jid: string | undefined;
+  /** The session is given away: what comes is not for this page until the worker has it. */
+  private isGiving = false;
 
   constructor(
     private readonly port: MessagePort,
@@ -34,7 +39,7 @@ class WorkerLink implements Link {
     port.start();
     this.watchPage();
     if (opening.joins) this.tell(['attach', VERSION]);
-    else this.tell(['connect', VERSION, opening.url, opening.jid]);
+    else this.tell(['connect', VERSION, opening.url, opening.jid, managementOf(connection.options)]);
   }
 
   send(frame: string): void {
@@ -42,7 +47,13 @@ class WorkerLink implements Link {
   }
 
   bound(jid: string): void {
-    if (!this.isAttached) this.tell(['bound', jid]);
+    this.jid = jid;
+  }
+
+  settled(session: string | undefined, heard: number): void {
+    if (session === undefined) return this.tell(['bound', this.jid ?? '']);
+    this.isGiving = true;
+    this.tell(['managed', session, heard, this.connection.restored]);
   }
 
   close(): void {
@@ -68,18 +79,25 @@ class WorkerLink implements Link {
         connection.role = message[1];
         return void guard(() => connection.onRoleChanged(message[1]));
       case 'opened':
+        listener.agreed(message[1], message[2]);
         return listener.opened(protectionOf(this.opening.url));
+      case 'taken':
+        this.isGiving = false;
+        return;
+      case 'session':
+        return listener.counted(message[1], message[2]);
       case 'attached':
-        this.isAttached = true;
-        return listener.attached(message[1]);
+        return listener.joined(message[1], message[2]);
       case 'frame':
-        return listener.received(message[1]);
+        return this.isGiving ? undefined : listener.received(message[1]);
       case 'foreign':
         return void guard(() => connection.onForeignStanzaSent(toElement(message[1])));
       case 'leaving':
         return listener.leaving();
       case 'lost':
-        return listener.lost(message[1]);
+        return listener.lost(message[1], message[2]);
+      case 'problem':
+        return error(message[1]);
       case 'ping':
         return this.tell(['pong']);
     }

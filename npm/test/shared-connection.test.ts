@@ -4,58 +4,16 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { OpenRequests } from '../src/open-requests.js';
 import { rootTag } from '../src/root-tag.js';
-import { SharedConnection, type PagePort, type Socket } from '../src/shared-connection.js';
-import { VERSION, type FromPage, type FromWorker } from '../src/worker-protocol.js';
+import { SharedConnection } from '../src/shared-connection.js';
+import { VERSION } from '../src/worker-protocol.js';
+import { FakePage, FakeSocket } from './fake-pages.js';
 
 const URL = 'wss://example.com/ws';
 const JID = 'alice@example.com/desk';
+const NO_CORE = () => {
+  throw new Error('it is not wanted');
+};
 const CLOSE = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
-
-class FakePage implements PagePort {
-  heard: FromWorker[] = [];
-  onmessage: ((event: { data: FromPage }) => unknown) | null = null;
-
-  postMessage(message: FromWorker): void {
-    if (message[0] !== 'ping') this.heard.push(message);
-    else if (this.isAwake) this.say('pong');
-  }
-
-  isAwake = true;
-
-  say(...message: FromPage): void {
-    this.onmessage?.({ data: message });
-  }
-
-  /** What it has heard since it was last asked. */
-  news(): FromWorker[] {
-    return this.heard.splice(0);
-  }
-}
-
-class FakeSocket implements Socket {
-  static all: FakeSocket[] = [];
-  sent: string[] = [];
-  isClosed = false;
-  onopen: (() => unknown) | null = null;
-  onmessage: ((event: { data: unknown }) => unknown) | null = null;
-  onclose: ((event: { code: number }) => unknown) | null = null;
-
-  constructor(readonly url: string) {
-    FakeSocket.all.push(this);
-  }
-
-  send(frame: string): void {
-    this.sent.push(frame);
-  }
-
-  close(): void {
-    this.isClosed = true;
-  }
-
-  says(frame: string): void {
-    this.onmessage?.({ data: frame });
-  }
-}
 
 let shared: SharedConnection;
 let shutDown: ReturnType<typeof vi.fn>;
@@ -64,7 +22,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   FakeSocket.all = [];
   shutDown = vi.fn();
-  shared = new SharedConnection({ open: (url) => new FakeSocket(url), shutDown });
+  shared = new SharedConnection({ open: (url) => new FakeSocket(url), core: NO_CORE, shutDown });
 });
 afterEach(() => vi.useRealTimers());
 
@@ -78,7 +36,7 @@ function page(): FakePage {
 /** A page that wants this account. */
 function connecting(jid = 'alice@example.com'): FakePage {
   const made = page();
-  made.say('connect', VERSION, URL, jid);
+  made.say('connect', VERSION, URL, jid, null);
   return made;
 }
 
@@ -94,7 +52,7 @@ function loggedIn(): { primary: FakePage; socket: FakeSocket } {
 
 function joined(): FakePage {
   const made = connecting();
-  expect(made.news()).toEqual([['role', 'secondary'], ['attached', JID]]);
+  expect(made.news()).toEqual([['role', 'secondary'], ['attached', JID, false]]);
   return made;
 }
 
@@ -112,10 +70,10 @@ describe('a login', () => {
     same.say('bound', 'mallory@example.com/x');
     primary.say('send', '<auth/>');
     expect(socket.sent).toEqual(['<auth/>']);
-    expect(primary.news()).toEqual([['opened'], ['frame', '<features/>']]);
+    expect(primary.news()).toEqual([['opened', null, false], ['frame', '<features/>']]);
     expect(same.news()).toEqual([['role', 'secondary']]);
     primary.say('bound', JID);
-    expect([same.news(), any.news()]).toEqual([[['attached', JID]], [['role', 'secondary'], ['attached', JID]]]);
+    expect([same.news(), any.news()]).toEqual([[['attached', JID, false]], [['role', 'secondary'], ['attached', JID, false]]]);
     expect(FakeSocket.all.length).toBe(1);
   });
 
@@ -133,14 +91,14 @@ describe('a login', () => {
     const waiting = connecting();
     waiting.news();
     fail(primary);
-    expect(waiting.news()).toEqual([['lost', expect.any(String)]]);
+    expect(waiting.news()).toEqual([['lost', expect.any(String), false]]);
     expect(connecting().news()).toEqual([['role', 'primary']]);
   });
 
   test('cannot be joined where there is none', () => {
     const alone = page();
     alone.say('attach', VERSION);
-    expect(alone.news()).toEqual([['lost', 'no page of this origin is connected']]);
+    expect(alone.news()).toEqual([['lost', 'no page of this origin is connected', true]]);
     expect(FakeSocket.all).toEqual([]);
   });
 
@@ -149,18 +107,19 @@ describe('a login', () => {
       open: () => {
         throw new Error('forbidden');
       },
+      core: NO_CORE,
       shutDown,
     });
     expect(connecting().news()).toEqual([
       ['role', 'primary'],
-      ['lost', expect.stringContaining('could not be opened: Error: forbidden')],
+      ['lost', expect.stringContaining('could not be opened: Error: forbidden'), false],
     ]);
   });
 
   test('of another account replaces the one that is', () => {
     const { primary, socket } = loggedIn();
     const other = connecting('bob@example.com');
-    expect(primary.news()).toEqual([['lost', 'another page connects anew']]);
+    expect(primary.news()).toEqual([['lost', 'another page connects anew', true]]);
     expect(socket.isClosed).toBe(true);
     expect(other.news()).toEqual([['role', 'primary']]);
     primary.say('send', '<message/>');
@@ -247,7 +206,7 @@ describe('a page that is away', () => {
     primary.say('away');
     socket.onclose?.({ code: 1006 });
     primary.say('pong');
-    expect(primary.news()).toEqual([['lost', 'the connection ended meanwhile']]);
+    expect(primary.news()).toEqual([['lost', 'the connection ended meanwhile', false]]);
   });
 
   test('is taken for gone after half an hour, and may come again', () => {
@@ -272,7 +231,7 @@ describe('the end', () => {
     vi.advanceTimersByTime(9_990);
     expect(socket.isClosed).toBe(false);
     const again = connecting();
-    expect(again.news()).toEqual([['role', 'primary'], ['attached', JID]]);
+    expect(again.news()).toEqual([['role', 'primary'], ['attached', JID, false]]);
     vi.advanceTimersByTime(20_000);
     again.say('bye');
     vi.advanceTimersByTime(10_000);
@@ -290,7 +249,7 @@ describe('the end', () => {
     const late = connecting();
     expect(late.news()).toEqual([['role', 'primary']]);
     expect(FakeSocket.all.length).toBe(2);
-    expect(primary.news()).toEqual([['lost', 'another page connects anew']]);
+    expect(primary.news()).toEqual([['lost', 'another page connects anew', true]]);
   });
 
   test('is told by the server to all, and answered once', () => {
@@ -311,7 +270,7 @@ describe('the end', () => {
     const { primary, socket } = loggedIn();
     const second = joined();
     socket.onclose?.({ code: 1006 });
-    expect([primary.news(), second.news()]).toEqual([[['lost', 'code 1006']], [['lost', 'code 1006']]]);
+    expect([primary.news(), second.news()]).toEqual([[['lost', 'code 1006', false]], [['lost', 'code 1006', false]]]);
   });
 });
 
@@ -319,20 +278,20 @@ describe('what is refused', () => {
   test('pages of another version; a newer one gets a new worker', () => {
     const { primary, socket } = loggedIn();
     const older = page();
-    older.say('connect', VERSION - 1, URL, JID);
-    expect(older.news()).toEqual([['lost', expect.stringContaining('different versions')]]);
+    older.say('connect', VERSION - 1, URL, JID, null);
+    expect(older.news()).toEqual([['lost', expect.stringContaining('different versions'), true]]);
     expect([primary.news(), shutDown.mock.calls.length]).toEqual([[], 0]);
     const newer = page();
     newer.say('attach', VERSION + 1);
-    expect(newer.news()).toEqual([['lost', expect.stringContaining('different versions')]]);
-    expect(primary.news()).toEqual([['lost', expect.stringContaining('newer version')]]);
+    expect(newer.news()).toEqual([['lost', expect.stringContaining('different versions'), true]]);
+    expect(primary.news()).toEqual([['lost', expect.stringContaining('newer version'), true]]);
     expect([socket.isClosed, shutDown.mock.calls.length]).toEqual([true, 1]);
   });
 
   test('more pages than there are limits for', () => {
     loggedIn();
     for (let count = 1; count < 100; count += 1) joined();
-    expect(connecting().news()).toEqual([['lost', 'more than 100 pages share the connection']]);
+    expect(connecting().news()).toEqual([['lost', 'more than 100 pages share the connection', true]]);
   });
 
   test('answers to requests that were forgotten, the oldest first', () => {

@@ -2,24 +2,14 @@
 
 import { $iq, $msg, Strophe } from 'strophejs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import WebSocket from 'ws';
-import { SharedConnection, type PagePort, type Socket } from '../src/shared-connection.js';
-import { Heard } from './heard.js';
 import { serve, type Server } from './server.js';
+import { coming, Tabs, type Tab } from './tabs.js';
 
 const { ATTACHED, ATTACHFAIL, AUTHFAIL, CONNECTED, CONNECTING, CONNFAIL, DISCONNECTED, DISCONNECTING } =
   Strophe.Status;
 
-interface Page {
-  connection: InstanceType<typeof Strophe.Connection>;
-  heard: Heard;
-  roles: string[];
-  foreign: string[];
-}
-
 let server: Server;
-let sockets: WebSocket[];
-let pages: Page[];
+let tabs: Tabs;
 
 beforeAll(async () => {
   server = await serve('s3cr3t');
@@ -27,63 +17,14 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 beforeEach(() => {
   Strophe.setLogLevel(Strophe.LogLevel.FATAL);
-  sockets = [];
-  pages = [];
-  const worker = new SharedConnection({
-    open: (url) => {
-      const socket = new WebSocket(url, 'xmpp');
-      sockets.push(socket);
-      return socket as unknown as Socket;
-    },
-    shutDown: () => {},
-  });
-  vi.stubGlobal('SharedWorker', class {
-    readonly port: MessagePort;
-
-    constructor(readonly script: string) {
-      const { port1, port2 } = new MessageChannel();
-      worker.admit(port2 as unknown as PagePort);
-      this.port = port1;
-    }
-  });
+  tabs = new Tabs(() => server);
 });
-afterEach(() => {
-  for (const { connection } of pages) connection.reset();
-  for (const socket of sockets) socket.close();
-  vi.unstubAllGlobals();
-});
+afterEach(() => tabs.close());
 
-function page(): Page {
-  const connection = new Strophe.Connection(server.url, { worker: 'worker.js' });
-  const made: Page = { connection, heard: new Heard(), roles: [], foreign: [] };
-  connection.onRoleChanged = (role) => void made.roles.push(role);
-  connection.onForeignStanzaSent = (stanza) => void made.foreign.push(stanza.tagName);
-  pages.push(made);
-  return made;
-}
-
-function connecting(pass = 's3cr3t', jid = 'alice@example.com'): Page {
-  const made = page();
-  made.connection.connect(jid, pass, made.heard.callback);
-  return made;
-}
-
-async function loggedIn(): Promise<Page> {
-  const made = connecting();
-  await made.heard.until(CONNECTED);
-  return made;
-}
-
-async function joined(): Promise<Page> {
-  const made = connecting();
-  await made.heard.until(ATTACHED);
-  return made;
-}
-
-/** A stanza of this name comes to a page. */
-function coming({ connection }: Page, name: string): Promise<Element> {
-  return new Promise((done) => connection.addHandler((stanza) => done(stanza), null, name));
-}
+const page = () => tabs.page();
+const connecting = (pass?: string) => tabs.connecting(pass);
+const loggedIn = () => tabs.loggedIn();
+const joined = () => tabs.joined();
 
 describe('pages that share a connection', () => {
   test('log in once', async () => {
@@ -93,11 +34,11 @@ describe('pages that share a connection', () => {
     const third = page();
     third.connection.attach(third.heard.callback);
     await third.heard.until(ATTACHED);
-    expect(sockets.length).toBe(1);
-    const jids = pages.map(({ connection }) => connection.jid);
+    expect(tabs.sockets.length).toBe(1);
+    const jids = tabs.all.map(({ connection }) => connection.jid);
     expect(new Set(jids).size).toBe(1);
     expect(third.connection.domain).toBe('example.com');
-    expect(pages.map(({ roles }) => roles)).toEqual([['primary'], ['secondary'], ['secondary']]);
+    expect(tabs.all.map(({ roles }) => roles)).toEqual([['primary'], ['secondary'], ['secondary']]);
     expect(third.heard.codes).toEqual([CONNECTING, ATTACHED]);
     expect(third.connection.authenticated).toBe(true);
   });
@@ -113,7 +54,7 @@ describe('pages that share a connection', () => {
   test('have answers to their own requests only', async () => {
     const [first, second] = [await loggedIn(), await joined()];
     const query = () => $iq({ type: 'get', to: 'example.com' }).c('query', { xmlns: Strophe.NS.DISCO_INFO });
-    const ask = ({ connection }: Page) =>
+    const ask = ({ connection }: Tab) =>
       new Promise<string | null>((done) => {
         const id: string = connection.sendIQ(query(), (answer) =>
           done(answer.getAttribute('id') === id ? answer.getAttribute('type') : 'not mine'),
@@ -153,7 +94,7 @@ describe('pages that share a connection', () => {
     expect([first.connection.role, second.connection.role]).toEqual([null, null]);
     const again = await loggedIn();
     expect(again.roles).toEqual(['primary']);
-    expect(sockets.length).toBe(2);
+    expect(tabs.sockets.length).toBe(2);
   });
 
   test('go on when the first goes', async () => {
@@ -169,7 +110,7 @@ describe('pages that share a connection', () => {
 
   test('lose it together', async () => {
     const [first, second] = [await loggedIn(), await joined()];
-    sockets[0]?.terminate();
+    tabs.cut();
     await Promise.all([first.heard.until(DISCONNECTED), second.heard.until(DISCONNECTED)]);
     expect(first.heard.all.at(-1)).toEqual([DISCONNECTED, 'connection-lost']);
     expect(second.heard.all.at(-1)).toEqual([DISCONNECTED, 'connection-lost']);
@@ -178,7 +119,7 @@ describe('pages that share a connection', () => {
   test('do not get in by a login that fails', async () => {
     const [first, second, third] = [connecting('wrong'), connecting(), page()];
     third.connection.attach(third.heard.callback);
-    await Promise.all(pages.map(({ heard }) => heard.until(DISCONNECTED)));
+    await Promise.all(tabs.all.map(({ heard }) => heard.until(DISCONNECTED)));
     expect(first.heard.codes).toContain(AUTHFAIL);
     expect(second.heard.codes).toEqual([CONNECTING, CONNFAIL, DISCONNECTED]);
     expect(third.heard.codes).toEqual([CONNECTING, ATTACHFAIL, DISCONNECTED]);

@@ -11,11 +11,25 @@ afterEach(() => vi.unstubAllGlobals());
 describe('names', () => {
   test('are exported, and put onto the page', () => {
     const names = ['$build', '$iq', '$msg', '$pres', 'Strophe', 'stx', 'toStanza'];
-    for (const name of [...names, 'Builder', 'Request', 'Stanza']) expect(epode).toHaveProperty(name);
+    const classes = ['Builder', 'Request', 'Stanza', 'StreamManagement', 'StreamManagementMirror'];
+    for (const name of [...names, ...classes]) expect(epode).toHaveProperty(name);
     for (const name of names) expect(globalThis).toHaveProperty(name);
     for (const name of ['WebSocket', 'DOMParser', 'XMLSerializer', 'document']) {
       expect(globalThis).toHaveProperty(name);
     }
+  });
+
+  test('of stream management say the same with and without a worker', () => {
+    const { StreamManagement, StreamManagementMirror } = Strophe;
+    const options = { enableStreamManagement: true };
+    const own = new Strophe.Connection('wss://example.com/', options).sm;
+    const shared = new Strophe.Connection('wss://example.com/', { ...options, worker: 'worker.js' }).sm;
+    expect([own, shared].map((sm) => sm?.constructor)).toEqual([StreamManagement, StreamManagementMirror]);
+    const members = ['enabled', 'resumed', 'resumeSupported', 'boundJid', 'hIn', 'hOutAcked', 'unacked'] as const;
+    for (const sm of [own, shared]) {
+      expect(members.map((name) => sm?.[name])).toEqual([false, false, false, null, 0, 0, []]);
+    }
+    expect(new Strophe.Connection('wss://example.com/', { worker: 'worker.js' }).sm).toBeNull();
   });
 
   test('the version is that of the package', () => {
