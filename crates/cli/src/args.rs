@@ -88,8 +88,7 @@ pub(crate) struct ServeArgs {
     pub(crate) accounts: Vec<String>,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    /// Give browsers a page on which to log in, step by step, and to chat; pages of other sites are
-    /// refused then
+    /// Give browsers a page on which to log in, step by step, and to chat; refuse other sites' pages
     #[arg(long)]
     pub(crate) web: bool,
     /// Take logins by token in early data of TLS, for login --danger-early-data
@@ -549,9 +548,14 @@ It prints its addresses and accounts, and commands that log in to it. Certificat
 passwords are made anew at each start, and their files are removed at the end. It is for trying
 things out, not for people: whoever reaches its port can try to log in.
 
-With --web it also has a page for browsers, where one sees a login happen. The page tells whoever
-opens it the passwords and tokens that were made here, unless --listen leads beyond this machine. It
-is in binaries that were built with the feature web: 'cargo xtask web' does that.
+With --web it also has a page for browsers, where one sees a login happen: a binary that was built by
+'cargo xtask web' has it. The page's address is printed with a key in it. Whoever opens that gets the
+passwords and tokens that were made here, unless --listen leads beyond this machine; on the page
+without the key they have to be typed. The page over TLS is for logins by token, which need TLS; the
+browser asks whether to trust its certificate.
+
+A server with a page answers to localhost and to the address that it listens at, and to pages of its
+own: to try a page of your own, or another name, leave --web out.
 
 Examples:
   epode serve

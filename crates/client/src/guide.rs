@@ -30,6 +30,7 @@ pages! {
     channel_binding = "docs/guide/channel-binding.md",
     pins = "docs/guide/pins.md",
     quick_logins = "docs/guide/quick-logins.md",
+    when_a_login_fails = "docs/guide/when-a-login-fails.md",
     components = "docs/guide/components.md",
     coming_from_strophe = "docs/coming-from-strophe.md",
     writing_a_driver = "docs/writing-a-driver.md",

@@ -241,4 +241,5 @@ const HANDSHAKE: &str = "Upgrade: websocket | Connection: Upgrade | Sec-WebSocke
 const NO_KEY: &str = "this file is for those who have its key: send `Authorization: Bearer KEY`\n";
 const WRONG_HOST: &str = "this server is not known by that name: ask for it by localhost, or by \
                           the address that it listens at\n";
-const WRONG_ORIGIN: &str = "this server has a page, and takes requests of no other site's pages\n";
+const WRONG_ORIGIN: &str = "this server has a page, and takes requests of no other site's pages: \
+                            use a server without one\n";

@@ -10,7 +10,8 @@ use epode::{
     },
 };
 use epode_testpeer::{
-    EarlyData, ListenOptions, Outcome, Running, RunningScript, Server, listen_script,
+    EarlyData, ListenOptions, Outcome, Running, RunningScript, Server, ServerBuilder,
+    listen_script,
     script::{Mismatch, Script},
 };
 use zeroize::Zeroizing;
@@ -49,11 +50,7 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     }
     let page_key = if args.web { Some(random_word()?) } else { None };
     if let Some(key) = &page_key {
-        builder = web_page::add_to(builder, &args.domain, &hints(args, &accounts), key)?;
-        if args.listen.is_loopback() {
-            // What is shown of SASL2 is to be seen without a certificate that browsers ask about.
-            builder = builder.sasl2_unencrypted();
-        }
+        builder = with_page(builder, args, &accounts, key)?;
     }
     // The flag's range ends three below the last port.
     let port = |offset| if args.port == 0 { 0 } else { args.port + offset };
@@ -114,6 +111,20 @@ fn users(args: &ServeArgs) -> Vec<&str> {
         [] => vec!["alice"],
         given => given.iter().map(String::as_str).collect(),
     }
+}
+
+/// Adds the page, which has the accounts from whoever has the key.
+fn with_page(
+    mut server: ServerBuilder,
+    args: &ServeArgs,
+    accounts: &[Account],
+    key: &str,
+) -> Result<ServerBuilder, Failure> {
+    if args.listen.is_loopback() {
+        // SASL2 is to be seen without a certificate that browsers ask about.
+        server = server.sasl2_unencrypted();
+    }
+    web_page::add_to(server, &args.domain, &hints(args, accounts), key)
 }
 
 /// What the page knows: the secrets that were made here, where nobody reads along on the way.

@@ -55,4 +55,5 @@ fn host<B>(request: &Request<B>) -> Option<Authority> {
 
 const WRONG_HOST: &str = "this server is not known by that name: ask for it by localhost, or by \
                           the address that it listens at\n";
-const WRONG_ORIGIN: &str = "this server has a page, and takes requests of no other site's pages\n";
+const WRONG_ORIGIN: &str = "this server has a page, and takes requests of no other site's pages: \
+                            use a server without one\n";
