@@ -4,7 +4,7 @@ use epode_proto::{Advice, ApiMisuse, bosh::RestoreError, stream::Text};
 
 use crate::{
     Attempt, PinStoreError, Route, SessionStoreError, TokenStoreError,
-    discovery::{DomainError, Finding, Note},
+    discovery::{DomainError, Finding, Note, Question},
     transport::TransportError,
 };
 
@@ -119,6 +119,13 @@ fn no_route(domain: &str, route: &Route) -> String {
         let notes = join(route.notes.iter().map(ToString::to_string).collect());
         return format!("no server is known for {domain}: {notes}");
     }
-    let attempts = join(route.attempts.iter().map(ToString::to_string).collect());
-    format!("no way into the server of {domain} works: {attempts}")
+    // What was tried without them may not be where the server is.
+    let is_of_dns = |note: &&Note| {
+        matches!(note.about, Question::SrvXmpps | Question::SrvXmpp)
+            && matches!(note.finding, Finding::Failed { .. })
+    };
+    let unknown = route.notes.iter().filter(is_of_dns).map(ToString::to_string);
+    let attempts = route.attempts.iter().map(ToString::to_string);
+    let lines = join(unknown.chain(attempts).collect());
+    format!("no way into the server of {domain} works: {lines}")
 }

@@ -73,7 +73,7 @@ codes! {
     NoTls = Error, "no-tls",
         "set up a certificate and offer TLS";
     TlsFailed = Error, "tls-failed",
-        "check the TLS versions and ciphers that the server allows, and its log";
+        "check the port, the TLS versions and ciphers that the server allows there, and its log";
     StreamFailed = Error, "stream-failed",
         "check that the server answers for this domain there, and its log";
     PlainBeforeTls = Error, "plain-before-tls",

@@ -122,6 +122,21 @@ async fn a_domain_without_a_server_says_so() {
     assert!(told.contains("the domain says that it has no such service"), "{told}");
 }
 
+/// The domain itself may not be where the server is.
+#[tokio::test]
+async fn records_that_could_not_be_looked_up_are_told_of() {
+    let running = server("example.org").await;
+    for (reply, is_told) in [(Reply::Code(2), true), (Reply::Code(3), false)] {
+        // The name has no address either.
+        let names = NameServer::start(&[(XMPPS, reply.clone()), (XMPP, reply)]).await;
+        let told = client(&names, &running).connect().await.unwrap_err().to_string();
+        assert!(told.contains("xmpp://example.org (the domain itself"), "{told}");
+        for service in ["SRV _xmpps-client._tcp: failed", "SRV _xmpp-client._tcp: failed"] {
+            assert_eq!(told.contains(service), is_told, "{told}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_endpoint_wins_and_nothing_is_looked_up() {
     let running = server("example.org").await;
