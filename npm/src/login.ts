@@ -23,6 +23,7 @@ export interface LoginOptions {
 export interface LoginResult {
   /** The address, with the resource that was bound. */
   jid: string;
+  /** Empty, where another page that shares the connection has logged in. */
   mechanism: string;
   /** Whether the server proved that it knows the account, as with SCRAM. */
   serverProved: boolean;
@@ -64,7 +65,7 @@ export function loggedIn(
     };
     const fail = (news: News) => settle(() => reject(errorOf(news, connection.report)));
     const unwatch = connection._watch((news) => {
-      if (news.code === Status.CONNECTED) settle(() => resolve(resultOf(news, connection.report)));
+      if (isOnline(news)) settle(() => resolve(resultOf(news, connection.report)));
       else if (news.code === Status.DISCONNECTED) fail(failure ?? news);
       else if (news.code === Status.CONNECTING) failure = undefined; // another connection
       else if (news.condition !== undefined) failure ??= news;
@@ -81,6 +82,11 @@ export function loggedIn(
       settle(() => reject(exception as Error));
     }
   });
+}
+
+/** There is a session, that of a page that logged in before this one included. */
+function isOnline({ code }: News): boolean {
+  return code === Status.CONNECTED || code === Status.ATTACHED;
 }
 
 function resultOf(news: News, report: LoginReport | null): LoginResult {

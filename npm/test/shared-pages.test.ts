@@ -43,6 +43,15 @@ describe('pages that share a connection', () => {
     expect(third.connection.authenticated).toBe(true);
   });
 
+  test('log in once, for await', async () => {
+    const who = { jid: 'alice@example.com', password: 's3cr3t' };
+    const [first, second] = [page().connection, page().connection];
+    const made = await first.login(who);
+    const joined = await second.login(who);
+    expect([made.mechanism, joined.mechanism]).toEqual(['SCRAM-SHA-512', '']);
+    expect(joined).toMatchObject({ jid: made.jid, serverProved: false, resumed: false });
+  });
+
   test('send and hear as one', async () => {
     const [first, second] = [await loggedIn(), await joined()];
     const [one, two] = [coming(first, 'message'), coming(second, 'message')];
