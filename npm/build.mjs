@@ -2,7 +2,7 @@
 // Types are checked here; tests are not run.
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build, transformSync } from 'esbuild';
 
@@ -18,6 +18,7 @@ rmSync(here('dist'), { recursive: true, force: true });
 binaryen('wasm-opt', '-Oz', 'wasm/epode_wasm_bg.wasm', '-o', 'wasm/epode.wasm');
 writeWithoutWasm();
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json');
+writeTypesForRequire();
 
 const { version } = JSON.parse(text('package.json'));
 const common = {
@@ -95,6 +96,12 @@ function writeWithoutWasm() {
   if (!body) throw new Error('wasm2js writes modules in another form now: see writeWithoutWasm');
   const { code } = transformSync(`${body}\nexport default asmFunc;\n`, { minify: true });
   writeFileSync(here(script), code); // once, since it takes a while
+}
+
+/** The same types once more, as those of CommonJS: TypeScript lets `require` have no others. */
+function writeTypesForRequire() {
+  cpSync(here('dist/types'), here('dist/types-require'), { recursive: true });
+  writeFileSync(here('dist/types-require/package.json'), '{ "type": "commonjs" }\n');
 }
 
 /** Takes another file for `src/module.ts`. */

@@ -4,9 +4,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Locator, Page } from 'playwright-core';
 import { serveWeb, type WebServer } from '../test/server.js';
 import { picture, useChromium } from './chromium.js';
+import { openShelf } from './library.js';
 
-// What a refused login, a wrong key and a reconnection say there.
-const open = useChromium(/not-authorized|status of 401/);
+// What a refused login, a wrong key and a page of another site say there.
+const open = useChromium(/not-authorized|status of 40[13]|WebSocket connection to|blocked by CORS|ERR_FAILED|ERR_BLOCKED/);
 let server: WebServer;
 beforeAll(async () => {
   server = await serveWeb();
@@ -247,6 +248,27 @@ test('a key of another run is told to be one', async () => {
   await page.getByText('The key in this page’s address is of another run').waitFor();
   await page.goto(server.page);
   await page.getByRole('button', { name: 'alice@localhost' }).first().waitFor();
+});
+
+test('pages of other sites get nothing of it', async () => {
+  const shelf = await openShelf();
+  const page = await open(shelf.pageWith('dist/strophe.js'));
+  const got = await page.evaluate(async ([socket, files]) => {
+    const ask = (url: string, options?: RequestInit) => fetch(url, options).then(() => 'answered', () => 'refused');
+    const opened = new Promise<string>((done) => {
+      const it = new WebSocket(socket!, 'xmpp');
+      it.onopen = () => done('open');
+      it.onerror = () => done('refused');
+    });
+    return [
+      await opened,
+      await ask(`${files}server.json`),
+      await ask(`${files}server.json`, { mode: 'no-cors' }),
+      await ask(`${files}http-bind`, { method: 'POST', body: '<body/>' }),
+    ];
+  }, [server.url, origin()]);
+  expect(got).toEqual(['refused', 'refused', 'refused', 'refused']);
+  await shelf.close();
 });
 
 test('two accounts chat both ways', async () => {
