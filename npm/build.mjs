@@ -85,6 +85,16 @@ for (const file of files) {
   const sizes = [bytes.length, gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
   const [raw, gzip, brotli] = sizes.map((size) => size.toLocaleString('en'));
   console.log(`dist/${file}: ${raw} bytes, gzip ${gzip}, brotli ${brotli}`);
+  if (file === 'epode.wasm') refuseMoreThan(process.env.EPODE_WASM_LIMIT, sizes[1]);
+}
+
+/** The module grows by and by, unless somebody has to look. */
+function refuseMoreThan(limit, gzip) {
+  if (limit === undefined || gzip <= Number(limit)) return;
+  throw new Error(
+    `dist/epode.wasm has ${gzip} bytes after gzip, and may have ${limit}: look for what has grown ` +
+      '(docs/decisions/0025-the-size-of-the-module.md says how), or raise LARGEST in xtask/src/wasm.rs',
+  );
 }
 
 /** Writes the module as JavaScript: a function from what it imports to what it exports. */

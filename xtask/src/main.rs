@@ -7,6 +7,7 @@ mod audit;
 mod backports;
 mod failure;
 mod npm;
+mod places;
 mod rust;
 mod servers;
 mod step;

@@ -9,10 +9,16 @@ use crate::{
     workspace::{self, Workspace},
 };
 
-/// Builds the package from the module that is in `npm/wasm`.
-pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
+/// Builds the package from the module that is in `npm/wasm`. That may have so many bytes in the end,
+/// compressed by gzip, if there is a limit.
+pub(crate) fn build(workspace: &Workspace, limit: Option<u32>) -> Result<(), Failure> {
     install(workspace)?;
-    workspace::run(npm(workspace).args(["run", "build"]))
+    let mut command = npm(workspace);
+    command.args(["run", "build"]);
+    if let Some(limit) = limit {
+        command.env("EPODE_WASM_LIMIT", limit.to_string());
+    }
+    workspace::run(&mut command)
 }
 
 /// Runs the package's tests, against a server that is built first.

@@ -30,6 +30,11 @@ impl Workspace {
         }
     }
 
+    /// Its folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A file or folder of the project.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
