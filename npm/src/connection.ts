@@ -3,6 +3,7 @@
 
 import type { Verdict } from './choice.js';
 import { NS, Status } from './constants.js';
+import { warmUp } from './core.js';
 import { Driver } from './driver.js';
 import { Frames } from './frames.js';
 import { isStanza, offers, stanzasIn, type Received } from './incoming.js';
@@ -62,6 +63,7 @@ export class Connection extends Sessions {
       (this as unknown as Record<string, unknown>)[name] = own;
       own.init?.(this);
     }
+    warmUp();
   }
 
   /** Gives all connections that are made from now on `connection[name]`. */

@@ -12,14 +12,27 @@ import {
   StreamParser,
   Tokens,
 } from '../wasm/epode_wasm.js';
-import { prepare } from './module.js';
+import { prepare, warm } from './module.js';
 
 let isReady = false;
+let isWarming = false;
 
 /** What proves who logs in. */
 export interface Proof {
   kind: SecretKind;
   secret: string;
+}
+
+/**
+ * Has the core compiled while the page goes on. A login in the same breath does not wait for it, and
+ * compiles the core itself; so does one that finds that this did not work, which says why.
+ */
+export function warmUp(): void {
+  if (isWarming) return;
+  isWarming = true;
+  queueMicrotask(() => {
+    if (!isReady) warm().catch(() => {});
+  });
 }
 
 /** A connection of the core, before it is open; it goes on with this session, if it can. */

@@ -15,6 +15,11 @@ export const WebAssembly = {
   },
 };
 
+/** There is no other thread that could do it. */
+export function warm(): Promise<void> {
+  return Promise.resolve();
+}
+
 /** Makes the core ready. */
 export function prepare(): void {
   initSync({ module: new WebAssembly.Module() as globalThis.WebAssembly.Module });

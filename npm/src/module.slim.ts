@@ -20,6 +20,11 @@ export async function load(source: ModuleSource): Promise<void> {
   isThere = true;
 }
 
+/** The program says when: by `init`. */
+export function warm(): Promise<void> {
+  return Promise.resolve();
+}
+
 /**
  * Makes the core ready.
  *

@@ -1,4 +1,5 @@
-// The other ways to load the package: with the core as a file, and with the core as JavaScript.
+// When the core is compiled, and the other ways to load the package: with the core as a file, and as
+// JavaScript.
 
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -39,6 +40,46 @@ async function use({ Strophe, $msg }: typeof Whole, length: number, options = {}
   connection.reset();
   return text;
 }
+
+describe('the core within the JavaScript', () => {
+  const whole = async (name: string) => {
+    const file = new URL(`../dist/index.node.js?${name}`, import.meta.url);
+    return (await import(file.href)) as typeof Whole;
+  };
+  afterEach(() => vi.restoreAllMocks());
+
+  test('is compiled once there is a connection, before it connects', async () => {
+    const compile = vi.spyOn(WebAssembly, 'compile');
+    const { Strophe } = await whole('early');
+    expect(compile).not.toHaveBeenCalled();
+    const connections = [1, 2].map(() => new Strophe.Connection('wss://example.com/'));
+    await Promise.resolve();
+    expect(compile).toHaveBeenCalledOnce();
+    await compile.mock.results[0]!.value;
+    await Promise.resolve();
+    const atOnce = vi.spyOn(WebAssembly, 'Module');
+    connections[0]!.connect('alice@example.com', 'secret');
+    expect(atOnce).not.toHaveBeenCalled();
+    connections[0]!.reset();
+  });
+
+  test('does not let a connection wait that connects in the same breath', async () => {
+    const compile = vi.spyOn(WebAssembly, 'compile');
+    expect(await use(await whole('at-once'), 1)).toBe('ü');
+    expect(compile).not.toHaveBeenCalled();
+  });
+
+  test('is compiled at the login where that did not work before', async () => {
+    const compile = vi.spyOn(WebAssembly, 'compile');
+    compile.mockRejectedValue(new WebAssembly.CompileError('out of memory'));
+    const library = await whole('late');
+    const connection = new library.Strophe.Connection('wss://example.com/');
+    await Promise.resolve();
+    expect(compile).toHaveBeenCalledOnce();
+    expect(await use(library, 1)).toBe('ü');
+    connection.reset();
+  });
+});
 
 describe('the core as a file', () => {
   const wasm = async () => new Uint8Array(await readFile(new URL('../dist/epode.wasm', import.meta.url)));
