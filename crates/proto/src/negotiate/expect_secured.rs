@@ -36,9 +36,7 @@ impl ExpectProceed {
         if element.is("proceed", TLS) {
             core.nothing_follows().map_err(|error| Error::PeerMisbehaved(error.into()))?;
             core.push(Action::Secure);
-            return Ok(State::Secured(ExpectSecured {
-                said: Said::Nothing(Box::new(self.credentials)),
-            }));
+            return Ok(State::Secured(ExpectSecured { said: Said::Nothing(self.credentials) }));
         }
         if element.is("failure", TLS) {
             return Err(Error::PeerMisbehaved(PeerFault::StartTlsRefused));
@@ -53,7 +51,7 @@ pub(crate) struct ExpectSecured {
 
 /// What may count of what was said before the handshake.
 enum Said {
-    Nothing(Box<Credentials>),
+    Nothing(Credentials),
     Login(sasl2::EarlyLogin),
 }
 
@@ -62,7 +60,7 @@ impl ExpectSecured {
     pub(crate) fn begin_early(core: &mut Core, candidate: Box<Candidate>) -> State {
         let said = match sasl2::EarlyLogin::begin(core, candidate) {
             Ok(login) => Said::Login(login),
-            Err(candidate) => Said::Nothing(Box::new(candidate.credentials)),
+            Err(candidate) => Said::Nothing(candidate.credentials),
         };
         core.push(Action::Secure);
         State::Secured(Self { said })
@@ -89,7 +87,7 @@ impl ExpectSecured {
         core.set_private(channel.is_confidential());
         core.begin_stream().map_err(|error| Error::PeerMisbehaved(error.into()))?;
         let credentials = match self.said {
-            Said::Nothing(credentials) => *credentials,
+            Said::Nothing(credentials) => credentials,
             Said::Login(login) => {
                 core.forget_flights();
                 login.withdraw()
