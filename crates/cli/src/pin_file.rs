@@ -10,7 +10,10 @@ use std::{
 
 use epode::{
     Jid, JidError, PinStore, PinStoreError, PrivateFile, PrivateFileError,
-    sasl::{Pin, PinError},
+    sasl::{
+        Pin, PinError,
+        json_object::{self, Unreadable},
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -38,8 +41,8 @@ pub(crate) enum PinFileError {
         .path.display(), shell_word(&.path.display().to_string())
     )]
     Writable { path: PathBuf, mode: u32 },
-    #[error("{} is no file of pins: wrong at line {line}, column {column}. {REMEDY}", .path.display())]
-    NotPins { path: PathBuf, line: usize, column: usize },
+    #[error("{} is no file of pins: {problem}. {REMEDY}", .path.display())]
+    NotPins { path: PathBuf, problem: Unreadable },
     #[error("{} is of version {found}, and this program knows version 1: use a newer one", .path.display())]
     Version { path: PathBuf, found: u32 },
     #[error("{} names an account that is none: {problem}. {REMEDY}", .path.display())]
@@ -123,20 +126,12 @@ struct Version {
 
 fn parse(text: &str, path: &Path) -> Result<Vec<(Jid, Pin)>, PinFileError> {
     let path = || path.to_owned();
-    let not_pins = |error: serde_json::Error| PinFileError::NotPins {
-        path: path(),
-        line: error.line(),
-        column: error.column(),
-    };
-    // The parser would take a list of two for the object.
-    if text.trim_ascii_start().starts_with('[') {
-        return Err(PinFileError::NotPins { path: path(), line: 1, column: 1 });
-    }
-    let Version { version } = serde_json::from_str(text).map_err(not_pins)?;
+    let not_pins = |problem: Unreadable| PinFileError::NotPins { path: path(), problem };
+    let Version { version } = json_object::read(text).map_err(not_pins)?;
     if version != VERSION {
         return Err(PinFileError::Version { path: path(), found: version });
     }
-    let contents: Contents<'_> = serde_json::from_str(text).map_err(not_pins)?;
+    let contents: Contents<'_> = json_object::read(text).map_err(not_pins)?;
     let pins = contents.pins.into_iter().map(|(account, pin)| {
         let account: Jid =
             account.parse().map_err(|problem| PinFileError::Account { path: path(), problem })?;

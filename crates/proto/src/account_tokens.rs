@@ -3,6 +3,7 @@
 
 use std::mem;
 
+use epode_sasl::json_object::{self, Unreadable};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -10,7 +11,6 @@ use zeroize::Zeroizing;
 use crate::{
     FastToken, FastTokenError, InvalidUserAgentId, Jid, JidError, ServerMemory, ServerMemoryError,
     UserAgentId,
-    json_object::{self, Unreadable},
 };
 
 /// What is kept of one account: by what the server knows this installation again, and the tokens
@@ -157,12 +157,11 @@ impl AccountTokens {
     ///
     /// [`AccountTokensError`] says what is wrong, without quoting a token. Nothing is guessed.
     pub fn from_json(json: &str) -> Result<Self, AccountTokensError> {
-        let error = |Unreadable { line, column }| AccountTokensError::Json { line, column };
-        let Version { version } = json_object::read(json).map_err(error)?;
+        let Version { version } = json_object::read(json)?;
         if version != VERSION {
             return Err(AccountTokensError::Version { found: version });
         }
-        let parsed: Json<'_> = json_object::read(json).map_err(error)?;
+        let parsed: Json<'_> = json_object::read(json)?;
         let token = |raw: Option<&RawValue>| raw.map(|raw| FastToken::from_json(raw.get()));
         Ok(Self {
             account: parsed.account.parse()?,
@@ -179,16 +178,8 @@ impl AccountTokens {
 #[non_exhaustive]
 pub enum AccountTokensError {
     /// Not JSON, a member too many or too few, or one of the wrong type.
-    #[error(
-        "not the JSON object {{version, account, user_agent, newest, older, server}}: wrong at line {line}, \
-         column {column}"
-    )]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
+    #[error("not the JSON object {{version, account, user_agent, newest, older, server}}: {0}")]
+    Json(#[from] Unreadable),
     /// Written by a version of this library that does more.
     #[error("`version` is {found}; this program knows version 1")]
     Version {
@@ -333,10 +324,10 @@ mod tests {
         };
         for json in ["", "[]", "{}", "null", &good[..good.len() - 1], r#"{"version":1}"#] {
             let error = AccountTokens::from_json(json).expect_err("it is damaged");
-            assert!(matches!(error, AccountTokensError::Json { .. }), "{json}");
+            assert!(matches!(error, AccountTokensError::Json(_)), "{json}");
         }
         let more = with("\"older\"", "\"more\":1,\"older\"");
-        assert!(matches!(more, AccountTokensError::Json { line: 1, .. }));
+        assert!(matches!(more, AccountTokensError::Json(Unreadable { line: 1, .. })));
         assert_eq!(with(":1,", ":2,"), AccountTokensError::Version { found: 2 });
         assert!(matches!(with("alice@example.org", "@"), AccountTokensError::Account(_)));
         let id = tokens(["a"]).user_agent().to_string();

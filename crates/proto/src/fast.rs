@@ -3,11 +3,12 @@
 
 use std::{fmt, sync::Arc};
 
-use epode_sasl::{HashedToken, InvalidMechanismName, Registry};
+use epode_sasl::{
+    HashedToken, InvalidMechanismName, Registry,
+    json_object::{self, Unreadable},
+};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
-
-use crate::json_object::{self, Unreadable};
 
 /// What is wanted of tokens; nothing by default. They are used where the server offers them, over
 /// an encrypted connection, and by a program that the server knows again
@@ -142,8 +143,7 @@ impl FastToken {
     ///
     /// [`FastTokenError`] says what is wrong, without quoting it.
     pub fn from_json(json: &str) -> Result<Self, FastTokenError> {
-        let mut parsed: Json = json_object::read(json)
-            .map_err(|Unreadable { line, column }| FastTokenError::Json { line, column })?;
+        let mut parsed: Json = json_object::read(json)?;
         let token = Zeroizing::new(std::mem::take(&mut parsed.token));
         if parsed.version != VERSION {
             return Err(FastTokenError::Version { found: parsed.version });
@@ -177,13 +177,8 @@ impl FastToken {
 #[non_exhaustive]
 pub enum FastTokenError {
     /// Not JSON, a member is missing, unknown or of the wrong type.
-    #[error("not the JSON object of a token: wrong at line {line}, column {column}")]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
+    #[error("not the JSON object of a token: {0}")]
+    Json(#[from] Unreadable),
     /// Written by a version of this library that does more.
     #[error("`version` is {found}; this program knows version 1")]
     Version {
@@ -243,13 +238,13 @@ mod tests {
         let error = |json: &str| FastToken::from_json(json).expect_err("it is damaged");
         for length in 0..WHOLE.len() {
             let error = error(&WHOLE[..length]);
-            assert!(matches!(error, FastTokenError::Json { .. }), "{length}: {error}");
+            assert!(matches!(error, FastTokenError::Json(_)), "{length}: {error}");
         }
         let with = |good: &str, bad: &str| error(&WHOLE.replace(good, bad));
         assert_eq!(with(":1,", ":2,"), FastTokenError::Version { found: 2 });
         assert_eq!(with("hunter2", ""), FastTokenError::Empty);
         assert!(matches!(with("HT-", "ht-"), FastTokenError::Mechanism(_)));
-        assert!(matches!(with("\"count\"", "\"c\""), FastTokenError::Json { .. }));
-        assert_eq!(error(" []"), FastTokenError::Json { line: 1, column: 1 });
+        assert!(matches!(with("\"count\"", "\"c\""), FastTokenError::Json(_)));
+        assert_eq!(error(" []"), FastTokenError::Json(Unreadable { line: 1, column: 1 }));
     }
 }

@@ -24,7 +24,6 @@ mod error;
 mod fast;
 pub mod framing;
 pub mod jid;
-mod json_object;
 mod negotiate;
 mod phase;
 mod reconnect;

@@ -1,13 +1,10 @@
 //! What is remembered of a server, so that the next login need not wait for its offer.
 //! Where it is kept is the application's business.
 
+use epode_sasl::json_object::{self, Unreadable};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Jid,
-    json_object::{self, Unreadable},
-    negotiate::offer::LoginOffer,
-};
+use crate::{Jid, negotiate::offer::LoginOffer};
 
 /// What a server offered to an account: with that the next login begins along with the stream
 /// ([`Settings::memory`](crate::Settings::memory)). It holds no secret; whoever changes it can cost a
@@ -43,8 +40,7 @@ impl ServerMemory {
     ///
     /// [`ServerMemoryError`] says where it is wrong.
     pub fn from_json(json: &str) -> Result<Self, ServerMemoryError> {
-        let parsed: Json = json_object::read(json)
-            .map_err(|Unreadable { line, column }| ServerMemoryError::Json { line, column })?;
+        let parsed: Json = json_object::read(json)?;
         if parsed.version != VERSION {
             return Err(ServerMemoryError::Version { found: parsed.version });
         }
@@ -65,13 +61,8 @@ impl ServerMemory {
 #[non_exhaustive]
 pub enum ServerMemoryError {
     /// Not JSON, a member is missing or of the wrong type.
-    #[error("not the JSON object of a server's offer: wrong at line {line}, column {column}")]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
+    #[error("not the JSON object of a server's offer: {0}")]
+    Json(#[from] Unreadable),
     /// Written by a version of this library that does more.
     #[error("`version` is {found}; this program knows version 1")]
     Version {
@@ -108,12 +99,12 @@ mod tests {
     fn each_damage_has_its_error() {
         for length in 0..WHOLE.len() {
             let error = ServerMemory::from_json(&WHOLE[..length]).expect_err("it is damaged");
-            assert!(matches!(error, ServerMemoryError::Json { .. }), "{length}: {error}");
+            assert!(matches!(error, ServerMemoryError::Json(_)), "{length}: {error}");
         }
         let newer = ServerMemory::from_json(&LEAST.replace(":1,", ":2,"));
         assert_eq!(newer, Err(ServerMemoryError::Version { found: 2 }));
         let list = ServerMemory::from_json(" []");
-        assert_eq!(list, Err(ServerMemoryError::Json { line: 1, column: 1 }));
+        assert_eq!(list, Err(ServerMemoryError::Json(Unreadable { line: 1, column: 1 })));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod deferred;
 mod error;
 mod exchange;
 mod hashed_token;
+pub mod json_object;
 mod mechanism;
 pub mod mechanisms;
 mod name;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Binding, BindingType, Channel, Credentials, InvalidMechanismName, MechanismName, Offer, Policy,
     Registry, Secret, Selection, Skip, TlsVersion, UnknownBindingType,
+    json_object::{self, Unreadable},
 };
 
 /// The strongest that was seen in the successful logins of one account: mechanism, channel
@@ -176,16 +177,11 @@ impl Pin {
     /// [`PinError`] says which member is wrong. Nothing is guessed: a pin that cannot be read is
     /// no pin, and to go on without one is the user's decision.
     pub fn from_json(json: &str) -> Result<Self, PinError> {
-        // The parser would take a list of five for an object.
-        if json.trim_ascii_start().starts_with('[') {
-            return Err(PinError::Json { line: 1, column: 1 });
+        let Version { version } = json_object::read(json)?;
+        if version != VERSION {
+            return Err(PinError::Version { found: version });
         }
-        let error = |no: serde_json::Error| PinError::Json { line: no.line(), column: no.column() };
-        let version: Version = serde_json::from_str(json).map_err(error)?;
-        if version.version != VERSION {
-            return Err(PinError::Version { found: version.version });
-        }
-        let parsed: Json = serde_json::from_str(json).map_err(error)?;
+        let parsed: Json = json_object::read(json)?;
         let binding = parsed.binding.map(|name| name.parse()).transpose()?;
         let encryption = Encryption::ALL.into_iter().find(|it| it.name() == parsed.encryption);
         let encryption = encryption.ok_or(PinError::Encryption)?;
@@ -303,14 +299,9 @@ pub enum PinError {
     /// Not JSON, a member too many or too few, or one of the wrong type.
     #[error(
         "not the JSON object {{version, mechanism, rank, binding, encryption}}: \
-         wrong at line {line}, column {column}"
+         {0}"
     )]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
+    Json(#[from] Unreadable),
     /// Written by a version of this library that does more.
     #[error("`version` is {found}; this program knows version 1")]
     Version {

@@ -9,6 +9,7 @@ use base64ct::{Base64, Encoding};
 use epode_sasl::{
     Answer, Credentials, Error, Exchange, MechanismName, Pending, Policy, PreparationError,
     Question, Registry, Secret, SecretKind, Skip, Turn,
+    json_object::Unreadable,
     scram::{Derivation, Hash, KeysError, ScramKeys},
 };
 
@@ -47,7 +48,7 @@ fn order_space_and_unknown_members_mean_nothing() {
 
 #[test]
 fn what_is_no_json_of_keys_says_where() {
-    let at = |line, column| KeysError::Json { line, column };
+    let at = |line, column| KeysError::Json(Unreadable { line, column });
     for (json, error) in [
         ("", at(1, 0)),
         ("{", at(1, 1)),
@@ -80,7 +81,7 @@ fn what_is_no_json_of_keys_says_where() {
         let broken = json.replacen(from, to, 1);
         assert_ne!(broken, json);
         let error = ScramKeys::from_json(&broken).unwrap_err();
-        assert!(matches!(error, KeysError::Json { line: 1, .. }), "{broken}: {error}");
+        assert!(matches!(error, KeysError::Json(Unreadable { line: 1, .. })), "{broken}: {error}");
     }
     for end in 0..json.len() {
         let error = ScramKeys::from_json(&json[..end]).unwrap_err();

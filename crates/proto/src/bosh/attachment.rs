@@ -3,15 +3,12 @@
 
 use std::{fmt, time::Duration};
 
+use epode_sasl::json_object::{self, Unreadable};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{AttachError, Granted, LONGEST_SID, MAX_RID};
-use crate::{
-    Jid, JidError,
-    json_object::{self, Unreadable},
-    xml,
-};
+use crate::{Jid, JidError, xml};
 
 /// A session that was created and logged in, as it is handed from one program to another or kept
 /// over a restart.
@@ -131,8 +128,7 @@ impl Attachment {
     ///
     /// [`AttachmentError`] says what is wrong, without quoting the ids.
     pub fn from_json(json: &str) -> Result<Self, AttachmentError> {
-        let parsed: Json = json_object::read(json)
-            .map_err(|Unreadable { line, column }| AttachmentError::Json { line, column })?;
+        let parsed: Json = json_object::read(json)?;
         let attachment = Self::new(parsed.jid.parse()?, &parsed.sid, parsed.rid)?;
         Ok(Self { granted: parsed.granted(), saved: parsed.saved, ..attachment })
     }
@@ -167,13 +163,8 @@ impl fmt::Debug for Attachment {
 #[non_exhaustive]
 pub enum AttachmentError {
     /// Not JSON, a member is missing or of the wrong type.
-    #[error("not the JSON object {{jid, rid, sid}}: wrong at line {line}, column {column}")]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
+    #[error("not the JSON object {{jid, rid, sid}}: {0}")]
+    Json(#[from] Unreadable),
     /// `jid` is no address.
     #[error("`jid`: {0}")]
     Jid(#[from] JidError),
@@ -361,7 +352,7 @@ mod tests {
     #[test]
     fn each_damage_has_its_error() {
         for length in 0..SHORT.len() {
-            assert!(matches!(error(&SHORT[..length]), AttachmentError::Json { .. }), "{length}");
+            assert!(matches!(error(&SHORT[..length]), AttachmentError::Json(_)), "{length}");
         }
         let damages = [
             ("1774", r#""1774""#),
@@ -380,10 +371,13 @@ mod tests {
         for (good, bad) in damages {
             let json = SHORT.replace(good, bad);
             let error = error(&json);
-            assert!(matches!(error, AttachmentError::Json { line: 1, .. }), "{json}: {error}");
+            assert!(
+                matches!(error, AttachmentError::Json(Unreadable { line: 1, .. })),
+                "{json}: {error}"
+            );
         }
         let list = r#" ["alice@example.org/web",1774,"hunter2"]"#;
-        assert_eq!(error(list), AttachmentError::Json { line: 1, column: 1 });
+        assert_eq!(error(list), AttachmentError::Json(Unreadable { line: 1, column: 1 }));
         let account = |account: &str| error(&SHORT.replace("alice@example.org/web", account));
         assert_eq!(account("@"), AttachmentError::Jid(JidError::LocalEmpty));
         assert_eq!(account("alice@example.org"), AttachError::Jid.into());

@@ -3,6 +3,7 @@
 
 use std::{collections::VecDeque, fmt};
 
+use epode_sasl::json_object::{self, Unreadable};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -13,7 +14,6 @@ use super::{
 use crate::{
     Element, Jid, JidError,
     bosh::RestoreError,
-    json_object::{self, Unreadable},
     xml::{Limits, XmlError, parse_document},
 };
 
@@ -142,8 +142,7 @@ impl SessionState {
     ///
     /// [`SessionStateError`] says what is wrong, without quoting it.
     pub fn from_json(json: &str) -> Result<Self, SessionStateError> {
-        let parsed: Json = json_object::read(json)
-            .map_err(|Unreadable { line, column }| SessionStateError::Json { line, column })?;
+        let parsed: Json = json_object::read(json)?;
         let jid: Jid = parsed.jid.parse()?;
         if jid.resource().is_none() {
             return Err(SessionStateError::NoResource);
@@ -229,13 +228,8 @@ pub struct SessionMark {
 #[non_exhaustive]
 pub enum SessionStateError {
     /// Not JSON, a member is missing or of the wrong type.
-    #[error("not the JSON object of a session: wrong at line {line}, column {column}")]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
+    #[error("not the JSON object of a session: {0}")]
+    Json(#[from] Unreadable),
     /// `jid` is no address.
     #[error("`jid`: {0}")]
     Jid(#[from] JidError),
@@ -309,7 +303,7 @@ mod tests {
         let error = |json: &str| SessionState::from_json(json).expect_err("it is damaged");
         for length in 0..WHOLE.len() {
             let error = error(&WHOLE[..length]);
-            assert!(matches!(error, SessionStateError::Json { .. }), "{length}: {error}");
+            assert!(matches!(error, SessionStateError::Json(_)), "{length}: {error}");
         }
         let jid = |jid: &str| error(&LEAST.replace("alice@example.org/desk", jid));
         assert_eq!(jid("@"), SessionStateError::Jid(JidError::LocalEmpty));
@@ -321,7 +315,7 @@ mod tests {
         let broken = error(&WHOLE.replace("</body>", ""));
         assert!(matches!(broken, SessionStateError::Xml(_)), "{broken}");
         assert!(!broken.to_string().contains("hunter2"), "{broken}");
-        assert_eq!(error(" []"), SessionStateError::Json { line: 1, column: 1 });
+        assert_eq!(error(" []"), SessionStateError::Json(Unreadable { line: 1, column: 1 }));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::hash::Hash;
+use crate::json_object::{self, Unreadable};
 
 /// Keys derived from a password: with them the next login needs neither password nor PBKDF2.
 ///
@@ -57,12 +58,7 @@ impl ScramKeys {
     ///
     /// [`KeysError`] says which member is wrong, without quoting it.
     pub fn from_json(json: &str) -> Result<Self, KeysError> {
-        // The parser would take a list of five for an object.
-        if json.trim_ascii_start().starts_with('[') {
-            return Err(KeysError::Json { line: 1, column: 1 });
-        }
-        let parsed: Json = serde_json::from_str(json)
-            .map_err(|error| KeysError::Json { line: error.line(), column: error.column() })?;
+        let parsed: Json = json_object::read(json)?;
         let hash: Hash = parsed.name.parse().map_err(|_| KeysError::UnknownHash)?;
         let client_key = decode("ck", &parsed.ck, hash)?;
         let server_key = decode("sk", &parsed.sk, hash)?;
@@ -148,15 +144,8 @@ impl fmt::Debug for ScramKeys {
 #[non_exhaustive]
 pub enum KeysError {
     /// Not JSON, a member is missing or of the wrong type.
-    #[error(
-        "not the JSON object {{name, ck, sk, iter, salt}}: wrong at line {line}, column {column}"
-    )]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
+    #[error("not the JSON object {{name, ck, sk, iter, salt}}: {0}")]
+    Json(#[from] Unreadable),
     /// `name` is none of the four hashes.
     #[error("`name` is none of SHA-1, SHA-256, SHA-384 and SHA-512")]
     UnknownHash,
