@@ -20,12 +20,12 @@ use crate::{Element, Jid};
 /// let request = request.with_attr("from", "alice@example.org/x").with_attr("id", "p1");
 /// assert_eq!(
 ///     Element::from(Iq::result(&request)).to_string(),
-///     "<iq xmlns='jabber:client' type='result' to='alice@example.org/x' id='p1'/>"
+///     "<iq xmlns='jabber:client' type='result' to='alice@example.org/x' from='example.org' id='p1'/>"
 /// );
 /// let refusal = Iq::error(&request, StanzaError::new(StanzaErrorCondition::ServiceUnavailable));
 /// assert_eq!(
 ///     Element::from(refusal).to_string(),
-///     "<iq xmlns='jabber:client' type='error' to='alice@example.org/x' id='p1'>\
+///     "<iq xmlns='jabber:client' type='error' to='alice@example.org/x' from='example.org' id='p1'>\
 ///      <error type='cancel'>\
 ///      <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
 /// );
