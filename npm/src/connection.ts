@@ -303,7 +303,7 @@ export class Connection extends Sessions {
       case Status.ATTACHED:
         this.connected = true;
         this.own(news.jid ?? '');
-        if (this.role) this.joined(this.driver?.view?.isResumed === true);
+        if (this.role) this.joined(this.driver?.view?.isResumed === true, this.driver?.goesOn === true);
         this._changeConnectStatus(code, null);
         this.flush();
         return this.watch();

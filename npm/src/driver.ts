@@ -41,6 +41,8 @@ export class Driver {
   private isBound = false;
   /** The session, where it is counted for all pages that share it. */
   private counted: { session: string; isResumed: boolean } | undefined;
+  /** Whether this page goes on where it was in a session that pages share. */
+  goesOn = false;
   /** The link was the last. */
   private isFinal = false;
   private isOver = false;
@@ -180,7 +182,8 @@ export class Driver {
       },
       attached: (jid) => opened((now) => this.machine.attached(now, jid)),
       agreed: (session, counts) => this.agree(session, counts),
-      joined: (jid, isWatched) => {
+      joined: (jid, isWatched, goesOn) => {
+        this.goesOn = goesOn;
         if (isJoining && !this.isOver) this.becomes(jid);
         opened((now) => this.machine.joined(now, jid, isWatched));
       },

@@ -1,6 +1,7 @@
 // A session with stream management whose connection was lost, for the page that goes on with it; and
 // what pages sent before they heard of the loss. What it holds in order is the core's to know.
 
+import type { Backlog } from './backlog.js';
 import type { ManagedSession } from './managed-session.js';
 
 /** Sends a stanza. Says why it does not go out, if so. */
@@ -18,6 +19,8 @@ export class LostSession {
     /** The bare address of whose it is, in lower case. */
     readonly account: string,
     private session: ManagedSession | null,
+    /** What it has brought to pages. */
+    readonly backlog: Backlog,
   ) {}
 
   /** A page sends a stanza in it. Says why it does not go out, if so. */

@@ -139,11 +139,10 @@ export abstract class Sessions extends TransportChoice {
     if (this.sm) this.sm._resumed = resumed;
   }
 
-  /** Another page has logged in for this one, to which the session is new unless it comes back. */
-  protected joined(isResumed: boolean): void {
-    const comesBack = this.reconnecting !== null;
-    this.begun({ code: Status.ATTACHED, resumed: isResumed });
-    this.restored = isResumed && comesBack;
+  /** Another page has logged in for this one, to which the session may be new though it was resumed. */
+  protected joined(isResumed: boolean, goesOn: boolean): void {
+    this.begun({ code: Status.ATTACHED, resumed: goesOn });
+    if (this.sm) this.sm._resumed = isResumed;
   }
 
   /** The connection is lost or led elsewhere, and will be made anew. */

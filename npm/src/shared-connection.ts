@@ -36,6 +36,7 @@ export class SharedConnection {
     page.heardAt = Date.now();
     switch (message[0]) {
       case 'connect':
+        page.place = message[5];
         return this.connect(page, message[1], message[2], message[3], message[4]);
       case 'attach':
         return this.attach(page, message[1]);

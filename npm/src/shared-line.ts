@@ -1,6 +1,7 @@
 // One WebSocket of the shared worker, and the pages that have it: who logs in, who answers for all,
 // who hears what. What stanzas say is not looked at here, and counting them is the core's.
 
+import { Backlog } from './backlog.js';
 import { words } from './log.js';
 import { LostSession } from './lost-session.js';
 import type { Course, ManagedSession, TakeOver } from './managed-session.js';
@@ -64,6 +65,7 @@ export class SharedLine implements Course {
   private passed: string[] = [];
   private takeOver: TakeOver | undefined;
   private managed: ManagedSession | undefined;
+  private backlog = new Backlog('');
   private isResumed = false;
   /** The session that the login goes on with. */
   private lost: LostSession | null | undefined;
@@ -128,8 +130,10 @@ export class SharedLine implements Course {
     if (this.left || this.saidClose) return;
     const { account, management } = this.wish;
     const rest = this.passed.slice(heard);
+    let jid = '';
     try {
       this.managed = this.takeOver({ jid: account, management: management ?? {}, session }, this);
+      jid = this.findBacklog(session, isResumed);
     } catch (exception) {
       page.tell(['problem', `the session could not be taken over: ${words(exception)}`]);
       return this.end('the session could not be taken over', true);
@@ -140,7 +144,8 @@ export class SharedLine implements Course {
     }
     this.isResumed = isResumed;
     page.tell(['taken']);
-    this.begin((JSON.parse(session) as { jid: string }).jid);
+    this.bringUpToDate(page);
+    this.begin(jid);
     for (const frame of rest) this.received(frame);
   }
 
@@ -231,6 +236,7 @@ export class SharedLine implements Course {
     if (root.name === 'close') this.isClosing = true;
     if (root.name === 'iq') this.requests.came(root);
     this.tellAll(['frame', frame]);
+    if (this.present.size > 0) this.backlog.add(STANZAS.includes(root.name) ? frame : '');
     return this.present.size > 0;
   }
 
@@ -239,7 +245,7 @@ export class SharedLine implements Course {
     this.showing ??= setTimeout(() => {
       this.showing = undefined;
       const state = this.managed?.state ?? '';
-      if (state !== this.shown) this.tellAll(['session', state, this.isResumed]);
+      if (state !== this.shown) this.tellAll(['session', state, this.isResumed, this.backlog.place(0)]);
       this.shown = state;
     });
   }
@@ -293,7 +299,7 @@ export class SharedLine implements Course {
   /** What the line leaves behind, which goes on from what it went on with. */
   private leaveBehind(managed: ManagedSession): void {
     managed.lose();
-    const left = new LostSession(this.wish.account, managed);
+    const left = new LostSession(this.wish.account, managed, this.backlog);
     this.left = left;
     if (this.jid === null) this.lost?.lead((stanza) => left.send(stanza));
   }
@@ -326,13 +332,31 @@ export class SharedLine implements Course {
   private admit(page: SharedPage, jid: string): void {
     this.present.add(page);
     this.stay(page);
-    this.show(page);
-    page.tell(['attached', jid, this.managed !== undefined]);
+    const missed = this.managed ? this.backlog.since(page.place) : null;
+    this.show(page, missed?.length);
+    page.tell(['attached', jid, this.managed !== undefined, missed !== null]);
+    for (const frame of missed ?? []) page.tell(['frame', frame]);
     this.managed?.welcome();
   }
 
-  private show(page: SharedPage): void {
-    if (this.managed) page.tell(['session', this.managed.state, this.isResumed]);
+  /** The page that logged in may have missed what others were given. */
+  private bringUpToDate(page: SharedPage): void {
+    const missed = this.backlog.since(page.place) ?? [];
+    this.show(page, missed.length);
+    for (const frame of missed) page.tell(['frame', frame]);
+  }
+
+  private show(page: SharedPage, missing = 0): void {
+    if (!this.managed) return;
+    page.tell(['session', this.managed.state, this.isResumed, this.backlog.place(missing)]);
+  }
+
+  /** The session's, if it goes on; says which address it has. */
+  private findBacklog(session: string, isResumed: boolean): string {
+    const { jid, id = '' } = JSON.parse(session) as { jid: string; id?: string };
+    const before = isResumed ? this.lost?.backlog : undefined;
+    this.backlog = before?.key === id ? before : new Backlog(id);
+    return jid;
   }
 
   private stay(page: SharedPage): void {
@@ -369,3 +393,4 @@ const CLOSE = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
 /** A page that is loaded again finds its session. */
 const FAREWELL = 10_000;
 const MOST_PASSED = 1000;
+const STANZAS = ['message', 'presence', 'iq'];

@@ -1,7 +1,7 @@
 // A page that shares the connection, as the worker sees it.
 
 import type { SharedLine } from './shared-line.js';
-import type { FromPage, FromWorker, Role } from './worker-protocol.js';
+import type { FromPage, FromWorker, Place, Role } from './worker-protocol.js';
 
 /** What a page is reached by. */
 export interface PagePort {
@@ -18,6 +18,8 @@ export class SharedPage {
   /** What it was connected by last: it may not have heard yet that this is over. */
   past: SharedLine | null = null;
   role: Role | null = null;
+  /** Where it was in the session that it comes back to. */
+  place: Place | null = null;
 
   constructor(private readonly port: PagePort) {}
 

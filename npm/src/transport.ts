@@ -62,8 +62,11 @@ export interface Listener {
   attached(jid: string): void;
   /** @internal Before `opened`: what the pages that share the link go on with, and whether they can count. */
   agreed(session: string | null, counts: boolean): void;
-  /** @internal As `attached`: another page has logged in, and the server may be watched for this one. */
-  joined(jid: string, isWatched: boolean): void;
+  /**
+   * @internal As `attached`: another page has logged in, the server may be watched for this one, and
+   * this one may go on where it was.
+   */
+  joined(jid: string, isWatched: boolean, goesOn: boolean): void;
   /** @internal Where the session stands that is counted for this page. */
   counted(session: string, isResumed: boolean): void;
   /** A frame came. */

@@ -11,7 +11,8 @@
 //
 // Where the connection is lost, all hear `lost`. The worker keeps the session, and the next page of the
 // account gets it with `opened`, so that its core resumes it. Stanzas of pages that had not heard of
-// the loss wait for `bound` or `managed`.
+// the loss wait for `bound` or `managed`. A page that comes back says where it was in the session, and
+// is given what has come since.
 
 /** Both have to be of the same version, since a worker may outlive the pages that started it. */
 export const VERSION = 2;
@@ -22,10 +23,13 @@ export type Role = 'primary' | 'secondary';
 /** What a page wants of stream management, as the core takes it; null where it wants none. */
 export type Management = object | null;
 
+/** Where a page is in a session: the server's name for that, and how many frames it was given. */
+export type Place = [session: string, given: number];
+
 /** What a page says. */
 export type FromPage =
-  /** Connect as this account, or join the pages that are. */
-  | ['connect', version: number, url: string, jid: string, management: Management]
+  /** Connect as this account, or join the pages that are; perhaps to go on where the page was. */
+  | ['connect', version: number, url: string, jid: string, management: Management, place: Place | null]
   /** Join the pages that are connected. */
   | ['attach', version: number]
   /** Send a frame. */
@@ -53,10 +57,16 @@ export type FromWorker =
   | ['opened', session: string | null, counts: boolean]
   /** The session was taken over: what comes from now on is for you. */
   | ['taken']
-  /** Where the session stands that the worker counts, and whether it is that of an earlier connection. */
-  | ['session', session: string, isResumed: boolean]
-  /** There is a session, of this address; the worker counts its stanzas, and watches the server. */
-  | ['attached', jid: string, isManaged: boolean]
+  /**
+   * Where the session stands that the worker counts, whether it is that of an earlier connection, and
+   * where the page is in it.
+   */
+  | ['session', session: string, isResumed: boolean, place: Place]
+  /**
+   * There is a session, of this address; the worker counts its stanzas, and watches the server. The
+   * page goes on where it was: what it has missed follows.
+   */
+  | ['attached', jid: string, isManaged: boolean, goesOn: boolean]
   /** The server sent this. */
   | ['frame', frame: string]
   /** Another page sent this. */

@@ -6,17 +6,20 @@ import { error, guard } from './log.js';
 import { protectionOf } from './service.js';
 import { managementOf } from './settings.js';
 import type { Link, Listener, Opening, Transport } from './transport.js';
-import { VERSION, type FromPage, type FromWorker } from './worker-protocol.js';
+import { VERSION, type FromPage, type FromWorker, type Place } from './worker-protocol.js';
 import { toElement } from './xml.js';
 
 /** The transport of connections with the option `worker`. */
 export class WorkerWebsocket implements Transport {
+  /** @internal Where this page is in the session that the worker counts. */
+  _place: Place | null = null;
+
   constructor(readonly _conn: Connection) {}
 
   open(listener: Listener, opening: Opening): Link {
     const script = this._conn.options.worker ?? '';
     const worker = new SharedWorker(script, 'epode');
-    const link = new WorkerLink(worker.port, this._conn, listener, opening);
+    const link = new WorkerLink(worker.port, this, listener, opening);
     worker.onerror = () => link.lost(`the shared worker ${script} could not be started`);
     return link;
   }
@@ -24,22 +27,29 @@ export class WorkerWebsocket implements Transport {
 
 class WorkerLink implements Link {
   private readonly life = new AbortController();
+  private readonly connection: Connection;
   /** What is bound, where it is this page that has logged in. */
   private jid: string | undefined;
   /** The session is given away: what comes is not for this page until the worker has it. */
   private isGiving = false;
+  /** Where this page is, once the worker counts. */
+  private place: Place | null = null;
 
   constructor(
     private readonly port: MessagePort,
-    private readonly connection: Connection,
+    private readonly transport: WorkerWebsocket,
     private readonly listener: Listener,
     private readonly opening: Opening,
   ) {
+    const connection = transport._conn;
+    this.connection = connection;
+    // Where handlers are gone, there is nothing to go on with.
+    if (!connection.reconnecting) transport._place = null;
     port.onmessage = ({ data }) => this.heard(data as FromWorker);
     port.start();
     this.watchPage();
     if (opening.joins) this.tell(['attach', VERSION]);
-    else this.tell(['connect', VERSION, opening.url, opening.jid, managementOf(connection.options)]);
+    else this.connect();
   }
 
   send(frame: string): void {
@@ -68,6 +78,18 @@ class WorkerLink implements Link {
     this.listener.lost(why);
   }
 
+  private connect(): void {
+    const { connection, opening, transport } = this;
+    const management = managementOf(connection.options);
+    this.tell(['connect', VERSION, opening.url, opening.jid, management, transport._place]);
+  }
+
+  private received(frame: string): void {
+    if (this.isGiving) return;
+    if (this.place) this.place[1] += 1;
+    this.listener.received(frame);
+  }
+
   private tell(message: FromPage): void {
     this.port.postMessage(message);
   }
@@ -85,11 +107,12 @@ class WorkerLink implements Link {
         this.isGiving = false;
         return;
       case 'session':
+        this.place = this.transport._place = message[3];
         return listener.counted(message[1], message[2]);
       case 'attached':
-        return listener.joined(message[1], message[2]);
+        return listener.joined(message[1], message[2], message[3]);
       case 'frame':
-        return this.isGiving ? undefined : listener.received(message[1]);
+        return this.received(message[1]);
       case 'foreign':
         return void guard(() => connection.onForeignStanzaSent(toElement(message[1])));
       case 'leaving':

@@ -1,6 +1,7 @@
 // Stream management in a connection that pages share, against a server: the pages' cores and the
 // worker's are real.
 
+import { readFileSync } from 'node:fs';
 import { $iq, $msg, Strophe } from 'strophejs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Heard } from './heard.js';
@@ -254,6 +255,24 @@ describe('pages that reconnect', () => {
       tabs.close();
       await there.stop();
     }
+  });
+
+  test('go on within a login by SASL2, too', async () => {
+    tabs.close();
+    const { url, ca } = server.tls;
+    const dial = { ca: readFileSync(ca), servername: 'example.com' };
+    tabs = new Tabs(() => ({ ...server, url }), { ...HASTY, sasl2: true }, undefined, dial);
+    const [first, second] = [await tabs.loggedIn(), await tabs.joined()];
+    expect(tabs.frames.join()).toContain('<enabled ');
+    const heard = [bodies(first), bodies(second)];
+    const { jid } = first.connection;
+    tabs.cut();
+    await Promise.all([first, second].map(({ heard }) => heard.until(RECONNECTING)));
+    say(second, 'meanwhile', jid);
+    await till(() => expect(heard).toEqual([['meanwhile'], ['meanwhile']]));
+    expect([first, second].map(({ connection }) => connection.hasResumed())).toEqual([true, true]);
+    expect(tabs.frames.join()).toMatch(/<success [^]*<resumed /);
+    await till(() => expect(first.connection.sm?.unacked).toEqual([]));
   });
 
   test('do not fight over accounts', async () => {

@@ -2,10 +2,11 @@
 // pages and servers say what is wanted.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Backlog } from '../src/backlog.js';
 import { LostSession } from '../src/lost-session.js';
 import type { ManagedSession } from '../src/managed-session.js';
 import { SharedConnection } from '../src/shared-connection.js';
-import { VERSION, type FromWorker } from '../src/worker-protocol.js';
+import { VERSION, type FromWorker, type Place } from '../src/worker-protocol.js';
 import { FakePage, FakeSocket } from './fake-pages.js';
 import { sharedCore } from './shared-core.js';
 
@@ -32,11 +33,11 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-function page(jid = 'alice@example.com'): FakePage {
+function page(jid = 'alice@example.com', place: Place | null = null): FakePage {
   const made = new FakePage();
   shared.admit(made);
   vi.advanceTimersByTime(1); // no two are of the same moment
-  made.say('connect', VERSION, URL, jid, {});
+  made.say('connect', VERSION, URL, jid, {}, place);
   return made;
 }
 
@@ -88,7 +89,7 @@ describe('a session that is given away', () => {
     primary.say('managed', session(), 2, false);
     const frames: FromWorker[] = [['frame', message('a')], ['frame', message('b')]];
     expect(news(primary)).toEqual([['taken'], ...frames]);
-    expect(news(waiting)).toEqual([['attached', JID, true], ...frames]);
+    expect(news(waiting)).toEqual([['attached', JID, true, false], ...frames]);
     expect(socket.sent).toEqual([answer(1)]);
     socket.says(R);
     expect(socket.sent).toEqual([answer(1), answer(2)]);
@@ -179,7 +180,7 @@ describe('what comes', () => {
     const second = page();
     expect(news(second)).toEqual([
       ['role', 'primary'],
-      ['attached', JID, true],
+      ['attached', JID, true, false],
       ['frame', message('a')],
       ['frame', message('b')],
     ]);
@@ -326,7 +327,7 @@ describe('a session that was lost', () => {
   test('takes no more than there are limits for', () => {
     const sent: string[] = [];
     const core = { state: '{}', send: (stanza: string) => void sent.push(stanza), free: vi.fn() };
-    const lost = new LostSession('alice@example.com', core as unknown as ManagedSession);
+    const lost = new LostSession('alice@example.com', core as unknown as ManagedSession, new Backlog(''));
     expect([lost.send('0'), lost.take()]).toEqual([undefined, '{}']);
     for (let count = 1; count <= 1000; count += 1) expect(lost.send(String(count))).toBeUndefined();
     expect(lost.send('1001')).toBe('too many wait for the next connection');
@@ -338,6 +339,69 @@ describe('a session that was lost', () => {
     lost.forget();
     expect(lost.send('late')).toBe('its session has ended');
     expect([core.free.mock.calls.length, lost.take()]).toEqual([1, null]);
+  });
+});
+
+describe('a page that comes back', () => {
+  /** Two pages have heard one stanza, and the connection is lost. */
+  function lost(): Place {
+    const { primary, socket } = managed();
+    socket.says(message('a'));
+    vi.advanceTimersByTime(1);
+    const place = primary.news().filter(([name]) => name === 'session').at(-1)?.[3] as Place;
+    socket.onclose?.({ code: 1006 });
+    return place;
+  }
+
+  test('is given what it has missed, once', () => {
+    const place = lost();
+    expect(place).toEqual(['s1', 1]);
+    const { primary, socket } = loggingIn();
+    primary.say('managed', session(1), 0, true);
+    socket.says(message('b'));
+    const second = page('alice@example.com', place);
+    expect(news(second)).toEqual([['role', 'secondary'], ['attached', JID, true, true], ['frame', message('b')]]);
+    const third = page();
+    expect(news(third)).toEqual([['role', 'secondary'], ['attached', JID, true, false]]);
+    socket.says(message('c'));
+    expect([news(second), news(third)]).toEqual([[['frame', message('c')]], [['frame', message('c')]]]);
+  });
+
+  test('and logs in is given what others heard over another connection', () => {
+    const place = lost();
+    const { primary, socket } = loggingIn();
+    primary.say('managed', session(1), 0, true);
+    socket.says(message('b'));
+    socket.onclose?.({ code: 1006 });
+    const back = page('alice@example.com', place);
+    FakeSocket.all.at(-1)?.onopen?.();
+    back.news();
+    back.say('managed', session(2), 0, true);
+    expect(news(back)).toEqual([['taken'], ['frame', message('b')]]);
+  });
+
+  test.each([
+    ['is another', ['s0', 1] as Place, true],
+    ['is longer ago than is kept', ['s1', 0] as Place, true],
+    ['has not come to where it was', ['s1', 5000] as Place, true],
+    ['is over', ['s1', 1] as Place, false],
+  ])('to a session that %s begins anew', (_, place, isResumed) => {
+    lost();
+    const { primary, socket } = loggingIn();
+    primary.say('managed', isResumed ? session(1) : session().replace('s1', 's2'), 0, isResumed);
+    for (let id = 0; id < 1000; id += 1) socket.says(message(id));
+    const second = page('alice@example.com', place);
+    const attached = second.news().slice(-1);
+    expect(attached).toEqual([['attached', JID, true, false]]);
+  });
+
+  test('finds as much as there are limits for', () => {
+    const backlog = new Backlog('s1');
+    for (let count = 0; count < 3; count += 1) backlog.add('x'.repeat(500_000));
+    expect([backlog.since(['s1', 0]), backlog.since(['s1', 1])?.length, backlog.place(1)]).toEqual([null, 2, ['s1', 2]]);
+    backlog.add('');
+    expect([backlog.since(['s1', 3]), backlog.since(null)]).toEqual([[], null]);
+    expect(new Backlog('').since(['', 0])).toBeNull();
   });
 });
 

@@ -36,7 +36,7 @@ function page(): FakePage {
 /** A page that wants this account. */
 function connecting(jid = 'alice@example.com'): FakePage {
   const made = page();
-  made.say('connect', VERSION, URL, jid, null);
+  made.say('connect', VERSION, URL, jid, null, null);
   return made;
 }
 
@@ -52,7 +52,7 @@ function loggedIn(): { primary: FakePage; socket: FakeSocket } {
 
 function joined(): FakePage {
   const made = connecting();
-  expect(made.news()).toEqual([['role', 'secondary'], ['attached', JID, false]]);
+  expect(made.news()).toEqual([['role', 'secondary'], ['attached', JID, false, false]]);
   return made;
 }
 
@@ -73,7 +73,7 @@ describe('a login', () => {
     expect(primary.news()).toEqual([['opened', null, false], ['frame', '<features/>']]);
     expect(same.news()).toEqual([['role', 'secondary']]);
     primary.say('bound', JID);
-    expect([same.news(), any.news()]).toEqual([[['attached', JID, false]], [['role', 'secondary'], ['attached', JID, false]]]);
+    expect([same.news(), any.news()]).toEqual([[['attached', JID, false, false]], [['role', 'secondary'], ['attached', JID, false, false]]]);
     expect(FakeSocket.all.length).toBe(1);
   });
 
@@ -231,7 +231,7 @@ describe('the end', () => {
     vi.advanceTimersByTime(9_990);
     expect(socket.isClosed).toBe(false);
     const again = connecting();
-    expect(again.news()).toEqual([['role', 'primary'], ['attached', JID, false]]);
+    expect(again.news()).toEqual([['role', 'primary'], ['attached', JID, false, false]]);
     vi.advanceTimersByTime(20_000);
     again.say('bye');
     vi.advanceTimersByTime(10_000);
@@ -278,7 +278,7 @@ describe('what is refused', () => {
   test('pages of another version; a newer one gets a new worker', () => {
     const { primary, socket } = loggedIn();
     const older = page();
-    older.say('connect', VERSION - 1, URL, JID, null);
+    older.say('connect', VERSION - 1, URL, JID, null, null);
     expect(older.news()).toEqual([['lost', expect.stringContaining('different versions'), true]]);
     expect([primary.news(), shutDown.mock.calls.length]).toEqual([[], 0]);
     const newer = page();

@@ -46,7 +46,7 @@ function started(found: string[], before = ''): FakePage {
 }
 
 function connect(page: FakePage, management: object | null = {}): FakeSocket {
-  page.say('connect', VERSION, 'wss://example.com/ws', 'alice@example.com', management);
+  page.say('connect', VERSION, 'wss://example.com/ws', 'alice@example.com', management, null);
   const socket = FakeSocket.all.at(-1) as FakeSocket;
   socket.onopen?.();
   return socket;

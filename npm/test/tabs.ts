@@ -37,6 +37,7 @@ export class Tabs {
     private readonly server: () => Server,
     private readonly options: Record<string, unknown> = {},
     core = sharedCore,
+    private readonly dial: WebSocket.ClientOptions = {},
   ) {
     const worker = new SharedConnection({ open: () => this.open(), core, shutDown: () => {} });
     const { told } = this;
@@ -115,7 +116,7 @@ export class Tabs {
         return isGone;
       }
     }
-    const socket = new Breakable(this.server().url, 'xmpp');
+    const socket = new Breakable(this.server().url, 'xmpp', this.dial);
     this.sockets.push(socket);
     return socket as unknown as Socket;
   }
