@@ -4,38 +4,30 @@ import type { Verdict } from './choice.js';
 import { Clock } from './clock.js';
 import { Status } from './constants.js';
 import { newMachine, openMachine, Kind, SecretKind, type Machine, type Proof } from './core.js';
+import { Inbox } from './inbox.js';
 import { warn, words } from './log.js';
 import type { News } from './news.js';
 import type { Keeping, Owner } from './owner.js';
-import { pause } from './pause.js';
 import { isPromise } from './promise.js';
 import { derive, Questions, respond } from './questions.js';
-import type { Fate } from './receipts.js';
-import { movedTo } from './service.js';
+import { fateOf } from './receipts.js';
 import type { SessionView } from './stream-management.js';
 import type { Claim } from './success.js';
 import type { Link, Listener, Opening, Transport } from './transport.js';
+import { Way } from './way.js';
 
 /** A connection from before it is open to its end, and those that are made in its place. */
 export class Driver {
   private readonly clock = new Clock();
   private machine: Machine;
-  /** By what a connection is made, and what it is wanted for. */
-  private way: { transport: Transport; opening: Opening } | undefined;
+  private way: Way | undefined;
   private link: Link | undefined;
-  /** Calls the next connection off, while it is waited for. */
-  private callOff: (() => void) | undefined;
   private isOpen = false;
   /** A session that is logged in is to be taken over. */
   private takesOver = false;
-  private frames: string[] = [];
-  /** How many of this link's were given to the core. */
-  private taken = 0;
+  private readonly inbox = new Inbox((frame) => this.take(frame));
   /** The offer, until the mechanisms are judged. */
   private offer: string | undefined;
-  private isReceiving = false;
-  /** Whether a mechanism thinks about a success. */
-  private isWeighing = false;
   private isAuthenticated = false;
   /** The login is done, and it is still to be known if both sides count. */
   private isBound = false;
@@ -66,7 +58,7 @@ export class Driver {
 
   /** Opens a link, for whatever it is wanted. */
   start(transport: Transport, opening: Opening): void {
-    this.way = { transport, opening };
+    this.way = new Way(transport, opening);
     this.takesOver = opening.joins === true || opening.session !== undefined;
     this.drain();
     this.prepare(transport, opening);
@@ -140,7 +132,7 @@ export class Driver {
   /** Ends the connection in good order. */
   close(): void {
     if (this.isOver) return;
-    if (this.callOff) {
+    if (this.way?.isWaiting) {
       this.renew();
       this.machine.poll(); // it does not connect
     }
@@ -150,7 +142,8 @@ export class Driver {
   /** Ends the connection at once, and says nothing of it. */
   abandon(): void {
     this.isOver = true;
-    this.callOff?.();
+    this.inbox.restart();
+    this.way?.stop();
     this.hangUp();
     this.keeping.tokens?.end();
     if (this.depth === 0) this.machine.free();
@@ -191,8 +184,7 @@ export class Driver {
         this.counted = { session, isResumed };
       },
       received: (frame) => {
-        this.frames.push(frame);
-        this.receive();
+        if (!this.isOver) this.inbox.push(frame);
       },
       receivedBytes: (bytes) => {
         if (!this.isOver) this.input((now) => this.machine.received_bytes(now, bytes));
@@ -244,23 +236,7 @@ export class Driver {
     });
   }
 
-  /** One frame after the other, whatever is called meanwhile. */
-  private receive(): void {
-    if (this.isReceiving) return;
-    this.isReceiving = true;
-    try {
-      while (!this.isOver && !this.isWeighing) {
-        const frame = this.frames.shift();
-        if (frame === undefined) break;
-        this.take(frame);
-      }
-    } finally {
-      this.isReceiving = false;
-    }
-  }
-
   private take(frame: string): void {
-    this.taken += 1;
     this.owner.received(frame);
     const claim = this.isOver ? undefined : this.owner.claimed();
     if (claim) return this.weigh(frame, claim);
@@ -276,17 +252,14 @@ export class Driver {
   /** A mechanism says whether it believes a success. What comes meanwhile has to wait. */
   private weigh(frame: string, { mechanism, verdict }: Claim): void {
     const settle = (believed: unknown) => {
-      this.isWeighing = false;
       if (this.isOver) return;
       const refusal = believed === false ? 'the mechanism does not believe the success' : undefined;
       this.machine.judge_success(mechanism, refusal);
       this.input((now) => this.machine.received(now, frame));
       this.owner.handled();
-      this.receive();
     };
     if (!isPromise(verdict)) return settle(verdict);
-    this.isWeighing = true;
-    verdict.then(settle, () => settle(false));
+    this.inbox.waitFor(verdict.then((believed) => believed, () => false), settle);
   }
 
   private input(give: (now: number) => void): void {
@@ -325,10 +298,10 @@ export class Driver {
     this.isBound = false;
     if (session !== undefined) {
       this.counted = { session, isResumed: false };
-      this.frames = []; // they are not counted here
+      this.inbox.clear(); // they are not counted here
       this.forgetNumbers();
     }
-    link.settled(session, this.taken);
+    link.settled(session, this.inbox.taken);
   }
 
   /** Stanzas get other numbers: what becomes of those that were sent is not known here any more. */
@@ -367,7 +340,7 @@ export class Driver {
       case Kind.Acknowledged:
       case Kind.Unmanaged:
       case Kind.Dropped:
-        return this.owner.settled(machine.number(), FATES[kind]);
+        return this.owner.settled(machine.number(), fateOf(kind));
       case Kind.WakeAt:
         return this.clock.wakeAt(machine.number(), () => this.input((now) => this.machine.tick(now)));
       case Kind.Derive:
@@ -377,7 +350,7 @@ export class Driver {
         return respond(() => this.owner.respond(mechanism, challenge), this.questions.next());
       }
       case Kind.Disconnect:
-        return this.callOff ? this.hangUp() : this.abandon();
+        return this.way?.isWaiting ? this.hangUp() : this.abandon();
     }
   }
 
@@ -421,27 +394,22 @@ export class Driver {
 
   /** Where the server sends us, if that is followed. */
   private elsewhere({ place }: News): string | null {
-    if (place === undefined || !this.way || !this.machine.may_follow()) return null;
-    return movedTo(this.way.opening.url, place);
+    return this.way && this.machine.may_follow() ? this.way.to(place) : null;
   }
 
   /** Makes the next connection after so many milliseconds: there, or where the first was made. */
-  private waitFor(wait: number, there?: string): void {
-    const { way } = this;
-    if (!way) return;
-    const { session: _, joins: __, ...opening } = way.opening; // that session is over
-    this.callOff = pause(wait, () => {
+  private waitFor(wait: number, there: string | null = null): void {
+    this.way?.again(wait, there, (transport, opening) => {
       this.renew();
       this.drain();
-      this.prepare(way.transport, { ...opening, url: there ?? opening.url });
+      this.prepare(transport, opening);
     });
   }
 
   private renew(): void {
-    this.callOff?.();
-    this.callOff = undefined;
-    [this.frames, this.taken, this.offer, this.isWeighing] = [[], 0, undefined, false];
-    [this.isAuthenticated, this.takesOver] = [false, false];
+    this.way?.stop();
+    this.inbox.restart();
+    [this.offer, this.isAuthenticated, this.takesOver] = [undefined, false, false];
     this.clock.restart();
     this.machine.renew(Math.floor(Date.now() / 1000));
   }
@@ -454,9 +422,3 @@ export class Driver {
     if (state !== undefined) session.save(state);
   }
 }
-
-const FATES: Record<Kind.Acknowledged | Kind.Unmanaged | Kind.Dropped, Fate> = {
-  [Kind.Acknowledged]: 'acknowledged',
-  [Kind.Unmanaged]: 'unmanaged',
-  [Kind.Dropped]: 'dropped',
-};

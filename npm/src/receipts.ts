@@ -1,10 +1,17 @@
 // What becomes of stanzas whose sender wants to know: promises, until the server has acknowledged
 // them (XEP-0198). The counting is the core's.
 
+import { Kind } from './core.js';
 import { ConnectionEndedError, UnacknowledgedError } from './errors.js';
 
 /** What has become of a stanza. */
 export type Fate = 'acknowledged' | 'unmanaged' | 'dropped';
+
+/** @internal What an action says of a stanza. */
+export function fateOf(kind: Kind.Acknowledged | Kind.Unmanaged | Kind.Dropped): Fate {
+  if (kind === Kind.Dropped) return 'dropped';
+  return kind === Kind.Acknowledged ? 'acknowledged' : 'unmanaged';
+}
 
 /** Promises of stanzas: by the element, until it is sent, and then by the number that it has. */
 export class Receipts {

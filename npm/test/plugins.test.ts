@@ -152,14 +152,14 @@ const USER = 'http://jabber.org/protocol/muc#user';
 
 describe('rooms', () => {
   test('are joined, talked in and left', async () => {
-    const { muc } = await playing(`C: <presence xmlns='jabber:client' from='*' to='${ROOM}/ali'><x
+    const { muc } = await playing(`C: <presence xmlns='jabber:client' to='${ROOM}/ali'><x
     xmlns='http://jabber.org/protocol/muc'/></presence>
 S: <presence xmlns='jabber:client' from='${ROOM}/bob'><x xmlns='${USER}'><item affiliation='owner' role='moderator'/></x></presence>
 S: <presence xmlns='jabber:client' from='${ROOM}/ali'><x xmlns='${USER}'><item affiliation='none' role='participant'/><status code='110'/></x></presence>
 S: <message xmlns='jabber:client' from='${ROOM}' type='groupchat'><subject>talk</subject></message>
-C: <message xmlns='jabber:client' from='*' to='${ROOM}' type='groupchat' id='*'><body>hi &lt;all&gt;</body><x xmlns='jabber:x:event'><composing/></x></message>
+C: <message xmlns='jabber:client' to='${ROOM}' type='groupchat' id='*'><body>hi &lt;all&gt;</body><x xmlns='jabber:x:event'><composing/></x></message>
 S: <message xmlns='jabber:client' from='${ROOM}/ali' type='groupchat' id='{id}'><body>hi &lt;all&gt;</body></message>
-C: <presence xmlns='jabber:client' from='*' to='${ROOM}/ali' type='unavailable' id='*'/>
+C: <presence xmlns='jabber:client' to='${ROOM}/ali' type='unavailable' id='*'/>
 S: <presence xmlns='jabber:client' from='${ROOM}/ali' type='unavailable' id='{id}'><x xmlns='${USER}'><item affiliation='none' role='none'/><status code='110'/></x></presence>
 `);
     const [messages, presences] = [[] as string[], [] as (string | null)[]];
@@ -185,7 +185,7 @@ const PUBSUB = 'http://jabber.org/protocol/pubsub';
 
 describe('publishing', () => {
   test('creates a node, publishes, subscribes and reads items', async () => {
-    const to = `xmlns='jabber:client' from='*' to='pubsub.example.com' id='*'`;
+    const to = `xmlns='jabber:client' to='pubsub.example.com' id='*'`;
     const from = `xmlns='jabber:client' from='pubsub.example.com' id='{id}' type='result'`;
     const event = `<event xmlns='${PUBSUB}#event'><items node='news'><item id='2'>more</item></items></event>`;
     const { pubsub } = await playing(`C: <iq ${to} type='set'><pubsub xmlns='${PUBSUB}'><create node='news'/><configure><x
