@@ -60,7 +60,8 @@ impl Reconnect {
         self
     }
 
-    /// How many times in a row a server may send us elsewhere (`see-other-host`); 3 by default.
+    /// How many times in a row a server may send us elsewhere (`see-other-host`), whether it has let us
+    /// in or not, until a connection lasts; 3 by default.
     /// It is never followed from TLS to a connection without. Over TCP the certificate is still to be
     /// that of the account's domain; that of a WebSocket is one for the host of its URL, as ever.
     #[must_use]
@@ -108,18 +109,12 @@ impl Attempts {
     /// There is a session since now, and it is that of an earlier connection or not.
     pub fn connected(&mut self, now: Time, resumed: bool) {
         self.connected = Some((now, resumed));
-        self.redirected = 0;
     }
 
     /// Which attempt comes after this end, and after how long; none, if it is the end.
     pub fn next(&mut self, now: Time, reason: &Error) -> Option<(u32, Duration)> {
-        let connected = self.connected.take();
-        let resumed = connected.is_some_and(|(_, resumed)| resumed);
-        // One that breaks at once each time would be made without pause.
-        let stable = self.policy.longest.min(STABLE);
-        if connected.is_some_and(|(since, _)| since + stable <= now) {
-            self.made = 0;
-        }
+        let resumed = self.connected.is_some_and(|(_, resumed)| resumed);
+        self.ended(now);
         if self.made >= self.policy.attempts {
             return None;
         }
@@ -134,14 +129,16 @@ impl Attempts {
         Some((self.made, span.mul_f64(random_share())))
     }
 
-    /// Whether to go where the server says.
+    /// Whether to go where the server says, at this end of a connection.
     #[must_use]
-    pub fn may_follow(&self) -> bool {
-        self.redirected < self.policy.redirects
+    pub fn may_follow(&self, now: Time) -> bool {
+        let redirected = if self.has_lasted(now) { 0 } else { self.redirected };
+        redirected < self.policy.redirects
     }
 
     /// It is gone there.
-    pub fn follow(&mut self) {
+    pub fn follow(&mut self, now: Time) {
+        self.ended(now);
         self.redirected += 1;
     }
 
@@ -149,6 +146,20 @@ impl Attempts {
     #[must_use]
     pub fn is_first(&self) -> bool {
         self.made == 1
+    }
+
+    fn ended(&mut self, now: Time) {
+        if self.has_lasted(now) {
+            (self.made, self.redirected) = (0, 0);
+        }
+        self.connected = None;
+    }
+
+    /// Whether it was a good connection. One that ends at once each time, or leads elsewhere, would be
+    /// made without pause.
+    fn has_lasted(&self, now: Time) -> bool {
+        let stable = self.policy.longest.min(STABLE);
+        self.connected.is_some_and(|(since, _)| since + stable <= now)
     }
 }
 
@@ -279,13 +290,20 @@ mod tests {
     #[test]
     fn redirects_are_limited() {
         let mut attempts = Attempts::new(Reconnect::default());
-        for _ in 0..3 {
-            assert!(attempts.may_follow());
-            attempts.follow();
+        for is_let_in in [false, true, true] {
+            if is_let_in {
+                attempts.connected(Time::ZERO, false);
+            }
+            assert!(attempts.may_follow(Time::ZERO));
+            attempts.follow(Time::ZERO);
         }
-        assert!(!attempts.may_follow());
+        assert!(!attempts.may_follow(Time::ZERO));
         attempts.connected(Time::ZERO, false);
-        assert!(attempts.may_follow());
-        assert!(!Attempts::new(Reconnect::off()).may_follow());
+        assert!(!attempts.may_follow(Time::ZERO), "it did not last");
+        let later = Time::ZERO + STABLE;
+        assert!(attempts.may_follow(later));
+        attempts.follow(later);
+        assert!(attempts.may_follow(Time::ZERO));
+        assert!(!Attempts::new(Reconnect::off()).may_follow(later));
     }
 }

@@ -126,13 +126,13 @@ impl Machine {
     /// Whether to go where the server says.
     #[must_use]
     pub fn may_follow(&self) -> bool {
-        self.attempts.may_follow()
+        self.attempts.may_follow(self.now)
     }
 
     /// It is gone there.
     pub fn follow(&mut self) {
         self.end = None;
-        self.attempts.follow();
+        self.attempts.follow(self.now);
     }
 
     /// Begins the next connection. The zero of time is now: so many seconds since 1970.

@@ -49,7 +49,7 @@ impl Driver {
             Reason::Redirected(uri) => uri,
             _ => return None,
         };
-        let endpoint = self.moved_to(place).filter(|_| self.attempts.may_follow())?;
+        let endpoint = self.moved_to(place).filter(|_| self.attempts.may_follow(self.now()))?;
         Some((place.to_owned(), Way::Endpoint(endpoint)))
     }
 

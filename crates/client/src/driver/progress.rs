@@ -60,7 +60,7 @@ impl Driver {
     fn again(&mut self, reason: epode_proto::Error) -> Status {
         let is_session = self.milestone.is_none() && self.connection.session().jid().is_some();
         if let Some((place, way)) = self.redirected(&reason) {
-            self.attempts.follow();
+            self.attempts.follow(self.now());
             self.wait(Duration::ZERO);
             self.elsewhere = Some(Box::new(way));
             return Status::Redirect(place);
