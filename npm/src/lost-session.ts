@@ -3,6 +3,7 @@
 
 import type { Backlog } from './backlog.js';
 import type { ManagedSession } from './managed-session.js';
+import { Waiting } from './waiting.js';
 
 /** Sends a stanza. Says why it does not go out, if so. */
 export type Way = (stanza: string) => string | undefined;
@@ -11,8 +12,7 @@ export type Way = (stanza: string) => string | undefined;
 export class LostSession {
   isForgotten = false;
   /** What was sent since a page has the session. */
-  private readonly late: string[] = [];
-  private length = 0;
+  private readonly late = new Waiting();
   private way: Way = (stanza) => this.session?.send(stanza);
 
   constructor(
@@ -31,8 +31,7 @@ export class LostSession {
   /** The core's JSON, for a page that logs in with it; again, if nothing came of that. */
   take(): string | null {
     const { session } = this;
-    for (const stanza of this.late.splice(0)) session?.send(stanza);
-    this.length = 0;
+    for (const stanza of this.late.drain()) session?.send(stanza);
     this.way = (stanza) => this.hold(stanza);
     return session?.state ?? null;
   }
@@ -42,7 +41,7 @@ export class LostSession {
     this.way = way;
     this.session?.free();
     this.session = null;
-    for (const stanza of this.late.splice(0)) way(stanza);
+    for (const stanza of this.late.drain()) way(stanza);
   }
 
   /** It is over. */
@@ -53,14 +52,6 @@ export class LostSession {
   }
 
   private hold(stanza: string): string | undefined {
-    this.length += stanza.length;
-    if (this.late.length >= MOST_STANZAS || this.length > MOST_CHARACTERS) {
-      return 'too many wait for the next connection';
-    }
-    this.late.push(stanza);
-    return undefined;
+    return this.late.add(stanza) ? undefined : 'too many wait for the next connection';
   }
 }
-
-const MOST_STANZAS = 1000;
-const MOST_CHARACTERS = 4 * 1024 * 1024;

@@ -1,10 +1,12 @@
 // A session with stream management (XEP-0198) that pages share, as the worker has it: the core counts
 // for all of them, answers pings, and watches the server. Which pages there are is not known here.
 
+import { Clock } from './clock.js';
 import { Status } from './constants.js';
 import { Kind, newMachine, SecretKind, type Machine } from './core.js';
 import { words } from './log.js';
 import type { News } from './news.js';
+import { Waiting } from './waiting.js';
 
 /** What a session is taken over with. */
 export interface Terms {
@@ -48,12 +50,11 @@ export const takeOver: TakeOver = ({ jid, management, session }, course) => {
 
 /** The session, as long as its connection lasts. */
 export class ManagedSession {
-  private readonly zero = performance.now();
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  private readonly clock = new Clock();
   /** The frame that is being handled, as long as no page has it. */
   private frame: string | undefined;
   /** What came while no page was there. The server hears that it arrived once one has it. */
-  private readonly held: string[] = [];
+  private readonly held = new Waiting();
   private end: News | undefined;
   private isOver = false;
 
@@ -89,7 +90,7 @@ export class ManagedSession {
 
   /** Pages are there again. */
   welcome(): void {
-    while (!this.isOver && this.held[0] !== undefined && this.course.deliver(this.held[0])) {
+    while (!this.isOver && this.held.first !== undefined && this.course.deliver(this.held.first)) {
       this.held.shift();
       this.input((now) => this.machine.handled(now));
     }
@@ -104,8 +105,8 @@ export class ManagedSession {
   lose(): void {
     if (this.isOver) return;
     this.isOver = true;
-    clearTimeout(this.timer);
-    this.machine.lost(performance.now() - this.zero, '');
+    this.clock.stop();
+    this.machine.lost(this.clock.now, '');
   }
 
   /** It is not needed any more. */
@@ -115,7 +116,7 @@ export class ManagedSession {
   }
 
   private input(give: (now: number) => void): void {
-    give(performance.now() - this.zero);
+    give(this.clock.now);
     if (this.isOver) return;
     for (let kind = this.machine.poll(); kind !== undefined; kind = this.machine.poll()) this.act(kind);
     this.course.moved();
@@ -132,7 +133,7 @@ export class ManagedSession {
       case Kind.Deliver:
         return this.deliver();
       case Kind.WakeAt:
-        return this.wakeAt(this.machine.number());
+        return this.clock.wakeAt(this.machine.number(), () => this.input((now) => this.machine.tick(now)));
       case Kind.Report: {
         const news = JSON.parse(this.machine.text()) as News;
         if (news.code === Status.DISCONNECTED) this.end = news;
@@ -144,22 +145,13 @@ export class ManagedSession {
     const { frame } = this;
     if (frame === undefined) return;
     this.frame = undefined;
-    if (this.held.length === 0 && this.course.deliver(frame)) {
-      this.machine.handled(performance.now() - this.zero);
-    } else if (this.held.length < MOST_HELD) {
-      this.held.push(frame);
-    } else {
+    if (this.held.first === undefined && this.course.deliver(frame)) {
+      this.machine.handled(this.clock.now);
+    } else if (!this.held.add(frame)) {
       // The server sends them again to whoever resumes it.
       this.end = { code: Status.DISCONNECTED, condition: 'overflow', message: OVERFLOW };
     }
   }
-
-  private wakeAt(moment: number): void {
-    clearTimeout(this.timer);
-    const wait = Math.min(Math.max(Math.ceil(moment - (performance.now() - this.zero)), 0), 2 ** 30);
-    this.timer = setTimeout(() => this.input((now) => this.machine.tick(now)), wait);
-  }
 }
 
-const MOST_HELD = 1000;
-const OVERFLOW = `more than ${MOST_HELD} stanzas have come while no page was there`;
+const OVERFLOW = 'more stanzas have come than can wait for a page';

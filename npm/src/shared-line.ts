@@ -8,6 +8,7 @@ import type { Course, ManagedSession, TakeOver } from './managed-session.js';
 import { OpenRequests } from './open-requests.js';
 import { rootTag } from './root-tag.js';
 import type { SharedPage } from './shared-page.js';
+import { Waiting } from './waiting.js';
 import type { FromWorker, Management } from './worker-protocol.js';
 
 /** What the server is reached by. */
@@ -62,7 +63,7 @@ export class SharedLine implements Course {
   private readonly requests = new OpenRequests();
   private farewell: ReturnType<typeof setTimeout> | undefined;
   /** What the page that logs in was passed: it may give the session away before it has heard all. */
-  private passed: string[] = [];
+  private readonly passed = new Waiting();
   private takeOver: TakeOver | undefined;
   private managed: ManagedSession | undefined;
   private backlog = new Backlog('');
@@ -129,7 +130,7 @@ export class SharedLine implements Course {
     if (page !== this.primary || this.jid !== null || !this.takeOver) return;
     if (this.left || this.saidClose) return;
     const { account, management } = this.wish;
-    const rest = this.passed.slice(heard);
+    const rest = this.passed.drain().slice(heard);
     let jid = '';
     try {
       this.managed = this.takeOver({ jid: account, management: management ?? {}, session }, this);
@@ -207,7 +208,7 @@ export class SharedLine implements Course {
     if (this.isOver) return;
     this.isOver = true;
     this.isClosing = true;
-    this.passed = [];
+    this.passed.drain();
     clearTimeout(this.farewell);
     clearTimeout(this.showing);
     const { socket, managed } = this;
@@ -274,8 +275,7 @@ export class SharedLine implements Course {
     if (this.isOver) return;
     if (this.managed) return this.managed.received(frame);
     if (this.jid === null && this.takeOver) {
-      if (this.passed.length >= MOST_PASSED) return this.end('the page that logs in does not answer');
-      this.passed.push(frame);
+      if (!this.passed.add(frame)) return this.end('the page that logs in does not answer');
     }
     this.deliver(frame);
   }
@@ -283,7 +283,7 @@ export class SharedLine implements Course {
   /** There is a session, which may be that of an earlier line. */
   private begin(jid: string): void {
     this.jid = jid;
-    this.passed = [];
+    this.passed.drain();
     const { parked, isResumed, lost } = this;
     for (const waiting of parked) this.admit(waiting, jid);
     parked.clear();
@@ -392,5 +392,4 @@ export const PRIMARY_SILENCE = 70_000;
 const CLOSE = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
 /** A page that is loaded again finds its session. */
 const FAREWELL = 10_000;
-const MOST_PASSED = 1000;
 const STANZAS = ['message', 'presence', 'iq'];

@@ -190,10 +190,15 @@ describe('what comes', () => {
     expect([news(second), news(primary)]).toEqual([[['frame', message('c')]], [['role', 'secondary']]]);
   });
 
-  test('and has nobody to come to is left to the server', () => {
+  test.each([
+    ['so many', 1001, message],
+    ['so much', 21, () => message('long').replace('/>', `>${`<a>${'x'.repeat(4000)}</a>`.repeat(50)}</message>`)],
+  ])('%s that has nobody to come to is left to the server', (_, count, message) => {
     const { primary, socket } = managed();
     primary.say('away');
-    for (let id = 0; id <= 1000; id += 1) socket.says(message(id));
+    for (let id = 1; id < count; id += 1) socket.says(message(id));
+    expect(socket.isClosed).toBe(false);
+    socket.says(message(count));
     expect(socket.isClosed).toBe(true);
     expect(left()).toMatchObject({ in: 0, in_h: 0, id: 's1' });
   });
