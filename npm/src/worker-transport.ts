@@ -47,6 +47,9 @@ class WorkerLink implements Link {
     if (!connection.reconnecting) transport._place = null;
     port.onmessage = ({ data }) => this.heard(data as FromWorker);
     port.start();
+    // Of a worker that has crashed; not all browsers tell.
+    const { signal } = this.life;
+    port.addEventListener('close', () => this.lost('the shared worker has ended'), { signal });
     this.watchPage();
     if (opening.joins) this.tell(['attach', VERSION]);
     else this.connect();

@@ -145,6 +145,13 @@ describe('pages that share a connection', () => {
     ]);
   });
 
+  test('hear that the worker has ended', async () => {
+    const first = await loggedIn();
+    for (const port of tabs.ports) port.close();
+    await first.heard.until(DISCONNECTED);
+    expect(first.heard.all.at(-1)).toEqual([DISCONNECTED, 'connection-lost']);
+  });
+
   test('need shared workers', async () => {
     vi.stubGlobal('SharedWorker', undefined);
     const alone = connecting();

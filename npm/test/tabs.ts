@@ -28,6 +28,8 @@ export class Tabs {
   readonly all: Tab[] = [];
   /** What the worker was told, but for frames. */
   readonly told: FromPage[] = [];
+  /** The worker's ends of the ports. */
+  readonly ports: MessagePort[] = [];
   /** What went to the server, and came from there. */
   readonly frames: string[] = [];
   /** Which frames break the connection in place of being passed on. */
@@ -40,13 +42,14 @@ export class Tabs {
     private readonly dial: WebSocket.ClientOptions = {},
   ) {
     const worker = new SharedConnection({ open: () => this.open(), core, shutDown: () => {} });
-    const { told } = this;
+    const { ports, told } = this;
     vi.stubGlobal('SharedWorker', class {
       readonly port: MessagePort;
 
       constructor(readonly script: string) {
         const { port1, port2 } = new MessageChannel();
         port2.addEventListener('message', ({ data }) => void told.push(data as FromPage));
+        ports.push(port2);
         worker.admit(port2 as unknown as PagePort);
         this.port = port1;
       }
