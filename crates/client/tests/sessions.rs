@@ -104,6 +104,22 @@ fn soon() -> Reconnect {
     Reconnect::default().first(Duration::from_millis(1)).longest(Duration::from_millis(10))
 }
 
+/// Two servers, a line to the first, and a client on it that comes back.
+async fn led_to_the_first(servers: [Server; 2]) -> ([Running; 2], Line, Builder) {
+    let [first, second] =
+        servers.map(|server| async move { server.listen(ListenOptions::default()).await.unwrap() });
+    let running = [first.await, second.await];
+    let line = Line::to(ws_port(&running[0])).await;
+    let url = format!("ws://127.0.0.1:{}/xmpp-websocket", line.port);
+    let builder = Client::builder("alice@localhost/desk").unwrap().endpoint(&url).unwrap();
+    let builder = builder.proxies(ProxySettings::none()).password(PASSWORD).reconnect(soon());
+    (running, line, builder)
+}
+
+fn ws_port(running: &Running) -> u16 {
+    running.ws_url().parse::<Endpoint>().unwrap().port()
+}
+
 fn note(to: &Jid, text: &str) -> Message {
     Message::chat(to).body(text)
 }
@@ -241,20 +257,13 @@ async fn wait_for_the_request(session: &Session) {
 async fn a_password_that_is_wrong_now_is_tried_once() {
     use StatusCode::{AuthFail, Authenticating, Connected, Connecting, Disconnected, Reconnecting};
 
-    let [running, other] = [PASSWORD, "another"].map(|password| {
-        let server = Server::builder("localhost").account("alice", password).build();
-        async move { server.listen(ListenOptions::default()).await.unwrap() }
-    });
-    let (running, other) = (running.await, other.await);
-    let port = |running: &Running| running.ws_url().parse::<Endpoint>().unwrap().port();
-    let line = Line::to(port(&running)).await;
-    let url = format!("ws://127.0.0.1:{}/xmpp-websocket", line.port);
-    let builder = Client::builder("alice@localhost/desk").unwrap().endpoint(&url).unwrap();
-    let mut builder = builder.proxies(ProxySettings::none()).password(PASSWORD).reconnect(soon());
+    let servers = [PASSWORD, "another"]
+        .map(|password| Server::builder("localhost").account("alice", password).build());
+    let ([_running, other], line, mut builder) = led_to_the_first(servers).await;
     let mut events = builder.watch();
     let session = builder.connect().await.unwrap();
     until(&mut events, Connected).await;
-    line.target.send_replace(port(&other));
+    line.target.send_replace(ws_port(&other));
     line.cut();
     let statuses = until(&mut events, Disconnected).await;
     let expected = [Reconnecting, Connecting, Authenticating, AuthFail, Disconnected];
@@ -265,22 +274,16 @@ async fn a_password_that_is_wrong_now_is_tried_once() {
 
 #[tokio::test]
 async fn a_server_that_has_salted_anew_has_the_session_again() {
-    let [running, other] = [4096, 5000].map(|iterations| {
+    let servers = [4096, 5000].map(|iterations| {
         let server = Server::builder("localhost").account("alice", PASSWORD);
-        let server = server.iterations(iterations).build();
-        async move { server.listen(ListenOptions::default()).await.unwrap() }
+        server.iterations(iterations).build()
     });
-    let (running, other) = (running.await, other.await);
-    let port = |running: &Running| running.ws_url().parse::<Endpoint>().unwrap().port();
-    let line = Line::to(port(&running)).await;
-    let url = format!("ws://127.0.0.1:{}/xmpp-websocket", line.port);
-    let builder = Client::builder("alice@localhost/desk").unwrap().endpoint(&url).unwrap();
-    let mut builder = builder.proxies(ProxySettings::none()).password(PASSWORD).reconnect(soon());
+    let ([running, other], line, mut builder) = led_to_the_first(servers).await;
     let mut events = builder.watch();
     let session = builder.connect().await.unwrap();
     until(&mut events, StatusCode::Connected).await;
     for there in [&other, &running] {
-        line.target.send_replace(port(there));
+        line.target.send_replace(ws_port(there));
         line.cut();
         let statuses = until(&mut events, StatusCode::Connected).await;
         assert!(!is_resumed(&statuses), "{statuses:?}");
